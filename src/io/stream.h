@@ -1,0 +1,87 @@
+#ifndef IO_STREAM_H
+#define IO_STREAM_H
+/*
+ * A byte stream on an accepted connection, over TLS (or plain, for tests and for what is
+ * public anyway), and the listener that makes streams. It knows no protocol. Callbacks
+ * come from the loop, never from inside a function of this header.
+ *
+ * Life: accepted -> handshake -> on_ready -> on_data, on_drained ... -> on_closed, after
+ * which the stream frees itself. The owner ends it by stream_close (graceful, on_closed
+ * still comes) or stream_free (at once, nothing comes any more), from any callback.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/own.h"
+#include "base/span.h"
+
+struct loop;
+struct ssl_st;
+struct stream;
+struct stream_listener;
+struct tls_server;
+
+struct stream_opts {
+	int64_t handshake_ms; /* from accept to on_ready, whole */
+	int64_t idle_ms;  /* without a byte from the peer; 0 for none. See stream_idle */
+	int64_t close_ms; /* for a graceful close to finish */
+	size_t in_max; /* most bytes pending; full and none consumed closes (ERR_LIMIT) */
+	size_t out_max; /* most bytes waiting to be sent; over it closes (ERR_LIMIT) */
+};
+
+struct stream_ops {
+	/* The handshake is done; stream_ssl tells the peer's certificates. NULL allowed.
+	 */
+	void (*on_ready)(void *arg);
+	/* All that is pending, again with each arrival until consumed. */
+	void (*on_data)(void *arg, struct span pending);
+	/* Everything written has left. NULL allowed. */
+	void (*on_drained)(void *arg);
+	/* Once, last. why->code: ERR_OK the peer closed or stream_close finished;
+	 * ERR_TIMEOUT; ERR_LIMIT; ERR_CRYPTO the handshake or a record failed; ERR_IO. */
+	void (*on_closed)(void *arg, const struct err *why);
+};
+
+/* Says who handles the stream: set inside on_accept. */
+void stream_handle(struct stream *s, const struct stream_ops *ops, void *arg);
+/* Drops n bytes (<= pending) from the front. Allowed in on_data and later. */
+void stream_consume(struct stream *s, size_t n);
+struct span stream_pending(struct stream *s);
+/* Queues bytes. After a close, or past out_max (which closes), they are dropped. */
+void stream_write(struct stream *s, struct span bytes);
+size_t stream_queued(const struct stream *s);
+/* Stops (and resumes) on_data and reading, so that the peer feels back-pressure. */
+void stream_pause(struct stream *s, bool paused);
+/* Changes idle_ms, for keep-alive times that a peer names. */
+void stream_idle(struct stream *s, int64_t idle_ms);
+/* Sends what is queued, then close_notify (RFC 8446 6.1), then closes. No on_data
+ * follows. */
+void stream_close(struct stream *s);
+void stream_free(struct stream *s);
+own_define(struct stream, stream_free);
+
+/* "203.0.113.7:49152"; lives as long as the stream. */
+const char *stream_peer(const struct stream *s);
+/* The connection for crypto/tls.h; NULL on a plain stream. */
+struct ssl_st *stream_ssl(const struct stream *s);
+struct loop *stream_loop(const struct stream *s);
+
+/* Accepts on a listening socket handed over by main (taken over, also when it fails).
+ * tls: NULL for plain; borrowed until replaced or the listener is freed, plus the life of
+ * the connections that began with it is OpenSSL's business. At conns_max streams, and for
+ * a moment when descriptors run out (EMFILE), it stops accepting: peers wait in the
+ * kernel's backlog. */
+struct stream_listener *stream_listen(struct loop *l, int fd, struct tls_server *tls,
+    const struct stream_opts *opts, size_t conns_max,
+    void (*on_accept)(void *arg, struct stream *s), void *arg, struct err *e);
+/* New connections use tls; old ones live on. */
+void stream_listener_set_tls(struct stream_listener *n, struct tls_server *tls);
+size_t stream_listener_count(const struct stream_listener *n);
+/* No new connections (true), for draining. */
+void stream_listener_pause(struct stream_listener *n, bool paused);
+/* Frees the listener and, like stream_free, every stream it made. */
+void stream_listener_free(struct stream_listener *n);
+own_define(struct stream_listener, stream_listener_free);
+
+#endif
