@@ -5,7 +5,7 @@
  * once and know identities by thumbprint. Immutable and reference counted.
  */
 #include "crypto/name.h"
-#include "crypto/spki.h"
+#include "crypto/pubkey.h"
 
 struct x509_st; /* OpenSSL's X509 */
 
@@ -43,8 +43,8 @@ struct cert {
 	uint8_t sha1[DIGEST_SHA1], sha256[DIGEST_SHA256]; /* thumbprints: over the DER */
 	uint8_t key_sha256[DIGEST_SHA256];                /* over the SPKI */
 	struct span spki;                                 /* DER, into der */
-	struct span ski, aki;     /* key identifiers, SPAN_NONE where absent */
-	char key_name[SPKI_NAME]; /* "P-256", "RSA-2048", "Ed25519" */
+	struct span ski, aki;       /* key identifiers, SPAN_NONE where absent */
+	char key_name[PUBKEY_NAME]; /* "P-256", "RSA-2048", "Ed25519" */
 	bool is_ca;
 	int pathlen; /* -1: no limit */
 	bool has_usage, has_eku;

@@ -6,14 +6,15 @@
  */
 #include "crypto/key.h"
 #include "crypto/name.h"
-#include "crypto/spki.h"
+#include "crypto/pubkey.h"
 
 #define CSR_MAX 16384
 
 struct csr {
 	struct span der;                   /* the request; owned */
 	struct span subject;               /* Name DER, into der */
-	struct spki key;                   /* into der */
+	struct span spki;                  /* SubjectPublicKeyInfo DER, into der */
+	struct spki key;                   /* read; into der */
 	char cn[NAME_CN_SIZE];             /* exactly one */
 	uint8_t key_sha256[DIGEST_SHA256]; /* of the SPKI */
 	bool has_challenge; /* challengePassword: ignored (RFC 7030 3.5 is not offered) */

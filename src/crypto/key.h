@@ -74,7 +74,8 @@ must_check int key_write_encrypted(
  * RSA) goes to sig, its length to *ret_len. */
 must_check int key_sign(const struct key *k, struct span msg, uint8_t sig[KEY_SIG_MAX],
     size_t *ret_len, struct err *e);
-/* Verifies under a raw SPKI (shape checked by spki.h). ERR_CRYPTO when it does not match.
+/* Verifies under a raw SPKI (shape and policy checked). ERR_CRYPTO when it does not
+ * match.
  */
 must_check int key_verify(struct span spki, enum key_hash hash, struct span msg,
     struct span sig, struct err *e);

@@ -6,7 +6,7 @@
  */
 #include "base/buf.h"
 
-struct sas_token; /* codec/sas.h */
+struct sas; /* codec/sas.h */
 
 #define SAS_KEY_MIN       16
 #define SAS_KEY_MAX       64
@@ -35,6 +35,6 @@ enum sas_key_match { SAS_KEY_NONE, SAS_KEY_PRIMARY, SAS_KEY_SECONDARY };
  * caller's to judge. An empty key never matches. Both keys are always computed and
  * compared in constant time, so timing tells nothing about which failed. */
 must_check enum sas_key_match sas_key_verify(
-    const struct sas_token *t, struct span primary, struct span secondary);
+    const struct sas *t, struct span primary, struct span secondary);
 
 #endif

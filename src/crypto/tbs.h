@@ -2,7 +2,7 @@
 #define CRYPTO_TBS_H
 /*
  * Builds a TBSCertificate (RFC 5280 4.1.2) from fields with codec/der.h. The key comes in
- * as a raw SPKI that is checked by spki.h and copied; OpenSSL decodes nothing foreign.
+ * as a raw SPKI that is checked by pubkey.h and copied; OpenSSL decodes nothing foreign.
  */
 #include "base/buf.h"
 #include "crypto/profile.h"
@@ -30,8 +30,9 @@ struct tbs_issuer {
 	enum key_alg alg;   /* signs with key_alg_hash(alg) */
 };
 
-#define TBS_NO_EXPIRY_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z, RFC 5280 4.1.2.5  \
-					       */
+#define TBS_NO_EXPIRY_S                                                                  \
+	INT64_C(253402300799) /* 9999-12-31T23:59:59Z, RFC 5280 4.1.2.5                  \
+			       */
 
 /* A random serial: top bit clear, not zero, not starting with a zero octet's worth of
  * sign. */
