@@ -86,6 +86,11 @@ class CheckLayers(unittest.TestCase):
     def test_exported_object_of_another_name(self):
         self.refuses("src/base/x.c", "const struct row table[2] = {0};\n", "x.c exports table")
 
+    def test_a_name_the_table_grants_is_no_finding(self):
+        text = "int\nstore_open(void)\n{\n\treturn 0;\n}\n"
+        self.accepts("src/store/sqlite_x.c", text)
+        self.refuses("src/store/other.c", text, "other.c exports store_open")
+
     def test_static_names_are_free(self):
         self.accepts("src/base/x.c", "static int count;\nstatic const char *const names[] = {\"a\"};\n\n"
                      "static int\nother(void)\n{\n\treturn count;\n}\n")
