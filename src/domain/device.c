@@ -1,0 +1,223 @@
+/*
+ * Device identities and their twins.
+ */
+#include "domain/device.h"
+
+#include <inttypes.h>
+
+#include "base/hex.h"
+#include "base/num.h"
+#include "base/rand.h"
+#include "codec/id.h"
+#include "codec/js.h"
+#include "crypto/sas_key.h"
+
+#define TAGS_MAX    (8 * 1024)
+#define DESIRED_MAX (32 * 1024)
+#define TWIN_DEPTH  (JS_TWIN_DEPTH + 2)
+
+bool
+device_etag_matches(struct span if_match, int64_t etag)
+{
+	struct span t = span_trim(if_match);
+	if (t.len >= 2 && t.p[0] == '"' && t.p[t.len - 1] == '"')
+		t = span_head(span_skip(t, 1), t.len - 2);
+	int64_t n;
+	return span_eq_str(t, "*") || (num_ok(t, 0, INT64_MAX, &n) && n == etag);
+}
+
+static const char *
+new_generation(struct domain *d)
+{
+	return arena_printf(d->arena, "%" PRIu64, rand_u64() >> 1);
+}
+
+struct store_device
+device_blank(struct domain *d, const char *id)
+{
+	int64_t now = domain_now(d);
+	return (struct store_device){.id = id,
+	    .generation = new_generation(d),
+	    .etag = 1,
+	    .enabled = true,
+	    .status_reason = "",
+	    .auth = STORE_AUTH_NONE,
+	    .primary_thumb = "",
+	    .secondary_thumb = "",
+	    .created_ms = now,
+	    .status_updated_ms = 0,
+	    .group_id = "",
+	    .tags = SPAN_LIT("{}"),
+	    .desired = SPAN_LIT("{}"),
+	    .reported = SPAN_LIT("{}"),
+	    .desired_version = 1,
+	    .reported_version = 1,
+	    .twin_etag = 1};
+}
+
+int
+device_get(struct domain *d, struct span id, struct store_device *ret, struct err *e)
+{
+	return store_device_get(d->store, arena_str(d->arena, id), d->arena, ret, e);
+}
+
+static struct span
+key_or_new(struct domain *d, struct span given)
+{
+	if (given.len)
+		return given;
+	uint8_t *key = arena_alloc(d->arena, SAS_KEY_MAX);
+	sas_key_generate(key);
+	return span_of(key, SAS_KEY_MAX);
+}
+
+static int
+check_thumb(struct span t, const char *what, struct err *e)
+{
+	uint8_t raw[32];
+	if (t.len == 0 || t.len == 40 || t.len == 64) {
+		if (hex_parse(t, raw, t.len / 2, e) == 0)
+			return 0;
+	}
+	return err_set(e, ERR_PARSE, "%s: want 40 (SHA-1) or 64 (SHA-256) hex digits", what);
+}
+
+static const char *
+lower_hex(struct domain *d, struct span t)
+{
+	char *s = arena_str(d->arena, t);
+	for (char *p = s; *p; p++)
+		*p = *p >= 'A' && *p <= 'F' ? (char)(*p + 32) : *p;
+	return s;
+}
+
+static int
+check_key(struct span k, const char *what, struct err *e)
+{
+	if (k.len == 0 || (k.len >= SAS_KEY_MIN && k.len <= SAS_KEY_MAX))
+		return 0;
+	return err_set(e, ERR_PARSE, "%s: a key is %d to %d bytes before Base64", what,
+	    SAS_KEY_MIN, SAS_KEY_MAX);
+}
+
+static int
+check_put(const struct ipc_device_put *m, struct err *e)
+{
+	if (m->auth > STORE_AUTH_CA)
+		return err_set(e, ERR_PARSE, "authentication type unknown");
+	if (check_key(m->primary_key, "primaryKey", e) ||
+	    check_key(m->secondary_key, "secondaryKey", e) ||
+	    check_thumb(m->primary_thumb, "primaryThumbprint", e) ||
+	    check_thumb(m->secondary_thumb, "secondaryThumbprint", e))
+		return -1;
+	if (m->auth == STORE_AUTH_SELF_SIGNED && m->primary_thumb.len == 0)
+		return err_set(e, ERR_PARSE, "selfSigned needs a primaryThumbprint");
+	return 0;
+}
+
+/* Writes what a PUT carries over an identity; members of other types are cleared. */
+static void
+fill(struct domain *d, const struct ipc_device_put *m, struct store_device *dev)
+{
+	bool sas = m->auth == STORE_AUTH_SAS;
+	bool thumbs = m->auth == STORE_AUTH_SELF_SIGNED;
+	if (dev->enabled != (m->enabled != 0))
+		dev->status_updated_ms = domain_now(d);
+	dev->enabled = m->enabled != 0;
+	dev->status_reason = arena_str(d->arena, m->status_reason);
+	dev->auth = (enum store_auth)m->auth;
+	dev->sas_window = false;
+	dev->primary_key = sas ? key_or_new(d, m->primary_key) : SPAN_NONE;
+	dev->secondary_key = sas ? key_or_new(d, m->secondary_key) : SPAN_NONE;
+	dev->primary_thumb = thumbs ? lower_hex(d, m->primary_thumb) : "";
+	dev->secondary_thumb = thumbs ? lower_hex(d, m->secondary_thumb) : "";
+	dev->iot_edge = m->iot_edge != 0;
+}
+
+int
+device_put(
+    struct domain *d, const struct ipc_device_put *m, struct store_device *ret, struct err *e)
+{
+	const char *id = arena_str(d->arena, m->id);
+	if (check_put(m, e))
+		return err_wrap(e, "device %s", id);
+	if (m->if_match.len == 0) {
+		if (!id_is_device(m->id))
+			return err_set(e, ERR_PARSE, "device ID '%s' is malformed", id);
+		struct store_device dev = device_blank(d, id);
+		fill(d, m, &dev);
+		if (store_device_add(d->store, &dev, e))
+			return -1;
+		*ret = dev;
+		return 0;
+	}
+	struct store_device dev;
+	if (store_device_get(d->store, id, d->arena, &dev, e))
+		return -1;
+	if (!device_etag_matches(m->if_match, dev.etag))
+		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", id);
+	fill(d, m, &dev);
+	dev.etag++;
+	if (store_device_put(d->store, &dev, e))
+		return -1;
+	*ret = dev;
+	return 0;
+}
+
+int
+device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e)
+{
+	struct store_device dev;
+	if (device_get(d, m->id, &dev, e))
+		return -1;
+	if (m->if_match.len && !device_etag_matches(m->if_match, dev.etag))
+		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", dev.id);
+	return store_device_del(d->store, dev.id, e);
+}
+
+/* One section of the twin: merged or replaced, then checked against Azure's limits. */
+static int
+update_section(struct domain *d, const char *what, struct span given, bool replace, size_t max,
+    struct span *section, struct err *e)
+{
+	auto_(js_free) struct js *patch = js_parse(given, CAP_JSON, TWIN_DEPTH, e);
+	if (!patch)
+		return err_wrap(e, "%s", what);
+	auto_(js_free) struct js *was =
+	    replace ? js_object() : js_parse(*section, CAP_JSON, TWIN_DEPTH, e);
+	if (!was)
+		return err_wrap(e, "%s as stored", what);
+	auto_(js_free) struct js *is = js_twin_merge(was, patch, max, e);
+	if (!is)
+		return err_wrap(e, "%s", what);
+	auto_buf text = BUF_INIT(CAP_JSON);
+	js_dump(is, JS_AS_BUILT, &text);
+	if (buf_check(&text, what, e))
+		return -1;
+	*section = arena_span(d->arena, buf_span(&text));
+	return 0;
+}
+
+int
+device_twin_patch(
+    struct domain *d, const struct ipc_twin_patch *m, struct store_device *ret, struct err *e)
+{
+	struct store_device dev;
+	if (device_get(d, m->id, &dev, e))
+		return -1;
+	if (m->if_match.len && !device_etag_matches(m->if_match, dev.twin_etag))
+		return err_set(e, ERR_CONFLICT, "twin %s: etag does not match", dev.id);
+	bool replace = m->replace != 0;
+	if (m->tags.len && update_section(d, "tags", m->tags, replace, TAGS_MAX, &dev.tags, e))
+		return err_wrap(e, "twin %s", dev.id);
+	if (m->desired.len) {
+		if (update_section(d, "desired", m->desired, replace, DESIRED_MAX, &dev.desired, e))
+			return err_wrap(e, "twin %s", dev.id);
+		dev.desired_version++;
+	}
+	dev.twin_etag++;
+	if (store_device_put(d->store, &dev, e))
+		return -1;
+	*ret = dev;
+	return 0;
+}

@@ -1,0 +1,83 @@
+/*
+ * Rules of issuance.
+ */
+#include "domain/issue.h"
+
+#include "base/hex.h"
+#include "codec/id.h"
+#include "crypto/digest.h"
+#include "domain/device.h"
+#include "domain/leaf.h"
+
+int
+issue_device(struct domain *d, const struct ipc_cert_issue *m, struct ipc_signer_issue *ret,
+    struct err *e)
+{
+	struct store_device dev;
+	char thumb[LEAF_THUMB];
+	if (m->csr_cn.len > ID_CN_MAX || !id_is_registration(m->csr_cn))
+		return err_set(e, ERR_PARSE, "CN '%.*s' is not a registration ID of at most %d "
+					     "characters",
+		    SPAN_FMT(m->csr_cn), ID_CN_MAX);
+	if (device_get(d, m->csr_cn, &dev, e))
+		return err_wrap(e, "certificate for %.*s", SPAN_FMT(m->csr_cn));
+	if (!dev.enabled)
+		return err_set(e, ERR_FORBIDDEN, "certificate for %s: the device is disabled", dev.id);
+	leaf_thumb(&m->cred, thumb);
+	*ret = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
+	    .subject = span_str(dev.id),
+	    .spki = m->spki,
+	    .life_ms = d->cfg->pki.leaf_life_ms,
+	    .requester = span_str(arena_printf(d->arena, "operator:%s", thumb))};
+	return 0;
+}
+
+/* Adds the names that are not there yet. */
+static void
+add_names(const struct conf_list *list, struct buf *names)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		bool listed = false;
+		struct span rest = buf_span(names);
+		while (rest.len)
+			listed |= span_ieq_str(span_split(&rest, ' '), list->v[i]);
+		if (!listed)
+			buf_printf(names, "%s%s", names->len ? " " : "", list->v[i]);
+	}
+}
+
+void
+issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret)
+{
+	auto_buf names = BUF_INIT(4000);
+	add_names(&d->cfg->server.name, &names);
+	add_names(&d->cfg->hub.name, &names);
+	*ret = (struct ipc_signer_issue){.profile = PROFILE_SERVER,
+	    .subject = span_str(d->cfg->server.name.v[0]),
+	    .names = arena_span(d->arena, buf_span(&names)),
+	    .spki = spki,
+	    .life_ms = d->cfg->pki.server_life_ms,
+	    .requester = SPAN_LIT("edge")};
+}
+
+int
+issue_record(struct domain *d, const struct ipc_signer_issue *asked,
+    const struct ipc_signer_issued *got, const uint8_t issuer_sha256[32], struct err *e)
+{
+	uint8_t sha[DIGEST_SHA256];
+	char sha_text[65], issuer_text[65];
+	digest_sha256(got->der, sha);
+	hex_write(span_of(sha, sizeof(sha)), sha_text);
+	hex_write(span_of(issuer_sha256, 32), issuer_text);
+	struct store_cert c = {.serial = arena_str(d->arena, got->serial),
+	    .issuer = issuer_text,
+	    .profile = profile_get((enum profile_id)asked->profile)->name,
+	    .subject = arena_str(d->arena, asked->subject),
+	    .requester = arena_str(d->arena, asked->requester),
+	    .sha256 = sha_text,
+	    .not_before_ms = got->not_before_ms,
+	    .not_after_ms = got->not_after_ms,
+	    .issued_ms = domain_now(d),
+	    .der = got->der};
+	return store_cert_add(d->store, &c, e);
+}

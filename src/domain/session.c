@@ -1,0 +1,223 @@
+/*
+ * Connections to the hub.
+ */
+#include "domain/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/hex.h"
+#include "base/rand.h"
+#include "domain/leaf.h"
+#include "domain/policy.h"
+#include "domain/token.h"
+
+void
+session_table_init(struct session_table *t)
+{
+	/* never the same numbers after a restart: an edge may still name an old one */
+	*t = (struct session_table){.next_id = (int64_t)(rand_u64() >> 2)};
+}
+
+void
+session_table_done(struct session_table *t)
+{
+	struct session *s, *next;
+	HASH_ITER(hh, t->by_id, s, next)
+	{
+		HASH_DELETE(hh_device, t->by_device, s);
+		HASH_DEL(t->by_id, s);
+		free(s);
+	}
+}
+
+static bool
+may_use_keys(const struct store_device *dev)
+{
+	return dev->auth == STORE_AUTH_SAS || dev->sas_window;
+}
+
+static int
+judge_policy(struct domain *d, const struct ipc_hub_open *m, const char *resource,
+    struct session *ret, struct refusal *no, struct err *e)
+{
+	ret->by_policy = true;
+	return policy_check_token(
+	    d, &m->cred, "hub", resource, RIGHT_DEVICE_CONNECT, no, e);
+}
+
+static int
+judge_key(struct domain *d, const struct ipc_hub_open *m, const struct store_device *dev,
+    const struct store_hub *hub, struct session *ret, struct refusal *no, struct err *e)
+{
+	const struct ipc_cred *cred = &m->cred;
+	char *resource = arena_printf(d->arena, "%.*s/devices/%s", SPAN_FMT(m->host), dev->id);
+	if (!may_use_keys(dev))
+		return refuse(no, REFUSAL_AUTH_TYPE, "%s is registered for X.509", dev->id);
+	if (cred->sas_policy.len)
+		return judge_policy(d, m, resource, ret, no, e);
+	if (hub->disable_device_sas)
+		return refuse(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
+	if (!token_is_for(cred, resource))
+		return refuse(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
+		    SPAN_FMT(span_head(cred->sas_resource, 80)), resource);
+	if (!token_is_signed(cred, dev->primary_key, dev->secondary_key))
+		return refuse(no, REFUSAL_SAS_SIGNATURE, "%s", dev->id);
+	if (token_is_expired(d, cred))
+		return refuse(no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
+	ret->by_key = true;
+	return 0;
+}
+
+static bool
+thumb_matches(const struct ipc_cred *cred, const char *want)
+{
+	char sha256[65], sha1[41];
+	if (!want[0] || cred->sha256.len != 32 || cred->sha1.len != 20)
+		return false;
+	hex_write(cred->sha256, sha256);
+	hex_write(cred->sha1, sha1);
+	return strcmp(want, sha256) == 0 || strcmp(want, sha1) == 0;
+}
+
+static int
+judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_device *dev,
+    struct session *ret, struct refusal *no, struct err *e)
+{
+	const struct ipc_cred *cred = &m->cred;
+	leaf_thumb(cred, ret->thumb);
+	if (dev->auth == STORE_AUTH_SELF_SIGNED) {
+		if (!thumb_matches(cred, dev->primary_thumb) &&
+		    !thumb_matches(cred, dev->secondary_thumb))
+			return refuse(no, REFUSAL_CERT_THUMBPRINT, "presented %s", ret->thumb);
+		return leaf_check_dates(d, cred, no, e);
+	}
+	if (dev->auth != STORE_AUTH_CA)
+		return refuse(no, REFUSAL_AUTH_TYPE, "%s is registered for SAS", dev->id);
+	if (leaf_check_chain(d, cred, no, e))
+		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	if (!span_eq_str(cred->cn, dev->id)) /* with case: hub IDs have it */
+		return refuse(no, REFUSAL_CERT_CN, "CN %.*s, device %s",
+		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
+	return 0;
+}
+
+static bool
+is_our_hub(const struct domain *d, struct span host)
+{
+	size_t colon = span_rfind(host, ':');
+	for (size_t i = 0; i < d->cfg->hub.name.n; i++)
+		if (span_ieq_str(host, d->cfg->hub.name.v[i]) ||
+		    span_ieq_str(span_head(host, colon), d->cfg->hub.name.v[i]))
+			return true;
+	return false;
+}
+
+static int64_t
+closes_at(const struct domain *d, const struct ipc_cred *cred)
+{
+	if (cred->kind == CRED_SAS)
+		return (cred->sas_expiry_s + d->cfg->hub.sas_grace_s) * 1000;
+	return d->cfg->server.profile == CONFIG_PROFILE_NATIVE ? cred->not_after_ms : 0;
+}
+
+int
+session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *ret,
+    int64_t *ret_close_ms, struct refusal *no, struct err *e)
+{
+	struct store_device dev;
+	struct store_hub hub;
+	*no = (struct refusal){0};
+	*ret = (struct session){.opened_ms = domain_now(d)};
+	if (!is_our_hub(d, m->host))
+		return refuse(no, REFUSAL_WRONG_HOST, "%.*s", SPAN_FMT(span_head(m->host, 100)));
+	const char *id = arena_str(d->arena, m->device_id);
+	if (store_device_get(d->store, id, d->arena, &dev, e)) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return refuse(no, REFUSAL_DEVICE_UNKNOWN, "%s", id);
+	}
+	if (m->module_id.len)
+		return refuse(no, REFUSAL_MODULE_UNKNOWN, "%s/%.*s", id, SPAN_FMT(m->module_id));
+	if (!dev.enabled)
+		return refuse(no, REFUSAL_DEVICE_DISABLED, "%s", id);
+	if (store_hub_get(d->store, &hub, e))
+		return -1;
+	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
+	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
+	*ret_close_ms = closes_at(d, &m->cred);
+	if (m->cred.kind == CRED_SAS)
+		return judge_key(d, m, &dev, &hub, ret, no, e);
+	if (m->cred.kind == CRED_X509)
+		return judge_cert(d, m, &dev, ret, no, e);
+	return refuse(no, REFUSAL_NO_CREDENTIAL, "%s", id);
+}
+
+bool
+session_enter(
+    struct session_table *t, const struct session *s, struct session *old, int64_t *ret_id)
+{
+	struct session *was;
+	HASH_FIND(hh_device, t->by_device, s->device_id, strlen(s->device_id), was);
+	if (was) {
+		*old = *was;
+		session_leave(t, was->id);
+	}
+	struct session *new = own_alloc(sizeof(*new));
+	*new = *s;
+	new->id = t->next_id++;
+	HASH_ADD(hh, t->by_id, id, sizeof(new->id), new);
+	HASH_ADD_KEYPTR(hh_device, t->by_device, new->device_id, strlen(new->device_id), new);
+	*ret_id = new->id;
+	return was != NULL;
+}
+
+const struct session *
+session_find(const struct session_table *t, int64_t id)
+{
+	struct session *s;
+	HASH_FIND(hh, t->by_id, &id, sizeof(id), s);
+	return s;
+}
+
+const struct session *
+session_of_device(const struct session_table *t, const char *device_id)
+{
+	struct session *s;
+	HASH_FIND(hh_device, t->by_device, device_id, strlen(device_id), s);
+	return s;
+}
+
+bool
+session_leave(struct session_table *t, int64_t id)
+{
+	struct session *s;
+	HASH_FIND(hh, t->by_id, &id, sizeof(id), s);
+	if (!s)
+		return false;
+	HASH_DELETE(hh_device, t->by_device, s);
+	HASH_DELETE(hh, t->by_id, s);
+	free(s);
+	return true;
+}
+
+bool
+session_still_admitted(
+    const struct session *s, const struct store_device *dev, const struct store_hub *hub)
+{
+	if (!dev->enabled)
+		return false;
+	if (s->by_key)
+		return may_use_keys(dev) && !hub->disable_device_sas;
+	if (s->by_policy)
+		return may_use_keys(dev) && !hub->disable_local_auth;
+	if (dev->auth == STORE_AUTH_SELF_SIGNED) /* SHA-1 pins are judged at the next connect */
+		return strlen(dev->primary_thumb) == 40 ||
+		       strcmp(s->thumb, dev->primary_thumb) == 0 ||
+		       strcmp(s->thumb, dev->secondary_thumb) == 0;
+	return dev->auth == STORE_AUTH_CA;
+}

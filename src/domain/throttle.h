@@ -1,0 +1,17 @@
+#ifndef DOMAIN_THROTTLE_H
+#define DOMAIN_THROTTLE_H
+/* A token bucket on monotonic time: at most "burst" at once, refilled evenly. */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct throttle {
+	int64_t per_min;	/* 0 = no limit */
+	int64_t tokens_milli;	/* thousandths, so slow rates refill evenly */
+	int64_t at_ms;
+};
+
+void throttle_init(struct throttle *t, int64_t per_min, int64_t now_ms);
+/* Takes one; false when the bucket is empty. */
+bool throttle_take(struct throttle *t, int64_t now_ms);
+
+#endif
