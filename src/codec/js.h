@@ -10,10 +10,6 @@
 
 struct js; /* opaque */
 
-/* Draws the hash seed now. A process that will lose its files calls it before its jail
- * shuts; otherwise the first object opens /dev/urandom. */
-void js_seed(void);
-
 void js_free(struct js *v);
 own_define(struct js, js_free);
 
