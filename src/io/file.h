@@ -30,6 +30,9 @@ must_check int file_write_new(
 must_check int file_rename(const char *from, const char *to, struct err *e);
 /* Removes a file, durably; absent is success. */
 must_check int file_remove(const char *path, struct err *e);
+/* fsync of the directory that path is in: makes its creation, renaming or removal
+ * durable. */
+must_check int file_sync_dir(const char *path, struct err *e);
 
 /* mkdir -p. A directory that has to be made gets mode, one that is there keeps its own.
  */
