@@ -1,0 +1,35 @@
+#ifndef PROTO_CREDENTIAL_H
+#define PROTO_CREDENTIAL_H
+/*
+ * What a peer proves itself by, as struct ipc_cred: a SAS token split into its fields, or
+ * a certificate whose chain is judged here. Judged once and kept by its owner; the core
+ * decides what it is worth. Holds a secret: wiped when freed, never logged.
+ */
+#include "codec/ipc_msg.h"
+
+struct credential;
+struct env;
+struct ssl_st;
+
+/* A credential of kind CRED_NONE. */
+struct credential *credential_none(void);
+/* From the text of a token. ERR_PARSE; the error holds nothing of the token. */
+must_check struct credential *credential_of_sas(struct span token, struct err *e);
+/* From the certificates of a TLS peer, CRED_NONE where it showed none (or ssl is NULL: a
+ * plain stream). A chain that does not parse is a credential with verdict
+ * CHAIN_MALFORMED. */
+struct credential *credential_of_tls(struct ssl_st *ssl, const struct env *env);
+/* The rule of every plane: a non-empty token counts, else the certificate
+ * (protocol/device.md 3.4). */
+must_check struct credential *credential_of(
+    struct span token, struct ssl_st *ssl, const struct env *env, struct err *e);
+void credential_free(struct credential *c);
+own_define(struct credential, credential_free);
+
+/* Lives as long as c. */
+const struct ipc_cred *credential_ipc(const struct credential *c);
+/* True for a certificate that no enrollment and no clock could make good: malformed, v1,
+ * a CA's, not for clients, or weak (protocol/device.md 1.3). */
+bool credential_is_unusable(const struct credential *c);
+
+#endif

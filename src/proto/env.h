@@ -1,0 +1,19 @@
+#ifndef PROTO_ENV_H
+#define PROTO_ENV_H
+/*
+ * What every endpoint of an edge shares. Made and changed by the edge process (or a
+ * test), only read here.
+ */
+struct chain_set;
+struct config;
+struct core_link;
+struct loop;
+
+struct env {
+	struct loop *loop;
+	const struct config *config;
+	struct core_link *core;
+	const struct chain_set *anchors; /* what chains are judged with; swapped whole */
+};
+
+#endif

@@ -1,0 +1,90 @@
+#ifndef PROTO_MQTT_SESSION_H
+#define PROTO_MQTT_SESSION_H
+/*
+ * One MQTT 3.1.1 connection over a stream: order, limits and time; what topics mean is
+ * the endpoint's, chosen by the user name of CONNECT.
+ *
+ * await (CONNECT) -> authorizing -> up -> closing. Packets of a connection are handled in
+ * order; PUBACKs leave in the order of their PUBLISHes (4.6); at most inflight_max
+ * publishes wait for their endpoint, beyond that nothing more is read. QoS 2, a second
+ * CONNECT and every malformed packet close.
+ */
+#include <stdbool.h>
+
+#include "codec/ipc_msg.h"
+#include "codec/mqtt.h"
+#include "proto/core_link.h"
+
+struct env;
+struct mqtt_server;
+struct mqtt_session;
+struct ssl_st;
+struct stream;
+
+struct mqtt_endpoint {
+	const char *plane; /* "hub", "dps": in the connection log */
+	/* A CONNECT with its user name. The endpoint answers by mqtt_session_accept or
+	 * mqtt_session_refuse, now or later. m is valid during the call. */
+	void (*on_connect)(struct mqtt_session *s, const struct mqtt_connect *m);
+	/* QoS 0 or 1. mqtt_session_acked(s, ticket) must follow, now or later, or a
+	 * close. */
+	void (*on_publish)(
+	    struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket);
+	/* The SUBACK code for one filter. */
+	uint8_t (*on_subscribe)(struct mqtt_session *s, const struct mqtt_filter *f);
+	void (*on_unsubscribe)(struct mqtt_session *s, struct span filter);
+	/* The last call for a session whose on_connect was called. The owner was dropped
+	 * before: no answer of the core comes any more. code, reason: for the connection
+	 * log. graceful: DISCONNECT was sent. */
+	void (*on_gone)(
+	    struct mqtt_session *s, bool graceful, uint32_t code, const char *reason);
+};
+
+/* What a session may do once it is accepted. */
+struct mqtt_terms {
+	size_t frame_max; /* largest packet */
+	int64_t idle_ms;  /* longest silence, keep-alive already taken into account */
+	size_t inflight_max;
+};
+
+/* CONNACK 0, without a stored session. */
+void mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t);
+/* CONNACK code (1, 3 or 5) and close. */
+void mqtt_session_refuse(struct mqtt_session *s, uint8_t code);
+/* The publish of that ticket is done: its PUBACK may leave. */
+void mqtt_session_acked(struct mqtt_session *s, uint64_t ticket);
+/* Sends at QoS 0. */
+void mqtt_session_publish(struct mqtt_session *s, struct span topic, struct span payload);
+/* Closes; on_gone follows from the loop with this code and reason. Harmless again. */
+void mqtt_session_close(struct mqtt_session *s, uint32_t code, const char *reason);
+/* A line in the connection log about something this session was denied. */
+void mqtt_session_refused(struct mqtt_session *s, struct span device_id, uint32_t code,
+    const char *fmt, ...) printf_like(4, 5);
+
+/* 1.5 times keep_alive_s, at most max_s; max_s for 0 (protocol/device.md 3.5). */
+int64_t mqtt_session_idle_ms(uint16_t keep_alive_s, int64_t max_s);
+
+/* The endpoint's own state of this session. */
+void mqtt_session_set_ctx(struct mqtt_session *s, void *ctx);
+void *mqtt_session_ctx(const struct mqtt_session *s);
+struct core_owner *mqtt_session_owner(struct mqtt_session *s);
+const struct env *mqtt_session_env(const struct mqtt_session *s);
+/* The endpoint's arg, from mqtt_server_opts. */
+void *mqtt_session_arg(const struct mqtt_session *s);
+struct ssl_st *mqtt_session_ssl(
+    const struct mqtt_session *s); /* NULL on a plain stream */
+/* Address and protocol; agent and api_version once an endpoint has set them. */
+const struct ipc_peer *mqtt_session_peer(const struct mqtt_session *s);
+/* Copies, cut to their caps. */
+void mqtt_session_set_agent(
+    struct mqtt_session *s, struct span agent, struct span api_version);
+bool mqtt_session_is_closing(const struct mqtt_session *s);
+
+/* ---- for mqtt_server alone ---- */
+struct mqtt_session *mqtt_session_new(struct mqtt_server *srv, struct stream *st);
+/* At once, without a word to the peer; on_gone is called. */
+void mqtt_session_free(struct mqtt_session *s);
+/* Back-pressure from the core, for all sessions. */
+void mqtt_session_pause(struct mqtt_session *s, bool paused);
+
+#endif
