@@ -4,17 +4,21 @@
  * The core's memory: devices, groups, registrations, events, the connection log, hub
  * properties, certificates. Typed verbs over one database; callers never see SQL.
  *
- * Contract of time: every verb is synchronous. Writes happen inside a transaction that the
- * core opens at the start of a loop turn (store_begin) and ends at its close (store_commit);
- * nothing written is durable, and nothing may be acknowledged, before store_commit returned 0.
- * After any failed write or commit the transaction is gone: store_rollback, then nothing of
- * that turn may be acknowledged.
+ * Contract of time: every verb is synchronous. Writes happen inside a transaction that
+ * the core opens at the start of a loop turn (store_begin) and ends at its close
+ * (store_commit); nothing written is durable, and nothing may be acknowledged, before
+ * store_commit returned 0. A write outside a transaction is refused. A write that answers
+ * NOT_FOUND or EXISTS changed nothing and the turn goes on; after any other failed write
+ * or commit the transaction is gone: every write and the commit answer that first error
+ * until store_rollback, and nothing of that turn may be acknowledged. After a failed sync
+ * store_begin fails for ever: end the process, a new one reads what the disk really has.
  *
  * Contract of memory: rows read are copied into the caller's arena. Text fields are
  * terminated; "" stands for NULL. Times are milliseconds since 1970, 0 = never.
  *
- * Errors: NOT_FOUND and EXISTS where said; FULL when the disk is; BUSY when another process
- * holds the database; CORRUPT; UNSUPPORTED for a schema newer than this program; else IO.
+ * Errors: NOT_FOUND and EXISTS where said; FULL when the disk is; BUSY when another
+ * process holds the database; CORRUPT; UNSUPPORTED for a schema newer than this program;
+ * else IO.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,9 +30,10 @@
 
 struct store;
 
-/* Opens (creates, migrates: schema/NNNN-*.sql in order, one transaction each) the database
- * file, mode 0600, WAL, synchronous=FULL (read back and checked), locking_mode=EXCLUSIVE, so
- * that after store_open returned, no further file is ever opened (the jail forbids it). */
+/* Opens (creates, migrates: schema/NNNN-*.sql in order, one transaction each) the
+ * database file, mode 0600, WAL, synchronous=FULL (read back and checked),
+ * locking_mode=EXCLUSIVE, so that after store_open returned, no further file is ever
+ * opened (the jail forbids it). */
 must_check struct store *store_open(const char *path, struct err *e);
 void store_close(struct store *s);
 own_define(struct store, store_close);
@@ -42,34 +47,42 @@ must_check int store_verify(struct store *s, struct err *e);
 /* WAL checkpoint without waiting for readers; called in idle moments. */
 must_check int store_checkpoint(struct store *s, struct err *e);
 
-/* ---- devices (service.md 2.3) ------------------------------------------------------- */
+/* ---- devices (service.md 2.3) ---- */
 
-enum store_auth { STORE_AUTH_NONE, STORE_AUTH_SAS, STORE_AUTH_SELF_SIGNED, STORE_AUTH_CA };
+enum store_auth {
+	STORE_AUTH_NONE,
+	STORE_AUTH_SAS,
+	STORE_AUTH_SELF_SIGNED,
+	STORE_AUTH_CA
+};
 
 struct store_device {
-	const char *id;		   /* case-sensitive, primary key */
-	const char *generation;	   /* changes only when deleted and made anew */
-	int64_t etag;		   /* counts up with each identity change */
+	const char *id;         /* case-sensitive, primary key */
+	const char *generation; /* changes only when deleted and made anew */
+	int64_t etag;           /* counts up with each identity change */
 	bool enabled;
 	const char *status_reason;
-	enum store_auth auth;	   /* the identity's type */
-	bool sas_window;	   /* X.509 identity that may still use its SAS keys (native) */
-	struct span primary_key, secondary_key;	 /* raw bytes, 16..64, empty = none */
-	const char *primary_thumb, *secondary_thumb; /* lower-case hex, SHA-1 or SHA-256 */
+	enum store_auth auth; /* the identity's type */
+	bool sas_window; /* X.509 identity that may still use its SAS keys (native) */
+	struct span primary_key, secondary_key; /* raw bytes, 16..64, empty = none */
+	const char *primary_thumb,
+	    *secondary_thumb; /* lower-case hex, SHA-1 or SHA-256 */
 	bool iot_edge;
 	int64_t created_ms, status_updated_ms, conn_updated_ms, last_activity_ms;
 	bool connected;
-	const char *group_id;	   /* enrollment group that made it, "" = by hand */
+	const char *group_id; /* enrollment group that made it, "" = by hand */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
 };
 
-must_check int store_device_get(
-    struct store *s, const char *id, struct arena *a, struct store_device *ret, struct err *e);
+must_check int store_device_get(struct store *s, const char *id, struct arena *a,
+    struct store_device *ret, struct err *e);
 /* Inserts; EXISTS when the ID is taken. */
-must_check int store_device_add(struct store *s, const struct store_device *d, struct err *e);
+must_check int store_device_add(
+    struct store *s, const struct store_device *d, struct err *e);
 /* Rewrites all columns of d->id; NOT_FOUND. */
-must_check int store_device_put(struct store *s, const struct store_device *d, struct err *e);
+must_check int store_device_put(
+    struct store *s, const struct store_device *d, struct err *e);
 must_check int store_device_del(struct store *s, const char *id, struct err *e);
 /* Connection columns only (no etag change). */
 must_check int store_device_seen(
@@ -77,8 +90,8 @@ must_check int store_device_seen(
 /* Marks every device disconnected (start of the core). */
 must_check int store_device_all_gone(struct store *s, int64_t at_ms, struct err *e);
 
-/* Visits rows in ascending ID order after "after" ("" = from the first), at most limit. The
- * row is valid during the call; a non-zero return stops and is handed on. */
+/* Visits rows in ascending ID order after "after" ("" = from the first), at most limit.
+ * The row is valid during the call; a non-zero return stops and is handed on. */
 must_check int store_device_each(struct store *s, const char *after, int64_t limit,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e);
@@ -87,9 +100,10 @@ struct store_counts {
 	int64_t total, enabled, connected;
 	int64_t by_auth[4]; /* indexed by enum store_auth */
 };
-must_check int store_device_counts(struct store *s, struct store_counts *ret, struct err *e);
+must_check int store_device_counts(
+    struct store *s, struct store_counts *ret, struct err *e);
 
-/* ---- enrollment groups (service.md 1.4) and registrations (1.6) ---------------------- */
+/* ---- enrollment groups (service.md 1.4) and registrations (1.6) ---- */
 
 enum store_attestation { STORE_ATT_X509 = 1, STORE_ATT_SYMMETRIC };
 
@@ -97,40 +111,44 @@ struct store_group {
 	const char *id; /* compared without case; stored as first spelled */
 	int64_t etag;
 	enum store_attestation attestation;
-	struct span primary_cert, secondary_cert;		 /* DER, X.509 */
+	struct span primary_cert, secondary_cert;                /* DER, X.509 */
 	const char *primary_cert_sha256, *secondary_cert_sha256; /* lower-case hex */
-	struct span primary_key, secondary_key;			 /* raw bytes, symmetric */
+	struct span primary_key, secondary_key; /* raw bytes, symmetric */
 	bool enabled, iot_edge;
-	const char *allocation; /* "hashed", "static" */
-	const char *hubs;	/* host names joined by a space; "" = all */
+	const char *allocation;    /* "hashed", "static" */
+	const char *hubs;          /* host names joined by a space; "" = all */
 	struct span tags, desired; /* initial twin, JSON objects */
 	bool update_hub, migrate_data;
 	int64_t created_ms, updated_ms;
 };
 
-must_check int store_group_get(
-    struct store *s, const char *id, struct arena *a, struct store_group *ret, struct err *e);
-must_check int store_group_add(struct store *s, const struct store_group *g, struct err *e);
-must_check int store_group_put(struct store *s, const struct store_group *g, struct err *e);
+must_check int store_group_get(struct store *s, const char *id, struct arena *a,
+    struct store_group *ret, struct err *e);
+must_check int store_group_add(
+    struct store *s, const struct store_group *g, struct err *e);
+must_check int store_group_put(
+    struct store *s, const struct store_group *g, struct err *e);
 must_check int store_group_del(struct store *s, const char *id, struct err *e);
 must_check int store_group_each(struct store *s, const char *after, int64_t limit,
     int (*visit)(void *ctx, const struct store_group *g, struct err *e), void *ctx,
     struct err *e);
 /* The group one of whose certificates has this SHA-256 (lower-case hex); NOT_FOUND. */
-must_check int store_group_by_cert(
-    struct store *s, const char *sha256, struct arena *a, struct store_group *ret, struct err *e);
+must_check int store_group_by_cert(struct store *s, const char *sha256, struct arena *a,
+    struct store_group *ret, struct err *e);
 
 struct store_registration {
 	const char *id; /* registration ID, compared without case */
 	const char *group_id, *device_id, *hub;
-	const char *status, *substatus; /* as on the wire: assigning, assigned, failed, disabled */
+	const char *status,
+	    *substatus; /* as on the wire: assigning, assigned, failed, disabled */
 	const char *operation_id;
 	int error_code;
 	const char *error_text;
 	const char *attestation; /* "x509" or "symmetricKey" */
-	const char *thumb;	 /* SHA-256 of the leaf, lower-case hex; "" for keys */
+	const char *thumb;       /* SHA-256 of the leaf, lower-case hex; "" for keys */
 	int64_t etag, created_ms, updated_ms;
-	int64_t ready_ms; /* azure profile: when a poll may answer "assigned"; 0 = at once */
+	int64_t
+	    ready_ms; /* azure profile: when a poll may answer "assigned"; 0 = at once */
 };
 
 must_check int store_registration_get(struct store *s, const char *id, struct arena *a,
@@ -140,11 +158,12 @@ must_check int store_registration_put(
     struct store *s, const struct store_registration *r, struct err *e);
 must_check int store_registration_del(struct store *s, const char *id, struct err *e);
 /* group_id "" = of every group. */
-must_check int store_registration_each(struct store *s, const char *group_id, const char *after,
-    int64_t limit, int (*visit)(void *ctx, const struct store_registration *r, struct err *e),
-    void *ctx, struct err *e);
+must_check int store_registration_each(struct store *s, const char *group_id,
+    const char *after, int64_t limit,
+    int (*visit)(void *ctx, const struct store_registration *r, struct err *e), void *ctx,
+    struct err *e);
 
-/* ---- events (telemetry) and the connection log --------------------------------------- */
+/* ---- events (telemetry) and the connection log ---- */
 
 struct store_event {
 	int64_t seq; /* ascending, never reused, also not after a restart */
@@ -160,6 +179,7 @@ struct store_event {
 must_check int store_event_add(
     struct store *s, const struct store_event *ev, int64_t *ret_seq, struct err *e);
 
+/* Filters are joined by AND. In all of this header a negative limit means none. */
 struct store_event_filter {
 	int64_t after_seq;
 	const char *device_id; /* "" = any */
@@ -171,20 +191,20 @@ must_check int store_event_each(struct store *s, const struct store_event_filter
     int (*visit)(void *ctx, const struct store_event *ev, struct err *e), void *ctx,
     struct err *e);
 /* Drops events older than before_ms, then the oldest until bodies and properties take at
- * most max_bytes; at most batch rows a call, so that a turn stays short. *ret_dropped says
- * how many went. */
+ * most max_bytes; at most batch rows a call, so that a turn stays short. *ret_dropped
+ * says how many went. */
 must_check int store_event_trim(struct store *s, int64_t before_ms, int64_t max_bytes,
     int64_t batch, int64_t *ret_dropped, struct err *e);
 
 struct store_conn {
 	int64_t seq, at_ms;
-	const char *what;   /* "connect", "disconnect", "refused" */
-	const char *plane;  /* "dps", "hub", "service" */
+	const char *what;  /* "connect", "disconnect", "refused" */
+	const char *plane; /* "dps", "hub", "service" */
 	const char *device_id;
 	const char *auth;   /* "sas", "x509", "none" */
 	const char *scope;  /* "device", "hub" (a policy), "operator", "" */
 	const char *thumb;  /* SHA-256 of the leaf presented, "" */
-	int code;	    /* as on the wire: CONNACK code, or HTTP/DPS code */
+	int code;           /* as on the wire: CONNACK code, or HTTP/DPS code */
 	const char *reason; /* for the operator; never sent to a peer */
 	const char *peer;   /* address */
 	const char *agent;  /* client agent string */
@@ -199,13 +219,15 @@ struct store_conn_filter {
 must_check int store_conn_each(struct store *s, const struct store_conn_filter *f,
     int (*visit)(void *ctx, const struct store_conn *c, struct err *e), void *ctx,
     struct err *e);
-must_check int store_conn_trim(
-    struct store *s, int64_t before_ms, int64_t batch, int64_t *ret_dropped, struct err *e);
-/* Since when the connection log is complete: the later of the store's creation and the
- * oldest entry that retention has not dropped. "No SAS in 24 h" fails closed on it. */
+must_check int store_conn_trim(struct store *s, int64_t before_ms, int64_t batch,
+    int64_t *ret_dropped, struct err *e);
+/* Since when the connection log is complete: the later of the store's creation (the value
+ * "created_ms", which whoever makes the database puts; NOT_FOUND without it) and the
+ * millisecond after the youngest entry that retention dropped. "No SAS in 24 h" fails
+ * closed on it. */
 must_check int store_conn_complete_since(struct store *s, int64_t *ret_ms, struct err *e);
 
-/* ---- the hub's properties and policies (service.md 3.2) ------------------------------ */
+/* ---- the hub's properties and policies (service.md 3.2) ---- */
 
 struct store_hub {
 	bool disable_local_auth, disable_device_sas, disable_module_sas;
@@ -216,20 +238,21 @@ must_check int store_hub_put(struct store *s, const struct store_hub *h, struct 
 
 struct store_policy {
 	const char *name;
-	const char *plane; /* "hub" or "dps" */
+	const char *plane;                      /* "hub" or "dps" */
 	struct span primary_key, secondary_key; /* raw bytes */
-	uint32_t rights; /* bits of enum in domain/policy.h */
+	uint32_t rights;                        /* bits of enum in domain/policy.h */
 };
 must_check int store_policy_get(struct store *s, const char *plane, const char *name,
     struct arena *a, struct store_policy *ret, struct err *e);
-must_check int store_policy_put(struct store *s, const struct store_policy *p, struct err *e);
+must_check int store_policy_put(
+    struct store *s, const struct store_policy *p, struct err *e);
 must_check int store_policy_del(
     struct store *s, const char *plane, const char *name, struct err *e);
 must_check int store_policy_each(struct store *s, const char *plane,
     int (*visit)(void *ctx, const struct store_policy *p, struct err *e), void *ctx,
     struct err *e);
 
-/* ---- certificates issued, and operators --------------------------------------------- */
+/* ---- certificates issued, and operators ---- */
 
 struct store_cert {
 	const char *serial; /* lower-case hex */
@@ -239,10 +262,12 @@ struct store_cert {
 	int64_t not_before_ms, not_after_ms, issued_ms;
 	struct span der;
 };
-/* EXISTS when (issuer, serial) was there already: a bug or a restored clone, never ignored. */
+/* EXISTS when (issuer, serial) was there already: a bug or a restored clone, never
+ * ignored. */
 must_check int store_cert_add(struct store *s, const struct store_cert *c, struct err *e);
-must_check int store_cert_by_sha256(
-    struct store *s, const char *sha256, struct arena *a, struct store_cert *ret, struct err *e);
+must_check int store_cert_by_sha256(struct store *s, const char *sha256, struct arena *a,
+    struct store_cert *ret, struct err *e);
+/* Those of that subject, youngest first. */
 must_check int store_cert_each(struct store *s, const char *subject, int64_t limit,
     int (*visit)(void *ctx, const struct store_cert *c, struct err *e), void *ctx,
     struct err *e);
@@ -258,7 +283,7 @@ must_check int store_operator_get(struct store *s, const char *sha256, struct ar
 must_check int store_operator_put(
     struct store *s, const struct store_operator *o, struct err *e);
 
-/* ---- small named values (ID scope, created_ms, ...) ---------------------------------- */
+/* ---- small named values (ID scope, created_ms, ...) ---- */
 must_check int store_meta_get(
     struct store *s, const char *key, struct arena *a, const char **ret, struct err *e);
 must_check int store_meta_put(

@@ -1,0 +1,154 @@
+/*
+ * Device identities and their twins.
+ */
+#include "store/sqlite.h"
+
+#define COL(member) STMT_COL(struct store_device, member)
+static const struct stmt_col cols[] = {
+    COL(id),
+    COL(generation),
+    COL(etag),
+    COL(enabled),
+    COL(status_reason),
+    COL(auth),
+    COL(sas_window),
+    COL(primary_key),
+    COL(secondary_key),
+    COL(primary_thumb),
+    COL(secondary_thumb),
+    COL(iot_edge),
+    COL(created_ms),
+    COL(status_updated_ms),
+    COL(conn_updated_ms),
+    COL(last_activity_ms),
+    COL(connected),
+    COL(group_id),
+#define TWIN_FIRST 18
+    STMT_JSON(struct store_device, tags),
+    STMT_JSON(struct store_device, desired),
+    STMT_JSON(struct store_device, reported),
+    COL(desired_version),
+    COL(reported_version),
+    COL(twin_etag),
+#define TWIN_N 6
+};
+static const struct stmt_shape device = STMT_SHAPE("device", cols);
+static const struct stmt_shape identity = {"device", cols, TWIN_FIRST};
+static const struct stmt_shape twin = {"twin", cols + TWIN_FIRST, TWIN_N};
+_Static_assert(
+    sizeof(cols) / sizeof(cols[0]) == TWIN_FIRST + TWIN_N, "a column too many");
+
+int
+store_device_get(struct store *s, const char *id, struct arena *a,
+    struct store_device *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_GET, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	return stmt_one(&q, &device, id, a, ret, e);
+}
+
+static int
+put_twin(struct store *s, const struct store_device *d, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_TWIN_PUT, &q, e))
+		return -1;
+	stmt_bind(&q, &twin, d);
+	stmt_bind_text(&q, TWIN_N + 1, d->id);
+	return stmt_run(&q, e);
+}
+
+int
+store_device_add(struct store *s, const struct store_device *d, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_ADD, &q, e))
+		return -1;
+	stmt_bind(&q, &identity, d);
+	return stmt_add(&q, "device", d->id, e) ? -1 : put_twin(s, d, e);
+}
+
+int
+store_device_put(struct store *s, const struct store_device *d, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_PUT, &q, e))
+		return -1;
+	stmt_bind(&q, &identity, d);
+	return stmt_change(&q, "device", d->id, e) ? -1 : put_twin(s, d, e);
+}
+
+int
+store_device_del(struct store *s, const char *id, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_DEL, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	return stmt_change(&q, "device", id, e);
+}
+
+int
+store_device_seen(
+    struct store *s, const char *id, bool connected, int64_t at_ms, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_SEEN, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	stmt_bind_int(&q, 2, connected);
+	stmt_bind_int(&q, 3, at_ms);
+	return stmt_change(&q, "device", id, e);
+}
+
+int
+store_device_all_gone(struct store *s, int64_t at_ms, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_ALL_GONE, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, at_ms);
+	return stmt_run(&q, e);
+}
+
+int
+store_device_each(struct store *s, const char *after, int64_t limit,
+    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_EACH, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, after);
+	stmt_bind_int(&q, 2, limit);
+	struct store_device d;
+	int r;
+	while ((r = stmt_row(&q, &device, &d, e)) > 0) {
+		int stop = visit(ctx, &d, e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}
+
+int
+store_device_counts(struct store *s, struct store_counts *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_COUNTS, &q, e))
+		return -1;
+	struct store_counts c = {0};
+	int r;
+	while ((r = stmt_next(&q, e)) > 0) {
+		int64_t auth = stmt_int(&q, 0), n = stmt_int(&q, 3);
+		c.total += n;
+		c.by_auth[auth & 3] += n; /* 0 to 3 by the schema */
+		c.enabled += stmt_int(&q, 1) ? n : 0;
+		c.connected += stmt_int(&q, 2) ? n : 0;
+	}
+	if (r == 0)
+		*ret = c;
+	return r;
+}

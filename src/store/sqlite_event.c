@@ -1,0 +1,110 @@
+/*
+ * Telemetry. The running sum of bytes is in the tally, so that retention reads only what
+ * it drops.
+ */
+#include "store/sqlite.h"
+
+#define COL(member) STMT_COL(struct store_event, member)
+static const struct stmt_col cols[] = {
+    COL(seq),
+    COL(enqueued_ms),
+    COL(device_id),
+    COL(generation),
+    COL(auth),
+    COL(thumb),
+    STMT_JSON(struct store_event, props),
+    COL(body),
+};
+static const struct stmt_shape event = STMT_SHAPE("event", cols);
+
+int
+store_event_add(
+    struct store *s, const struct store_event *ev, int64_t *ret_seq, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_EVENT_ADD, &q, e))
+		return -1;
+	struct store_event row = *ev;
+	row.seq = s->now.event_seq + 1;
+	int64_t size = (int64_t)(ev->props.len + ev->body.len);
+	stmt_bind(&q, &event, &row);
+	stmt_bind_int(&q, event.n + 1, size);
+	if (stmt_run(&q, e))
+		return -1;
+	s->now.event_seq = row.seq;
+	s->now.event_bytes += size;
+	*ret_seq = row.seq;
+	return 0;
+}
+
+int
+store_event_each(struct store *s, const struct store_event_filter *f,
+    int (*visit)(void *ctx, const struct store_event *ev, struct err *e), void *ctx,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	bool any = !f->device_id || f->device_id[0] == '\0';
+	if (stmt_open(s, any ? STMT_EVENT_EACH : STMT_EVENT_EACH_DEVICE, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, f->after_seq);
+	stmt_bind_text(&q, 2, f->thumb);
+	stmt_bind_int(&q, 3, f->since_ms);
+	stmt_bind_int(&q, 4, f->limit);
+	if (!any)
+		stmt_bind_text(&q, 5, f->device_id);
+	struct store_event ev;
+	int r;
+	while ((r = stmt_row(&q, &event, &ev, e)) > 0) {
+		int stop = visit(ctx, &ev, e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}
+
+struct drop {
+	int64_t last_seq, rows, bytes;
+};
+
+/* Walks from the oldest until one may stay. */
+static int
+choose(struct store *s, int64_t before_ms, int64_t max_bytes, int64_t batch,
+    struct drop *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_EVENT_OLDEST, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, batch);
+	struct drop d = {0};
+	int r;
+	while ((r = stmt_next(&q, e)) > 0) {
+		bool over = s->now.event_bytes - d.bytes > max_bytes;
+		if (stmt_int(&q, 1) >= before_ms && !over)
+			break;
+		d.last_seq = stmt_int(&q, 0);
+		d.bytes += stmt_int(&q, 2);
+		d.rows++;
+	}
+	*ret = d;
+	return r < 0 ? -1 : 0;
+}
+
+int
+store_event_trim(struct store *s, int64_t before_ms, int64_t max_bytes, int64_t batch,
+    int64_t *ret_dropped, struct err *e)
+{
+	struct drop d = {0};
+	if (choose(s, before_ms, max_bytes, batch, &d, e))
+		return -1;
+	if (d.rows) {
+		auto_stmt q = {0};
+		if (stmt_open(s, STMT_EVENT_DROP, &q, e))
+			return -1;
+		stmt_bind_int(&q, 1, d.last_seq);
+		if (stmt_run(&q, e))
+			return -1;
+	}
+	s->now.event_bytes -= d.bytes;
+	*ret_dropped = d.rows;
+	return 0;
+}
