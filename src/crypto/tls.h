@@ -55,7 +55,11 @@ own_define(struct tls_client, tls_client_free);
  */
 must_check struct ssl_st *tls_client_ssl(
     struct tls_client *t, const char *host, struct err *e);
-/* For libmosquitto and libcurl, which set host checks themselves. Borrowed. */
+/* Makes every connection of the context verify host (a DNS name, or an IP address as
+ * text). For libmosquitto, which checks no name when it is handed a context. */
+must_check int tls_client_pin_host(struct tls_client *t, const char *host, struct err *e);
+/* For libcurl, which sets host checks itself, and libmosquitto, which does not (pin the
+ * host). Borrowed. */
 struct ssl_ctx_st *tls_client_ctx(struct tls_client *t);
 
 /* --- a finished handshake, either side --- */
