@@ -32,12 +32,13 @@ enum cert_eku { /* RFC 5280 4.2.1.12 */
 
 struct cert {
 	struct x509_st *x509; /* owned */
-	struct span der;      /* owned */
-	struct span subject;  /* Name DER, into x509 */
+	struct span der;      /* owned; the spans below point into it or into x509 */
+	struct span subject;  /* Name DER */
 	struct span issuer;
 	char cn[NAME_CN_SIZE]; /* "" unless the subject has exactly one acceptable */
 	char serial[2 * CERT_SERIAL_MAX +
 		    1]; /* upper-case hex as Azure shows it, no leading 00 */
+	bool serial_ok; /* positive (RFC 5280 4.1.2.2) */
 	int version;    /* 1 or 3 */
 	int64_t not_before_ms, not_after_ms;
 	uint8_t sha1[DIGEST_SHA1], sha256[DIGEST_SHA256]; /* thumbprints: over the DER */
@@ -56,6 +57,9 @@ struct cert {
 
 /* Exactly one certificate as DER, nothing behind it. */
 must_check struct cert *cert_parse(struct span der, struct err *e);
+/* The same of an X509 that OpenSSL has parsed already (a TLS peer's); takes a reference.
+ */
+must_check struct cert *cert_of_x509(struct x509_st *x, struct err *e);
 struct cert *cert_ref(struct cert *c);
 void cert_free(struct cert *c);
 own_define(struct cert, cert_free);

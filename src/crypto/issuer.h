@@ -57,6 +57,10 @@ must_check int issuer_self_check(struct issuer *i, int64_t now_s, struct err *e)
 must_check int issuer_check(
     const struct issuer *i, enum profile_id profile, struct span der, struct err *e);
 
+/* OpenSSL verifies c with ca as its only trust, at a moment of c's life; no profile is
+ * asked for. For CAs that were made elsewhere. */
+must_check int issuer_verify(const struct cert *ca, const struct cert *c, struct err *e);
+
 /* A self-signed root for key; its DER is appended to out. */
 must_check int issuer_self_sign(struct key *key, const char *cn, const char *org,
     int64_t now_s, int64_t life_s, struct buf *out, struct err *e);

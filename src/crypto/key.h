@@ -9,7 +9,7 @@
 #include "crypto/digest.h"
 
 enum key_alg { KEY_P256, KEY_P384, KEY_RSA2048, KEY_RSA3072, KEY_RSA4096, KEY_ALG_N };
-enum key_hash { KEY_SHA256, KEY_SHA384 };
+enum key_hash { KEY_SHA256, KEY_SHA384, KEY_SHA512 };
 
 #define KEY_SIG_MAX 512   /* an RSA-4096 signature */
 #define KEY_PEM_MAX 16384 /* longest private key PEM that is read or written */

@@ -19,9 +19,11 @@ enum profile_id {
 };
 
 enum profile_san { PROFILE_SAN_NONE, PROFILE_SAN_HOSTS };
+enum profile_cn { PROFILE_CN_TEXT, PROFILE_CN_DEVICE }; /* codec/id.h: id_is_device */
 
 struct profile {
 	const char *name;
+	enum profile_cn cn;
 	bool is_ca;
 	int pathlen;        /* -1: absent */
 	unsigned usage;     /* enum cert_usage, always critical */

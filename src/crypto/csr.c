@@ -1,0 +1,258 @@
+/*
+ * PKCS#10. Read by our own DER reader, so OpenSSL sees of a foreign request only the
+ * key's numbers and the signature.
+ */
+#include "crypto/csr.h"
+
+#include "codec/der.h"
+#include "codec/pem.h"
+#include "crypto/tbs.h"
+
+#define LABEL "CERTIFICATE REQUEST"
+
+static const struct sig_row {
+	struct span oid;
+	bool rsa;
+	enum key_hash hash = KEY_SHA256;
+} sig_rows[] = {
+    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), false, KEY_SHA256},
+    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), false, KEY_SHA384},
+    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x04"), false, KEY_SHA512},
+    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), true, KEY_SHA256},
+    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), true, KEY_SHA384},
+    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), true, KEY_SHA512},
+};
+
+static const struct ext_row {
+	struct span oid;
+	const char *name;
+} ext_rows[] = {
+    {SPAN_LIT("\x55\x1d\x13"), "basicConstraints"},
+    {SPAN_LIT("\x55\x1d\x0f"), "keyUsage"},
+    {SPAN_LIT("\x55\x1d\x25"), "extKeyUsage"},
+    {SPAN_LIT("\x55\x1d\x11"), "subjectAltName"},
+    {SPAN_LIT("\x55\x1d\x0e"), "subjectKeyIdentifier"},
+    {SPAN_LIT("\x55\x1d\x23"), "authorityKeyIdentifier"},
+    {SPAN_LIT("\x55\x1d\x20"), "certificatePolicies"},
+    {SPAN_LIT("\x55\x1d\x1e"), "nameConstraints"},
+};
+
+#define OID_CHALLENGE   SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07")
+#define OID_EXT_REQUEST SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e")
+
+/* True for BasicConstraints with cA TRUE; a malformed one counts as asking. */
+static bool
+asks_ca(struct span value)
+{
+	struct span seq;
+	struct der_tlv t;
+	if (der_expect(&value, DER_SEQUENCE, &seq, NULL) < 0)
+		return true;
+	return seq.len && (der_next(&seq, &t, NULL) < 0 || t.tag == DER_BOOLEAN);
+}
+
+static void
+note_extension(struct csr *c, struct span oid, struct span value)
+{
+	const char *name = "other";
+	for (size_t i = 0; i < sizeof(ext_rows) / sizeof(ext_rows[0]); i++)
+		if (span_eq(oid, ext_rows[i].oid))
+			name = ext_rows[i].name;
+	if (span_eq(oid, ext_rows[0].oid))
+		c->wants_ca = asks_ca(value);
+	size_t len = strlen(c->ignored);
+	snprintf(
+	    c->ignored + len, sizeof(c->ignored) - len, "%s%s", len ? ", " : "", name);
+}
+
+/* Extension ::= SEQUENCE { OID, BOOLEAN critical DEFAULT FALSE, OCTET STRING } */
+static int
+read_extension(struct csr *c, struct span *exts, struct err *e)
+{
+	struct span ext, oid;
+	struct der_tlv t;
+	if (der_expect(exts, DER_SEQUENCE, &ext, e) < 0 ||
+	    der_expect(&ext, DER_OID, &oid, e) < 0 || der_next(&ext, &t, e) < 0)
+		return -1;
+	if (t.tag == DER_BOOLEAN && der_next(&ext, &t, e) < 0)
+		return -1;
+	if (t.tag != DER_OCTET_STRING)
+		return err_set(e, ERR_PARSE, "requested extension without a value");
+	note_extension(c, oid, t.content);
+	return der_finish(ext, "requested extension", e);
+}
+
+static int
+read_ext_request(struct csr *c, struct span values, struct err *e)
+{
+	struct span exts;
+	if (der_expect(&values, DER_SEQUENCE, &exts, e) < 0 ||
+	    der_finish(values, "extension request", e) < 0)
+		return -1;
+	while (exts.len)
+		if (read_extension(c, &exts, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+read_attributes(struct csr *c, struct span attrs, struct err *e)
+{
+	while (attrs.len) {
+		struct span attr, oid, values;
+		if (der_expect(&attrs, DER_SEQUENCE, &attr, e) < 0 ||
+		    der_expect(&attr, DER_OID, &oid, e) < 0 ||
+		    der_expect(&attr, DER_SET, &values, e) < 0 ||
+		    der_finish(attr, "attribute", e) < 0)
+			return -1;
+		if (span_eq(oid, OID_CHALLENGE))
+			c->has_challenge = true;
+		if (span_eq(oid, OID_EXT_REQUEST) && read_ext_request(c, values, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* CertificationRequestInfo (RFC 2986 4.1). Attributes are mandatory there; old tools
+ * leave an empty set away, so its absence is let pass. */
+static int
+read_info(struct csr *c, struct span info, struct err *e)
+{
+	struct span version, attrs;
+	struct der_tlv subject, spki;
+	if (der_expect_unsigned(&info, &version, e) < 0)
+		return -1;
+	if (version.len > 1 || (version.len && version.p[0] != 0))
+		return err_set(e, ERR_PARSE, "CSR of an unknown version");
+	if (der_next(&info, &subject, e) < 0 || name_check(subject.whole, e) < 0 ||
+	    name_cn(subject.whole, c->cn, e) < 0 || der_next(&info, &spki, e) < 0 ||
+	    pubkey_parse(spki.whole, &c->key, e) < 0)
+		return -1;
+	c->subject = subject.whole;
+	c->spki = spki.whole;
+	digest_sha256(c->spki, c->key_sha256);
+	if (!info.len)
+		return 0;
+	if (der_expect(&info, DER_EXPLICIT(0), &attrs, e) < 0 ||
+	    read_attributes(c, attrs, e) < 0)
+		return -1;
+	return der_finish(info, "CSR's fields", e);
+}
+
+/* The hash of an AlgorithmIdentifier that fits the key. Parameters: NULL for RSA (some
+ * leave it away, RFC 4055 5 lets verifiers take that), none for ECDSA (RFC 5758 3.2). */
+static int
+read_sig_alg(const struct csr *c, struct span alg, enum key_hash *ret, struct err *e)
+{
+	struct span oid, null;
+	if (der_expect(&alg, DER_OID, &oid, e) < 0)
+		return -1;
+	bool rsa = c->key.kind == SPKI_RSA;
+	if (rsa && alg.len &&
+	    (der_expect(&alg, DER_NULL, &null, e) < 0 || der_finish(null, "NULL", e) < 0))
+		return -1;
+	if (der_finish(alg, "signature algorithm", e) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(sig_rows) / sizeof(sig_rows[0]); i++) {
+		if (sig_rows[i].rsa != rsa || !span_eq(oid, sig_rows[i].oid))
+			continue;
+		*ret = sig_rows[i].hash;
+		return 0;
+	}
+	return err_set(e, ERR_UNSUPPORTED,
+	    "CSR's signature algorithm is not ECDSA or RSA with SHA-256, -384 or -512");
+}
+
+static int
+parse_der(struct csr *c, struct err *e)
+{
+	struct span in = c->der, req, alg, sig;
+	struct der_tlv info;
+	enum key_hash hash = KEY_SHA256;
+	if (der_expect(&in, DER_SEQUENCE, &req, e) < 0 || der_finish(in, "CSR", e) < 0 ||
+	    der_next(&req, &info, e) < 0)
+		return -1;
+	if (info.tag != DER_SEQUENCE)
+		return err_set(e, ERR_PARSE, "no certificate signing request");
+	if (der_expect(&req, DER_SEQUENCE, &alg, e) < 0 ||
+	    der_expect_bits(&req, &sig, e) < 0 || der_finish(req, "CSR", e) < 0 ||
+	    read_info(c, info.content, e) < 0 || read_sig_alg(c, alg, &hash, e) < 0)
+		return -1;
+	if (key_verify(c->spki, hash, info.whole, sig, NULL) < 0)
+		return err_set(e, ERR_CRYPTO, "CSR signature does not match its key");
+	return 0;
+}
+
+/* DER from PEM. Both labels are in use (RFC 7468 section 7). */
+static int
+unwrap(struct span text, struct buf *der, struct err *e)
+{
+	struct err first = {0};
+	if (pem_find(text, LABEL, der, &first) == 0)
+		return 0;
+	if (first.code == ERR_NOT_FOUND && pem_find(text, "NEW " LABEL, der, &first) == 0)
+		return 0;
+	if (first.code == ERR_NOT_FOUND)
+		return err_set(
+		    e, ERR_PARSE, "no certificate signing request, in DER or PEM");
+	return err_copy(e, &first);
+}
+
+int
+csr_parse(struct span data, struct csr *ret, struct err *e)
+{
+	if (data.len > CSR_MAX)
+		return err_set(
+		    e, ERR_LIMIT, "CSR of %zu bytes: larger than %d", data.len, CSR_MAX);
+	auto_buf der = BUF_INIT(CSR_MAX);
+	if (data.len && data.p[0] == DER_SEQUENCE)
+		buf_put_span(&der, data);
+	else if (unwrap(data, &der, e) < 0)
+		return -1;
+	if (buf_check(&der, "CSR", e) < 0)
+		return -1;
+	struct csr c = {.der = buf_span(&der)};
+	if (parse_der(&c, e) < 0)
+		return -1;
+	der = BUF_INIT(0); /* c owns the bytes now */
+	*ret = c;
+	return 0;
+}
+
+void
+csr_done(struct csr *c)
+{
+	free((void *)c->der.p);
+	*c = (struct csr){0};
+}
+
+int
+csr_write(struct key *k, const char *cn, const char *org, struct buf *out, struct err *e)
+{
+	auto_buf info = BUF_INIT(CSR_MAX);
+	size_t seq = der_begin(&info, DER_SEQUENCE);
+	der_put_int(&info, 0);
+	if (name_write(cn, org, &info, e) < 0)
+		return -1;
+	buf_put_span(&info, key_spki(k));
+	der_put(&info, DER_EXPLICIT(0), SPAN_NONE);
+	der_end(&info, seq);
+	uint8_t sig[KEY_SIG_MAX];
+	size_t len;
+	if (buf_check(&info, "CSR", e) < 0 ||
+	    key_sign(k, buf_span(&info), sig, &len, e) < 0)
+		return -1;
+	tbs_finish(buf_span(&info), key_algorithm(k), span_of(sig, len), out);
+	return buf_check(out, "CSR", e);
+}
+
+int
+csr_write_pem(
+    struct key *k, const char *cn, const char *org, struct buf *out, struct err *e)
+{
+	auto_buf der = BUF_INIT(CSR_MAX);
+	if (csr_write(k, cn, org, &der, e) < 0)
+		return -1;
+	pem_write(out, LABEL, buf_span(&der));
+	return buf_check(out, "CSR", e);
+}
