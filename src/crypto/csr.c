@@ -13,7 +13,7 @@
 static const struct sig_row {
 	struct span oid;
 	bool rsa;
-	enum key_hash hash = KEY_SHA256;
+	enum key_hash hash;
 } sig_rows[] = {
     {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), false, KEY_SHA256},
     {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), false, KEY_SHA384},
