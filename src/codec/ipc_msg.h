@@ -41,6 +41,10 @@ enum right {
 
 /* How a peer proved who it is. NONE: neither token nor certificate. */
 enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509 };
+/* device.auth: as enum store_auth, for those who may not see the store. */
+enum ipc_auth { IPC_AUTH_NONE, IPC_AUTH_SAS, IPC_AUTH_SELF_SIGNED, IPC_AUTH_CA };
+/* group.attestation: as enum store_attestation. */
+enum ipc_attestation { IPC_ATTESTATION_X509 = 1, IPC_ATTESTATION_SYMMETRIC };
 
 #define IPC_TYPE_U8                     uint8_t
 #define IPC_TYPE_U32                    uint32_t

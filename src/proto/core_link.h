@@ -26,10 +26,18 @@ void core_link_drop(struct core_link *k, struct core_owner *o);
 bool core_link_is_asking(const struct core_owner *o);
 
 /* An answer: msg is a struct of type, valid during the call. Zero or more rows, then
- * exactly one last frame: IPC_DONE, or the single answer of api (IPC_TLS_CERT,
+ * exactly one last frame: IPC_DONE, or the single answer of the message (IPC_TLS_CERT,
  * IPC_DPS_STATE to a register or poll, IPC_HUB_OPENED). A failure of the link is an
- * IPC_DONE with code ERR_UNAVAILABLE or ERR_TIMEOUT. */
-typedef void core_link_answer(void *arg, enum ipc_type type, const void *msg);
+ * IPC_DONE with code ERR_UNAVAILABLE or ERR_TIMEOUT. tag is the asker's. */
+typedef void core_link_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg);
+
+/* Who asks. */
+struct core_asker {
+	struct core_owner *owner;
+	core_link_answer *fn;
+	void *arg; /* lives as long as the owner is not dropped */
+	uint64_t tag;
+};
 
 struct core_link_ops {
 	/* Pushes; msg is a struct of that type, valid during the call. */
@@ -64,8 +72,8 @@ must_check int core_link_attach(struct core_link *k, int fd, struct err *e);
 bool core_link_is_up(const struct core_link *k);
 
 /* Asks. Fails, and fn is never called, with ERR_UNAVAILABLE, ERR_BUSY or ERR_LIMIT. */
-must_check int core_link_ask(struct core_link *k, struct core_owner *o,
-    enum ipc_type type, const void *msg, core_link_answer *fn, void *arg, struct err *e);
+must_check int core_link_ask(struct core_link *k, const struct core_asker *who,
+    enum ipc_type type, const void *msg, struct err *e);
 /* Tells what has no answer (HUB_CLOSED, REFUSED). Lost when there is no core. */
 void core_link_tell(struct core_link *k, enum ipc_type type, const void *msg);
 /* REFUSED: what an edge turned down by itself, for the connection log. Fields are cut to
