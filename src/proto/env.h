@@ -4,6 +4,8 @@
  * What every endpoint of an edge shares. Made and changed by the edge process (or a
  * test), only read here.
  */
+#include "base/span.h"
+
 struct chain_set;
 struct config;
 struct core_link;
@@ -14,6 +16,7 @@ struct env {
 	const struct config *config;
 	struct core_link *core;
 	const struct chain_set *anchors; /* what chains are judged with; swapped whole */
+	struct span ca_chain; /* our device CA and its root, DER after DER; EST's answer */
 };
 
 #endif
