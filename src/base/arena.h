@@ -12,14 +12,15 @@
 
 struct arena;
 
-/* max: the most bytes it will ever hand out; passing it is a caller's bug in sizing and ends
- * the process, so foreign lengths are checked against their own caps first. */
+/* max: the most bytes it will ever hand out; passing it is a caller's bug in sizing and
+ * ends the process, so foreign lengths are checked against their own caps first. */
 struct arena *arena_new(size_t max);
 void arena_free(struct arena *a);
 void arena_reset(struct arena *a);
 own_define(struct arena, arena_free);
 
-void *arena_alloc(struct arena *a, size_t n) __attribute__((returns_nonnull)); /* zeroed */
+void *arena_alloc(struct arena *a, size_t n)
+    __attribute__((returns_nonnull)); /* zeroed */
 char *arena_str(struct arena *a, struct span s) __attribute__((returns_nonnull));
 struct span arena_span(struct arena *a, struct span s); /* a copy */
 char *arena_printf(struct arena *a, const char *fmt, ...)

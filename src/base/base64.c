@@ -59,7 +59,8 @@ parse(struct span s, bool folded, struct buf *out, struct err *e)
 			continue;
 		}
 		if (v < 0 || pads)
-			return err_set(e, ERR_PARSE, "not base64 at character %zu", i + 1);
+			return err_set(
+			    e, ERR_PARSE, "not base64 at character %zu", i + 1);
 		acc = acc << 6 | (uint32_t)v;
 		if (++chars % 4)
 			continue;

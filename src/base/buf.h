@@ -2,7 +2,8 @@
 #define BASE_BUF_H
 /*
  * A growable byte buffer with a cap. Once a write would pass the cap (or a printf fails)
- * the buffer turns bad, keeps what it had and ignores further writes; check once, at the end.
+ * the buffer turns bad, keeps what it had and ignores further writes; check once, at the
+ * end.
  */
 #include <stdarg.h>
 #include <stdbool.h>

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const struct err_row rows[ERR_N] = {
-#define ERR(name, http, mqtt, exit, words) [ERR_##name] = {#name, http, mqtt, exit, words},
+#define ERR(name, http, mqtt, exit, words)                                               \
+	[ERR_##name] = {#name, http, mqtt, exit, words},
 #include "tbl/err.def"
 #undef ERR
 };
@@ -40,7 +41,8 @@ set(struct err *e, enum err_code code, int sys, const char *where, const char *f
 }
 
 int
-err_set_at(struct err *e, enum err_code code, int sys, const char *where, const char *fmt, ...)
+err_set_at(
+    struct err *e, enum err_code code, int sys, const char *where, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);

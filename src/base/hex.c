@@ -40,10 +40,12 @@ int
 hex_parse(struct span s, uint8_t *out, size_t n, struct err *e)
 {
 	if (s.len != 2 * n)
-		return err_set(e, ERR_PARSE, "expected %zu hex digits, got %zu", 2 * n, s.len);
+		return err_set(
+		    e, ERR_PARSE, "expected %zu hex digits, got %zu", 2 * n, s.len);
 	for (size_t i = 0; i < s.len; i++)
 		if (nibble(s.p[i]) < 0)
-			return err_set(e, ERR_PARSE, "not a hex digit at character %zu", i + 1);
+			return err_set(
+			    e, ERR_PARSE, "not a hex digit at character %zu", i + 1);
 	for (size_t i = 0; i < n; i++)
 		out[i] = (uint8_t)(nibble(s.p[2 * i]) << 4 | nibble(s.p[2 * i + 1]));
 	return 0;

@@ -1,8 +1,8 @@
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 /*
- * An intrusive doubly linked list: the node lives in its owner. An unlinked node is zero or
- * points to itself.
+ * An intrusive doubly linked list: the node lives in its owner. An unlinked node is zero
+ * or points to itself.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,11 +44,11 @@ list_del(struct list *n)
 	n->prev = n->next = n;
 }
 
-#define list_of(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
-#define list_each(it, l) for (struct list *it = (l)->next; it && it != (l); it = it->next)
+#define list_of(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
+#define list_each(it, l)            for (struct list *it = (l)->next; it && it != (l); it = it->next)
 /* As list_each; the body may unlink or free the current node. */
-#define list_each_safe(it, l)                                                              \
-	for (struct list *it = (l)->next, *it##_n = it ? it->next : NULL; it && it != (l); \
-	     it = it##_n, it##_n = it->next)
+#define list_each_safe(it, l)                                                            \
+	for (struct list *it = (l)->next, *it##_n = it ? it->next : NULL;                \
+	     it && it != (l); it = it##_n, it##_n = it->next)
 
 #endif

@@ -92,7 +92,8 @@ put_field(struct buf *b, const struct log_field *f)
 		put_text(b, f->key, f->text);
 		break;
 	case LOG_KIND_INT:
-		buf_printf(b, state.json ? ",\"%s\":%" PRId64 : " %s=%" PRId64, f->key, f->num);
+		buf_printf(
+		    b, state.json ? ",\"%s\":%" PRId64 : " %s=%" PRId64, f->key, f->num);
 		break;
 	case LOG_KIND_ERR:
 		put_text(b, f->key, span_str(f->err->text));
@@ -104,7 +105,8 @@ put_field(struct buf *b, const struct log_field *f)
 }
 
 void
-log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+log_write(
+    enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
 	if (level > state.at_most || state.fd < 0)
 		return;
@@ -112,7 +114,8 @@ log_write(enum log_level level, const char *event, const struct log_field *field
 	clock_iso(clock_wall_ms(&clock_system), 3, now);
 	auto_buf b = BUF_INIT(LINE_MAX_);
 	buf_printf(&b,
-	    state.json ? "<%d>{\"ts\":\"%s\",\"role\":\"%s\",\"event\":\"%s\"" : "<%d>ts=%s role=%s event=%s",
+	    state.json ? "<%d>{\"ts\":\"%s\",\"role\":\"%s\",\"event\":\"%s\""
+		       : "<%d>ts=%s role=%s event=%s",
 	    level, now, state.role, event);
 	for (size_t i = 0; i < n; i++)
 		put_field(&b, &fields[i]);

@@ -3,8 +3,8 @@
 /*
  * The structured log: one line an event on stderr, logfmt or JSON, with the <N> priority
  * prefix that journald reads. A function either logs or returns its error, never both.
- * Secrets have no LOG_ macro; a value longer than 300 bytes is cut, control characters are
- * escaped, so a peer cannot forge a line.
+ * Secrets have no LOG_ macro; a value longer than 300 bytes is cut, control characters
+ * are escaped, so a peer cannot forge a line.
  */
 #include "base/err.h"
 #include "base/span.h"
@@ -19,14 +19,26 @@ struct log_field {
 	const struct err *err;
 };
 
-#define LOG_STR(k, s) {.key = (k), .kind = LOG_KIND_TEXT, .text = span_str(s)}
-#define LOG_SPAN(k, s) {.key = (k), .kind = LOG_KIND_TEXT, .text = (s)}
-#define LOG_INT(k, v) {.key = (k), .kind = LOG_KIND_INT, .num = (int64_t)(v)}
-#define LOG_ERR(e) {.key = "error", .kind = LOG_KIND_ERR, .err = (e)}
+#define LOG_STR(k, s)                                                                    \
+	{                                                                                \
+		.key = (k), .kind = LOG_KIND_TEXT, .text = span_str(s)                   \
+	}
+#define LOG_SPAN(k, s)                                                                   \
+	{                                                                                \
+		.key = (k), .kind = LOG_KIND_TEXT, .text = (s)                           \
+	}
+#define LOG_INT(k, v)                                                                    \
+	{                                                                                \
+		.key = (k), .kind = LOG_KIND_INT, .num = (int64_t)(v)                    \
+	}
+#define LOG_ERR(e)                                                                       \
+	{                                                                                \
+		.key = "error", .kind = LOG_KIND_ERR, .err = (e)                         \
+	}
 
 /* log_event(LOG_INFO, "hub.connect", LOG_STR("device", id), LOG_INT("code", 5)); */
-#define log_event(level, event, ...)                                                       \
-	log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                \
+#define log_event(level, event, ...)                                                     \
+	log_write((level), (event), (const struct log_field[]){__VA_ARGS__},             \
 	    sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 void log_write(

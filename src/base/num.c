@@ -32,7 +32,8 @@ num_parse(struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e)
 {
 	if (num_ok(s, min, max, ret))
 		return 0;
-	return err_set(e, ERR_PARSE, "'%.*s' is not a whole number from %" PRId64 " to %" PRId64,
+	return err_set(e, ERR_PARSE,
+	    "'%.*s' is not a whole number from %" PRId64 " to %" PRId64,
 	    SPAN_FMT(span_head(s, 40)), min, max);
 }
 
@@ -42,8 +43,8 @@ struct unit {
 };
 
 static int
-parse_with_unit(struct span s, const struct unit *units, size_t n, const char *kind, int64_t min,
-    int64_t max, int64_t *ret, struct err *e)
+parse_with_unit(struct span s, const struct unit *units, size_t n, const char *kind,
+    int64_t min, int64_t max, int64_t *ret, struct err *e)
 {
 	size_t digits = 0;
 	while (digits < s.len && s.p[digits] >= '0' && s.p[digits] <= '9')
@@ -53,8 +54,8 @@ parse_with_unit(struct span s, const struct unit *units, size_t n, const char *k
 		for (size_t i = 0; i < n; i++) {
 			int64_t out;
 			if (!span_eq_str(span_skip(s, digits), units[i].name) ||
-			    __builtin_mul_overflow(v, units[i].factor, &out) || out < min ||
-			    out > max)
+			    __builtin_mul_overflow(v, units[i].factor, &out) ||
+			    out < min || out > max)
 				continue;
 			*ret = out;
 			return 0;
@@ -64,10 +65,11 @@ parse_with_unit(struct span s, const struct unit *units, size_t n, const char *k
 }
 
 int
-num_parse_duration_ms(struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e)
+num_parse_duration_ms(
+    struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e)
 {
-	static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
-	    {"d", 86400000}, {"y", INT64_C(31536000000)}};
+	static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000},
+	    {"h", 3600000}, {"d", 86400000}, {"y", INT64_C(31536000000)}};
 	return parse_with_unit(s, units, sizeof(units) / sizeof(units[0]),
 	    "duration such as 500ms, 30s, 10m, 2h, 90d, 5y", min, max, ret, e);
 }

@@ -7,9 +7,12 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* A decimal in [min, max]; a leading '-' only where min is negative. *ret untouched on failure. */
-must_check int num_parse(struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e);
-/* As num_parse with a unit: ms s m h d (milliseconds come out), or B K M G (bytes, 1024). */
+/* A decimal in [min, max]; a leading '-' only where min is negative. *ret untouched on
+ * failure. */
+must_check int num_parse(
+    struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e);
+/* As num_parse with a unit: ms s m h d (milliseconds come out), or B K M G (bytes, 1024).
+ */
 must_check int num_parse_duration_ms(
     struct span s, int64_t min, int64_t max, int64_t *ret, struct err *e);
 must_check int num_parse_size(

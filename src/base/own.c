@@ -1,5 +1,6 @@
 /*
- * Helpers of ownership: allocation that ends the process rather than fail, wiping, closing.
+ * Helpers of ownership: allocation that ends the process rather than fail, wiping,
+ * closing.
  */
 #include "base/own.h"
 

@@ -1,26 +1,26 @@
 #ifndef BASE_OWN_H
 #define BASE_OWN_H
 /*
- * Ownership at the declaration: auto_(X509_free) X509 *x = NULL; frees x on every way out,
- * return TAKE(x); hands it over. A free function takes part by own_define(type, function)
- * once, in the header that declares it (or the .c that uses a foreign one).
+ * Ownership at the declaration: auto_(X509_free) X509 *x = NULL; frees x on every way
+ * out, return TAKE(x); hands it over. A free function takes part by own_define(type,
+ * function) once, in the header that declares it (or the .c that uses a foreign one).
  */
 #include <stddef.h>
 #include <stdlib.h>
 
-#define own_define(type, fn)                                                               \
-	static inline void fn##_auto_(type **p)                                            \
-	{                                                                                  \
-		if (*p)                                                                    \
-			fn(*p);                                                            \
-	}                                                                                  \
+#define own_define(type, fn)                                                             \
+	static inline void fn##_auto_(type **p)                                          \
+	{                                                                                \
+		if (*p)                                                                  \
+			fn(*p);                                                          \
+	}                                                                                \
 	struct own_define_needs_a_semicolon
 #define auto_(fn) __attribute__((cleanup(fn##_auto_)))
-#define TAKE(p)                                                                            \
-	({                                                                                 \
-		__typeof__(p) take_ = (p);                                                 \
-		(p) = NULL;                                                                \
-		take_;                                                                     \
+#define TAKE(p)                                                                          \
+	({                                                                               \
+		__typeof__(p) take_ = (p);                                               \
+		(p) = NULL;                                                              \
+		take_;                                                                   \
 	})
 
 static inline void
@@ -32,11 +32,11 @@ free_auto_(void *p)
 /* A file descriptor that closes itself: auto_fd int fd = -1; */
 void own_close(int *fd);
 #define auto_fd __attribute__((cleanup(own_close)))
-#define TAKE_FD(fd)                                                                        \
-	({                                                                                 \
-		int take_ = (fd);                                                          \
-		(fd) = -1;                                                                 \
-		take_;                                                                     \
+#define TAKE_FD(fd)                                                                      \
+	({                                                                               \
+		int take_ = (fd);                                                        \
+		(fd) = -1;                                                               \
+		take_;                                                                   \
 	})
 
 /* Allocation that does not return NULL: out of memory ends the process with one line. */

@@ -27,7 +27,8 @@ sm_find(const struct sm *m, const char *name)
 bool
 sm_allows(const struct sm *m, int from, int to)
 {
-	return from >= 0 && from < m->n && to >= 0 && to < m->n && m->states[from].to & SM_TO(to);
+	return from >= 0 && from < m->n && to >= 0 && to < m->n &&
+	       m->states[from].to & SM_TO(to);
 }
 
 void

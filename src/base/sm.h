@@ -1,8 +1,8 @@
 #ifndef BASE_SM_H
 #define BASE_SM_H
 /*
- * State machines that declare their allowed successors. Every move checks the table; a move
- * it does not allow is a bug and ends the process.
+ * State machines that declare their allowed successors. Every move checks the table; a
+ *move it does not allow is a bug and ends the process.
  *
  *	static const struct sm_state states[] = {
  *		[ST_NEW]  = {"new", SM_TO(ST_OPEN) | SM_TO(ST_DEAD)},

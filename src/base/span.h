@@ -14,7 +14,7 @@ struct span {
 	size_t len;
 };
 
-#define SPAN_NONE ((struct span){NULL, 0})
+#define SPAN_NONE   ((struct span){NULL, 0})
 #define SPAN_LIT(s) ((struct span){(const uint8_t *)("" s), sizeof(s) - 1})
 /* For printf: "%.*s", SPAN_FMT(s) */
 #define SPAN_FMT(s) (int)(s).len, (const char *)((s).p ? (s).p : (const uint8_t *)"")
@@ -43,17 +43,20 @@ bool span_ends(struct span s, struct span suffix);
 size_t span_find(struct span s, uint8_t c);
 size_t span_rfind(struct span s, uint8_t c); /* last c, or s.len */
 bool span_has(struct span s, uint8_t c);
-/* s without its first n bytes (empty when shorter); the first n bytes (all when shorter). */
+/* s without its first n bytes (empty when shorter); the first n bytes (all when shorter).
+ */
 struct span span_skip(struct span s, size_t n);
 struct span span_head(struct span s, size_t n);
 struct span span_trim(struct span s); /* ASCII white space off both ends */
-/* Splits at the first sep: returns what stands before it and moves *rest behind it. Without
- * a sep the whole is returned and *rest becomes SPAN_NONE (p == NULL). */
+/* Splits at the first sep: returns what stands before it and moves *rest behind it.
+ * Without a sep the whole is returned and *rest becomes SPAN_NONE (p == NULL). */
 struct span span_split(struct span *rest, uint8_t sep);
-/* Copies to a terminated string; false (and dst empty) when it does not fit or holds a NUL. */
+/* Copies to a terminated string; false (and dst empty) when it does not fit or holds a
+ * NUL. */
 bool span_to_str(struct span s, char *dst, size_t size);
 
-/* The cursor: every read is checked; after a failed read "bad" stays set and reads give 0. */
+/* The cursor: every read is checked; after a failed read "bad" stays set and reads give
+ * 0. */
 struct cursor {
 	const uint8_t *p;
 	size_t left;

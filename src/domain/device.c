@@ -79,7 +79,8 @@ check_thumb(struct span t, const char *what, struct err *e)
 		if (hex_parse(t, raw, t.len / 2, e) == 0)
 			return 0;
 	}
-	return err_set(e, ERR_PARSE, "%s: want 40 (SHA-1) or 64 (SHA-256) hex digits", what);
+	return err_set(
+	    e, ERR_PARSE, "%s: want 40 (SHA-1) or 64 (SHA-256) hex digits", what);
 }
 
 static const char *
@@ -135,8 +136,8 @@ fill(struct domain *d, const struct ipc_device_put *m, struct store_device *dev)
 }
 
 int
-device_put(
-    struct domain *d, const struct ipc_device_put *m, struct store_device *ret, struct err *e)
+device_put(struct domain *d, const struct ipc_device_put *m, struct store_device *ret,
+    struct err *e)
 {
 	const char *id = arena_str(d->arena, m->id);
 	if (check_put(m, e))
@@ -177,8 +178,8 @@ device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e
 
 /* One section of the twin: merged or replaced, then checked against Azure's limits. */
 static int
-update_section(struct domain *d, const char *what, struct span given, bool replace, size_t max,
-    struct span *section, struct err *e)
+update_section(struct domain *d, const char *what, struct span given, bool replace,
+    size_t max, struct span *section, struct err *e)
 {
 	auto_(js_free) struct js *patch = js_parse(given, CAP_JSON, TWIN_DEPTH, e);
 	if (!patch)
@@ -199,8 +200,8 @@ update_section(struct domain *d, const char *what, struct span given, bool repla
 }
 
 int
-device_twin_patch(
-    struct domain *d, const struct ipc_twin_patch *m, struct store_device *ret, struct err *e)
+device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
+    struct store_device *ret, struct err *e)
 {
 	struct store_device dev;
 	if (device_get(d, m->id, &dev, e))
@@ -208,10 +209,12 @@ device_twin_patch(
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.twin_etag))
 		return err_set(e, ERR_CONFLICT, "twin %s: etag does not match", dev.id);
 	bool replace = m->replace != 0;
-	if (m->tags.len && update_section(d, "tags", m->tags, replace, TAGS_MAX, &dev.tags, e))
+	if (m->tags.len &&
+	    update_section(d, "tags", m->tags, replace, TAGS_MAX, &dev.tags, e))
 		return err_wrap(e, "twin %s", dev.id);
 	if (m->desired.len) {
-		if (update_section(d, "desired", m->desired, replace, DESIRED_MAX, &dev.desired, e))
+		if (update_section(
+			d, "desired", m->desired, replace, DESIRED_MAX, &dev.desired, e))
 			return err_wrap(e, "twin %s", dev.id);
 		dev.desired_version++;
 	}

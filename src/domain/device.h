@@ -10,8 +10,8 @@
 must_check int device_get(
     struct domain *d, struct span id, struct store_device *ret, struct err *e);
 
-/* PUT: creates without If-Match (EXISTS when it is there), rewrites with one. A SAS identity
- * without keys gets fresh ones; a member not given is cleared, as Azure does. */
+/* PUT: creates without If-Match (EXISTS when it is there), rewrites with one. A SAS
+ * identity without keys gets fresh ones; a member not given is cleared, as Azure does. */
 must_check int device_put(struct domain *d, const struct ipc_device_put *m,
     struct store_device *ret, struct err *e);
 must_check int device_delete(

@@ -36,7 +36,8 @@ is_refused(const struct refusal *no)
 	return no->code != REFUSAL_NONE;
 }
 
-/* ---- symmetric keys ------------------------------------------------------------------- */
+/* ---- symmetric keys -------------------------------------------------------------------
+ */
 
 struct key_search {
 	struct domain *d;
@@ -46,16 +47,16 @@ struct key_search {
 	bool hit;
 };
 
-/* A group vouches when one of its two keys, as the device derives it, made the signature. The
- * ID is hashed as the device spells it, then in lower case (device.md 1.9). */
+/* A group vouches when one of its two keys, as the device derives it, made the signature.
+ * The ID is hashed as the device spells it, then in lower case (device.md 1.9). */
 static bool
 derive_and_check(struct key_search *s, const struct store_group *g, struct span id)
 {
 	uint8_t keys[2][SAS_KEY_DERIVED];
 	sas_key_derive(g->primary_key, id, keys[0]);
 	sas_key_derive(g->secondary_key, id, keys[1]);
-	bool ok = token_is_signed(
-	    s->cred, span_of(keys[0], sizeof(keys[0])), span_of(keys[1], sizeof(keys[1])));
+	bool ok = token_is_signed(s->cred, span_of(keys[0], sizeof(keys[0])),
+	    span_of(keys[1], sizeof(keys[1])));
 	if (ok)
 		memcpy(s->found->keys, keys, sizeof(keys));
 	own_wipe(keys, sizeof(keys));
@@ -81,31 +82,34 @@ try_group(void *ctx, const struct store_group *g, struct err *e)
 }
 
 static int
-attest_key(struct domain *d, const struct ipc_cred *cred, struct span scope, struct span id,
-    struct attested *ret, struct refusal *no, struct err *e)
+attest_key(struct domain *d, const struct ipc_cred *cred, struct span scope,
+    struct span id, struct attested *ret, struct refusal *no, struct err *e)
 {
 	struct store_hub hub;
 	if (store_hub_get(d->store, &hub, e))
 		return -1;
 	if (hub.disable_device_sas)
-		return refuse(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
+		return refusal_set(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
 	if (token_is_expired(d, cred))
-		return refuse(no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
+		return refusal_set(
+		    no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
 	char *want = arena_printf(
 	    d->arena, "%.*s/registrations/%.*s", SPAN_FMT(scope), SPAN_FMT(id));
 	if (!token_is_for(cred, want))
-		return refuse(no, REFUSAL_SAS_RESOURCE, "it names %.*s",
+		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s",
 		    SPAN_FMT(span_head(cred->sas_resource, 100)));
 	struct key_search s = {.d = d, .cred = cred, .registration_id = id, .found = ret};
 	if (store_group_each(d->store, "", GROUPS_MAX, try_group, &s, e) < 0)
 		return -1;
 	if (!s.hit)
-		return refuse(no, REFUSAL_SAS_SIGNATURE, "no enrollment group's key made it");
+		return refusal_set(
+		    no, REFUSAL_SAS_SIGNATURE, "no enrollment group's key made it");
 	ret->by_key = true;
 	return 0;
 }
 
-/* ---- X.509 ---------------------------------------------------------------------------- */
+/* ---- X.509 ----------------------------------------------------------------------------
+ */
 
 /* From the issuer upward: the first CA that a group names decides, enabled or not
  * (device.md 2.2, 3). */
@@ -118,7 +122,7 @@ attest_chain(struct domain *d, const struct ipc_cred *cred, struct span id,
 	if (is_refused(no))
 		return 0;
 	if (!span_ieq(cred->cn, id))
-		return refuse(no, REFUSAL_CERT_CN, "CN %.*s, registration ID %.*s",
+		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, registration ID %.*s",
 		    SPAN_FMT(span_head(cred->cn, 64)), SPAN_FMT(span_head(id, 64)));
 	leaf_thumb(cred, ret->thumb);
 	for (size_t i = 0; leaf_ca(cred, i).len; i++) {
@@ -129,7 +133,8 @@ attest_chain(struct domain *d, const struct ipc_cred *cred, struct span id,
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 	}
-	return refuse(no, REFUSAL_CERT_NO_GROUP, "CN %.*s", SPAN_FMT(span_head(cred->cn, 64)));
+	return refusal_set(
+	    no, REFUSAL_CERT_NO_GROUP, "CN %.*s", SPAN_FMT(span_head(cred->cn, 64)));
 }
 
 static int
@@ -137,17 +142,19 @@ attest(struct domain *d, const struct ipc_cred *cred, struct span scope, struct 
     struct attested *ret, struct refusal *no, struct err *e)
 {
 	if (!span_ieq_str(scope, d->cfg->dps.id_scope))
-		return refuse(no, REFUSAL_WRONG_SCOPE, "%.*s", SPAN_FMT(scope));
+		return refusal_set(no, REFUSAL_WRONG_SCOPE, "%.*s", SPAN_FMT(scope));
 	if (!id_is_registration(id))
-		return refuse(no, REFUSAL_BAD_ID, "%.*s", SPAN_FMT(span_head(id, 130)));
+		return refusal_set(
+		    no, REFUSAL_BAD_ID, "%.*s", SPAN_FMT(span_head(id, 130)));
 	if (cred->kind == CRED_SAS)
 		return attest_key(d, cred, scope, id, ret, no, e);
 	if (cred->kind == CRED_X509)
 		return attest_chain(d, cred, id, ret, no, e);
-	return refuse(no, REFUSAL_NO_CREDENTIAL, "registration");
+	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "registration");
 }
 
-/* ---- the identity in the hub ---------------------------------------------------------- */
+/* ---- the identity in the hub ----------------------------------------------------------
+ */
 
 static void
 give_keys(struct domain *d, const struct attested *a, struct store_device *dev)
@@ -189,8 +196,8 @@ give_credential(struct domain *d, const struct attested *a, struct store_device 
 }
 
 /* A symmetric registration of a device that has gone over to X.509: within its migration
- * window it changes nothing (the device fell back for now); after it, it is an attack or a
- * mistake, for a group key could otherwise undo the migration. */
+ * window it changes nothing (the device fell back for now); after it, it is an attack or
+ * a mistake, for a group key could otherwise undo the migration. */
 static bool
 is_downgrade(const struct store_device *dev, const struct attested *a)
 {
@@ -221,20 +228,22 @@ write_identity(struct domain *d, const struct attested *a, const char *id, bool 
 		dev.iot_edge = a->group.iot_edge;
 	}
 	if (!dev.enabled)
-		return refuse(no, REFUSAL_DEVICE_DISABLED, "%s", id);
+		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
 	bool keep = is_downgrade(&dev, a);
 	if (keep && !dev.sas_window)
-		return refuse(no, REFUSAL_DOWNGRADE, "%s", id);
+		return refusal_set(no, REFUSAL_DOWNGRADE, "%s", id);
 	if (is_new || reset)
 		apply_initial_twin(&a->group, &dev);
 	if (!keep)
 		give_credential(d, a, &dev);
 	dev.group_id = a->group.id;
 	dev.etag++;
-	return is_new ? store_device_add(d->store, &dev, e) : store_device_put(d->store, &dev, e);
+	return is_new ? store_device_add(d->store, &dev, e)
+		      : store_device_put(d->store, &dev, e);
 }
 
-/* ---- the registration ----------------------------------------------------------------- */
+/* ---- the registration -----------------------------------------------------------------
+ */
 
 static const char *
 new_operation_id(struct domain *d)
@@ -278,7 +287,8 @@ answer(struct domain *d, const struct store_registration *r)
 }
 
 static const char *
-substatus(const struct store_registration *was, const struct store_group *g, const char *hub)
+substatus(
+    const struct store_registration *was, const struct store_group *g, const char *hub)
 {
 	if (!was)
 		return "initialAssignment";
@@ -286,11 +296,12 @@ substatus(const struct store_registration *was, const struct store_group *g, con
 		return "initialAssignment";
 	if (!g->migrate_data)
 		return "deviceDataReset";
-	return strcasecmp(was->hub, hub) == 0 ? "initialAssignment" : "deviceDataMigrated";
+	return strcasecmp(was->hub, hub) == 0 ? "initialAssignment"
+					      : "deviceDataMigrated";
 }
 
-/* The record of a device whose group is disabled: it is told so, with a status its SDK knows
- * (device.md 1.10), and the operator finds it among the registrations. */
+/* The record of a device whose group is disabled: it is told so, with a status its SDK
+ * knows (device.md 1.10), and the operator finds it among the registrations. */
 static int
 record_disabled(struct domain *d, struct store_registration *r, const struct attested *a,
     struct ipc_dps_state *ret, struct refusal *no, struct err *e)
@@ -303,19 +314,19 @@ record_disabled(struct domain *d, struct store_registration *r, const struct att
 	if (store_registration_put(d->store, r, e))
 		return -1;
 	*ret = enrol_state(r);
-	return refuse(no, REFUSAL_GROUP_DISABLED, "%s", a->group.id);
+	return refusal_set(no, REFUSAL_GROUP_DISABLED, "%s", a->group.id);
 }
 
 static int
 assign(struct domain *d, const struct attested *a, struct store_registration *r,
     const struct store_registration *was, struct refusal *no, struct err *e)
 {
-	const char *hub = was && !a->group.update_hub ? was->hub
-						      : alloc_hub(span_str(r->id),
-							    a->group.allocation, a->group.hubs,
-							    &d->cfg->hub.name);
+	const char *hub = was && !a->group.update_hub
+			      ? was->hub
+			      : alloc_hub(span_str(r->id), a->group.allocation,
+				    a->group.hubs, &d->cfg->hub.name);
 	if (!hub)
-		return refuse(no, REFUSAL_ALLOCATION, "group %s", a->group.id);
+		return refusal_set(no, REFUSAL_ALLOCATION, "group %s", a->group.id);
 	bool reset = was && a->group.update_hub && !a->group.migrate_data;
 	if (write_identity(d, a, r->device_id, reset, no, e))
 		return -1;
@@ -329,8 +340,8 @@ assign(struct domain *d, const struct attested *a, struct store_registration *r,
 	return 0;
 }
 
-/* Which device a registration is for: the one it was before; else the ID as the certificate
- * or the device spells it (hub IDs keep their case, device.md 1.2). */
+/* Which device a registration is for: the one it was before; else the ID as the
+ * certificate or the device spells it (hub IDs keep their case, device.md 1.2). */
 static const char *
 device_of(struct domain *d, const struct ipc_dps_register *m, const struct attested *a,
     const struct store_registration *was)
@@ -341,14 +352,15 @@ device_of(struct domain *d, const struct ipc_dps_register *m, const struct attes
 }
 
 int
-enrol_register(struct domain *d, const struct ipc_dps_register *m, struct ipc_dps_state *ret,
-    struct refusal *no, struct err *e)
+enrol_register(struct domain *d, const struct ipc_dps_register *m,
+    struct ipc_dps_state *ret, struct refusal *no, struct err *e)
 {
 	*no = (struct refusal){0};
 	if (!throttle_take(d->throttle, clock_mono_ms(d->clock)))
-		return refuse(no, REFUSAL_THROTTLED, "registrations a minute");
+		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
 	struct attested a = {0};
-	if (attest(d, &m->cred, m->id_scope, m->registration_id, &a, no, e) || is_refused(no))
+	if (attest(d, &m->cred, m->id_scope, m->registration_id, &a, no, e) ||
+	    is_refused(no))
 		return is_refused(no) ? 0 : -1;
 	const char *id = arena_str(d->arena, m->registration_id);
 	struct store_registration stored, *was = NULL;
@@ -394,10 +406,11 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 	if (store_registration_get(d->store, id, d->arena, &r, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		return refuse(no, REFUSAL_OPERATION, "%s was never registered", id);
+		return refusal_set(no, REFUSAL_OPERATION, "%s was never registered", id);
 	}
 	if (!span_eq_str(m->operation_id, r.operation_id))
-		return refuse(no, REFUSAL_OPERATION, "%s: not the latest operation", id);
+		return refusal_set(
+		    no, REFUSAL_OPERATION, "%s: not the latest operation", id);
 	*ret = answer(d, &r);
 	return 0;
 }

@@ -1,12 +1,13 @@
 #ifndef DOMAIN_ENROL_H
 #define DOMAIN_ENROL_H
 /*
- * Registration of devices (DPS): attestation, the enrollment group that decides, allocation,
- * the identity written to the hub, and the registration's record (protocol/device.md 1 and 2).
+ * Registration of devices (DPS): attestation, the enrollment group that decides,
+ * allocation, the identity written to the hub, and the registration's record
+ * (protocol/device.md 1 and 2).
  *
- * What is written differs by profile. native: an X.509 device becomes certificateAuthority
- * and keeps its SAS keys for its migration window; azure: selfSigned with the leaf's
- * thumbprint, keys gone (device.md 2.3).
+ * What is written differs by profile. native: an X.509 device becomes
+ * certificateAuthority and keeps its SAS keys for its migration window; azure: selfSigned
+ * with the leaf's thumbprint, keys gone (device.md 2.3).
  */
 #include "domain/domain.h"
 

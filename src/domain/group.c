@@ -40,7 +40,8 @@ check_cert_is_free(struct domain *d, const char *id, const char *sha, struct err
 	if (strcasecmp(other.id, id) == 0)
 		return 0;
 	return err_set(e, ERR_EXISTS,
-	    "group %s: its certificate stands in group %s already; a certificate may be in one "
+	    "group %s: its certificate stands in group %s already; a certificate may be "
+	    "in one "
 	    "enrollment only",
 	    id, other.id);
 }
@@ -54,12 +55,14 @@ fresh_key(struct domain *d)
 }
 
 static int
-fill_x509(struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
+fill_x509(
+    struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
 {
 	struct span primary = m->keep_primary ? g->primary_cert : m->primary_cert;
 	struct span secondary = m->keep_secondary ? g->secondary_cert : m->secondary_cert;
 	if (!primary.len)
-		return err_set(e, ERR_PARSE, "group %s: no primary signing certificate", g->id);
+		return err_set(
+		    e, ERR_PARSE, "group %s: no primary signing certificate", g->id);
 	g->primary_cert = primary;
 	g->secondary_cert = secondary;
 	g->primary_cert_sha256 = cert_sha256(d, primary);
@@ -75,13 +78,14 @@ check_group_key(struct span k, const char *id, struct err *e)
 {
 	if (k.len == 0 || (k.len >= SAS_KEY_MIN && k.len <= SAS_KEY_MAX))
 		return 0;
-	return err_set(e, ERR_PARSE, "group %s: a key is %d to %d bytes before Base64", id,
-	    SAS_KEY_MIN, SAS_KEY_MAX);
+	return err_set(e, ERR_PARSE, "group %s: a key is %d to %d bytes before Base64",
+	    id, SAS_KEY_MIN, SAS_KEY_MAX);
 }
 
 /* Keys not given are kept; a group that has none gets fresh ones. */
 static int
-fill_keys(struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
+fill_keys(
+    struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
 {
 	if (check_group_key(m->primary_key, g->id, e) ||
 	    check_group_key(m->secondary_key, g->id, e))
@@ -100,19 +104,23 @@ fill_keys(struct domain *d, const struct ipc_group_put *m, struct store_group *g
 }
 
 static int
-fill(struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
+fill(
+    struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
 {
 	if (m->attestation != STORE_ATT_X509 && m->attestation != STORE_ATT_SYMMETRIC)
 		return err_set(e, ERR_UNSUPPORTED,
-		    "group %s: attestation must be x509 (signingCertificates) or symmetricKey",
+		    "group %s: attestation must be x509 (signingCertificates) or "
+		    "symmetricKey",
 		    g->id);
 	g->attestation = (enum store_attestation)m->attestation;
-	int rc = g->attestation == STORE_ATT_X509 ? fill_x509(d, m, g, e) : fill_keys(d, m, g, e);
+	int rc = g->attestation == STORE_ATT_X509 ? fill_x509(d, m, g, e)
+						  : fill_keys(d, m, g, e);
 	if (rc)
 		return -1;
 	g->enabled = m->enabled != 0;
 	g->iot_edge = m->iot_edge != 0;
-	g->allocation = arena_str(d->arena, m->allocation.len ? m->allocation : SPAN_LIT("hashed"));
+	g->allocation =
+	    arena_str(d->arena, m->allocation.len ? m->allocation : SPAN_LIT("hashed"));
 	g->hubs = arena_str(d->arena, m->hubs);
 	g->tags = m->tags.len ? m->tags : SPAN_LIT("{}");
 	g->desired = m->desired.len ? m->desired : SPAN_LIT("{}");
@@ -141,8 +149,8 @@ check_hubs(struct domain *d, const struct ipc_group_put *m, struct err *e)
 }
 
 int
-group_put(
-    struct domain *d, const struct ipc_group_put *m, struct store_group *ret, struct err *e)
+group_put(struct domain *d, const struct ipc_group_put *m, struct store_group *ret,
+    struct err *e)
 {
 	if (!id_is_registration(m->id))
 		return err_set(e, ERR_PARSE, "enrollment group ID '%.*s' is malformed",
@@ -163,7 +171,8 @@ group_put(
 		return err_set(e, ERR_CONFLICT, "group %s: etag does not match", g.id);
 	if (fill(d, m, &g, e))
 		return -1;
-	int rc = is_new ? store_group_add(d->store, &g, e) : store_group_put(d->store, &g, e);
+	int rc =
+	    is_new ? store_group_add(d->store, &g, e) : store_group_put(d->store, &g, e);
 	if (rc)
 		return -1;
 	*ret = g;

@@ -7,10 +7,11 @@
 
 must_check int group_get(
     struct domain *d, struct span id, struct store_group *ret, struct err *e);
-/* Creates or overwrites: 200 either way (service.md T16). With If-Match the etag decides. A
- * certificate may stand in one group only (CONFLICT names the other). */
-must_check int group_put(
-    struct domain *d, const struct ipc_group_put *m, struct store_group *ret, struct err *e);
-must_check int group_delete(struct domain *d, const struct ipc_group_delete *m, struct err *e);
+/* Creates or overwrites: 200 either way (service.md T16). With If-Match the etag decides.
+ * A certificate may stand in one group only (CONFLICT names the other). */
+must_check int group_put(struct domain *d, const struct ipc_group_put *m,
+    struct store_group *ret, struct err *e);
+must_check int group_delete(
+    struct domain *d, const struct ipc_group_delete *m, struct err *e);
 
 #endif

@@ -31,11 +31,11 @@ leaf_check_dates(
 	int64_t now = domain_now(d);
 	if (now > cred->not_after_ms) {
 		clock_iso(cred->not_after_ms, 0, when);
-		return refuse(no, REFUSAL_CERT_INVALID, "expired %s", when);
+		return refusal_set(no, REFUSAL_CERT_INVALID, "expired %s", when);
 	}
 	if (now < cred->not_before_ms) {
 		clock_iso(cred->not_before_ms, 0, when);
-		return refuse(no, REFUSAL_CERT_INVALID, "not valid before %s", when);
+		return refusal_set(no, REFUSAL_CERT_INVALID, "not valid before %s", when);
 	}
 	return 0;
 }
@@ -49,13 +49,16 @@ leaf_check_chain(
 	if (no->code != REFUSAL_NONE)
 		return 0;
 	if (cred->verdict != CHAIN_OK)
-		return refuse(no, REFUSAL_CERT_INVALID, "%s (%.*s)",
+		return refusal_set(no, REFUSAL_CERT_INVALID, "%s (%.*s)",
 		    chain_reason_name((enum chain_reason)cred->verdict),
 		    SPAN_FMT(cred->verdict_text));
 	for (size_t i = 0; leaf_ca(cred, i).len; i++)
-		if (span_eq(leaf_ca(cred, i), span_of(d->service_ca, sizeof(d->service_ca))))
-			return refuse(no, REFUSAL_CERT_OPERATOR, "%.*s", SPAN_FMT(cred->cn));
+		if (span_eq(
+			leaf_ca(cred, i), span_of(d->service_ca, sizeof(d->service_ca))))
+			return refusal_set(
+			    no, REFUSAL_CERT_OPERATOR, "%.*s", SPAN_FMT(cred->cn));
 	if (cred->cn.len == 0)
-		return refuse(no, REFUSAL_CERT_CN, "the subject has no or several CNs");
+		return refusal_set(
+		    no, REFUSAL_CERT_CN, "the subject has no or several CNs");
 	return 0;
 }

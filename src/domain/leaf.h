@@ -13,7 +13,8 @@ void leaf_thumb(const struct ipc_cred *cred, char out[LEAF_THUMB]);
 /* Refuses outside its dates, however good the chain is. */
 must_check int leaf_check_dates(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);
-/* A chain that ends at a trusted CA, none of it the service CA, within its dates, and one CN. */
+/* A chain that ends at a trusted CA, none of it the service CA, within its dates, and one
+ * CN. */
 must_check int leaf_check_chain(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);
 /* The SHA-256 of the i-th CA above the leaf (0 = issuer), or SPAN_NONE past the last. */

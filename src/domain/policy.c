@@ -18,8 +18,8 @@ static const struct {
 #undef RIGHT
 };
 
-#define DPS_RIGHTS                                                                         \
-	(RIGHT_SERVICE_CONFIG | RIGHT_ENROLLMENT_READ | RIGHT_ENROLLMENT_WRITE |           \
+#define DPS_RIGHTS                                                                       \
+	(RIGHT_SERVICE_CONFIG | RIGHT_ENROLLMENT_READ | RIGHT_ENROLLMENT_WRITE |         \
 	    RIGHT_REGISTRATION_READ | RIGHT_REGISTRATION_WRITE)
 #define OPERATOR_RIGHTS (RIGHT_MANAGE | RIGHT_ENROLL)
 
@@ -40,7 +40,8 @@ static const struct {
 	uint32_t rights;
 } defaults[] = {
     {"hub", "iothubowner",
-	RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT | RIGHT_DEVICE_CONNECT},
+	RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT |
+	    RIGHT_DEVICE_CONNECT},
     {"hub", "service", RIGHT_SERVICE_CONNECT},
     {"hub", "device", RIGHT_DEVICE_CONNECT},
     {"hub", "registryRead", RIGHT_REGISTRY_READ},
@@ -77,22 +78,23 @@ policy_check_token(struct domain *d, const struct ipc_cred *cred, const char *pl
 	if (store_hub_get(d->store, &hub, e))
 		return -1;
 	if (hub.disable_local_auth)
-		return refuse(no, REFUSAL_SAS_DISABLED, "policy %s: disableLocalAuth is set", name);
+		return refusal_set(
+		    no, REFUSAL_SAS_DISABLED, "policy %s: disableLocalAuth is set", name);
 	struct store_policy p;
 	if (store_policy_get(d->store, plane, name, d->arena, &p, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		return refuse(no, REFUSAL_SAS_POLICY, "%s", name);
+		return refusal_set(no, REFUSAL_SAS_POLICY, "%s", name);
 	}
 	if (!token_covers(cred, resource))
-		return refuse(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
+		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
 		    SPAN_FMT(span_head(cred->sas_resource, 80)), resource);
 	if (!token_is_signed(cred, p.primary_key, p.secondary_key))
-		return refuse(no, REFUSAL_SAS_SIGNATURE, "policy %s", name);
+		return refusal_set(no, REFUSAL_SAS_SIGNATURE, "policy %s", name);
 	if (token_is_expired(d, cred))
-		return refuse(no, REFUSAL_SAS_EXPIRED, "policy %s", name);
+		return refusal_set(no, REFUSAL_SAS_EXPIRED, "policy %s", name);
 	if ((p.rights & right) != right)
-		return refuse(no, REFUSAL_RIGHT, "policy %s", name);
+		return refusal_set(no, REFUSAL_RIGHT, "policy %s", name);
 	return 0;
 }
 
@@ -102,33 +104,36 @@ check_operator(
 {
 	char sha[65];
 	if (cred->sha256.len != 32)
-		return refuse(no, REFUSAL_NOT_OPERATOR, "no thumbprint");
+		return refusal_set(no, REFUSAL_NOT_OPERATOR, "no thumbprint");
 	hex_write(cred->sha256, sha);
 	struct store_operator op;
 	if (store_operator_get(d->store, sha, d->arena, &op, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		return refuse(no, REFUSAL_NOT_OPERATOR, "%s", sha);
+		return refusal_set(no, REFUSAL_NOT_OPERATOR, "%s", sha);
 	}
 	if (!op.enabled)
-		return refuse(no, REFUSAL_NOT_OPERATOR, "operator %s is disabled", op.name);
+		return refusal_set(
+		    no, REFUSAL_NOT_OPERATOR, "operator %s is disabled", op.name);
 	int64_t now = domain_now(d);
 	if (now < cred->not_before_ms || now > cred->not_after_ms)
-		return refuse(no, REFUSAL_CERT_INVALID, "operator %s: outside its dates", op.name);
+		return refusal_set(
+		    no, REFUSAL_CERT_INVALID, "operator %s: outside its dates", op.name);
 	return 0;
 }
 
-/* The name a token for the service must cover: any of ours; which one the caller used is in
- * the token itself. */
+/* The name a token for the service must cover: any of ours; which one the caller used is
+ * in the token itself. */
 static int
-check_policy(struct domain *d, const struct ipc_cred *cred, uint32_t right, struct refusal *no,
-    struct err *e)
+check_policy(struct domain *d, const struct ipc_cred *cred, uint32_t right,
+    struct refusal *no, struct err *e)
 {
 	bool dps = right & DPS_RIGHTS;
 	const struct conf_list *names = dps ? &d->cfg->server.name : &d->cfg->hub.name;
 	for (size_t i = 0; i < names->n; i++) {
 		*no = (struct refusal){0};
-		if (policy_check_token(d, cred, dps ? "dps" : "hub", names->v[i], right, no, e))
+		if (policy_check_token(
+			d, cred, dps ? "dps" : "hub", names->v[i], right, no, e))
 			return -1;
 		if (no->code != REFUSAL_SAS_RESOURCE)
 			return 0;
@@ -144,10 +149,11 @@ policy_authorize(struct domain *d, const struct ipc_cred *cred, uint32_t right,
 	if (cred->kind == CRED_X509)
 		return check_operator(d, cred, no, e);
 	if (cred->kind != CRED_SAS)
-		return refuse(no, REFUSAL_NO_CREDENTIAL, "service request");
+		return refusal_set(no, REFUSAL_NO_CREDENTIAL, "service request");
 	if (right & OPERATOR_RIGHTS)
-		return refuse(no, REFUSAL_RIGHT, "an operator's certificate is needed");
+		return refusal_set(
+		    no, REFUSAL_RIGHT, "an operator's certificate is needed");
 	if (cred->sas_policy.len == 0)
-		return refuse(no, REFUSAL_SAS_POLICY, "token names none (skn)");
+		return refusal_set(no, REFUSAL_SAS_POLICY, "token names none (skn)");
 	return check_policy(d, cred, right, no, e);
 }

@@ -1,9 +1,9 @@
 #ifndef DOMAIN_POLICY_H
 #define DOMAIN_POLICY_H
 /*
- * Shared access policies and the rights they carry (protocol/service.md 1.1, 2.1), and the
- * one point where a service request is authorized: every request of the service side comes
- * through policy_authorize before its handler.
+ * Shared access policies and the rights they carry (protocol/service.md 1.1, 2.1), and
+ * the one point where a service request is authorized: every request of the service side
+ * comes through policy_authorize before its handler.
  */
 #include "domain/domain.h"
 
@@ -12,16 +12,18 @@
 must_check int policy_defaults(struct domain *d, struct err *e);
 
 /* Whether cred may do what needs "right" on the plane that the right belongs to. An
- * operator's certificate (by its SHA-256, enabled, within its dates) may do all; a policy's
- * token what its rights say, while the hub still allows policies (disableLocalAuth). */
-must_check int policy_authorize(struct domain *d, const struct ipc_cred *cred, uint32_t right,
-    struct refusal *no, struct err *e);
+ * operator's certificate (by its SHA-256, enabled, within its dates) may do all; a
+ * policy's token what its rights say, while the hub still allows policies
+ * (disableLocalAuth). */
+must_check int policy_authorize(struct domain *d, const struct ipc_cred *cred,
+    uint32_t right, struct refusal *no, struct err *e);
 
 /* Rights joined by ", " as listkeys writes them. */
 void policy_rights_text(uint32_t rights, struct buf *out);
 
-/* Checks a token's signature with a policy's keys, its expiry and that its resource covers
- * "host" or begins it by whole segments ("host", "host/devices" for "host/devices/d1"). */
+/* Checks a token's signature with a policy's keys, its expiry and that its resource
+ * covers "host" or begins it by whole segments ("host", "host/devices" for
+ * "host/devices/d1"). */
 must_check int policy_check_token(struct domain *d, const struct ipc_cred *cred,
     const char *plane, const char *resource, uint32_t right, struct refusal *no,
     struct err *e);

@@ -25,8 +25,7 @@ void
 session_table_done(struct session_table *t)
 {
 	struct session *s, *next;
-	HASH_ITER(hh, t->by_id, s, next)
-	{
+	HASH_ITER (hh, t->by_id, s, next) {
 		HASH_DELETE(hh_device, t->by_device, s);
 		HASH_DEL(t->by_id, s);
 		free(s);
@@ -53,20 +52,23 @@ judge_key(struct domain *d, const struct ipc_hub_open *m, const struct store_dev
     const struct store_hub *hub, struct session *ret, struct refusal *no, struct err *e)
 {
 	const struct ipc_cred *cred = &m->cred;
-	char *resource = arena_printf(d->arena, "%.*s/devices/%s", SPAN_FMT(m->host), dev->id);
+	char *resource =
+	    arena_printf(d->arena, "%.*s/devices/%s", SPAN_FMT(m->host), dev->id);
 	if (!may_use_keys(dev))
-		return refuse(no, REFUSAL_AUTH_TYPE, "%s is registered for X.509", dev->id);
+		return refusal_set(
+		    no, REFUSAL_AUTH_TYPE, "%s is registered for X.509", dev->id);
 	if (cred->sas_policy.len)
 		return judge_policy(d, m, resource, ret, no, e);
 	if (hub->disable_device_sas)
-		return refuse(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
+		return refusal_set(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
 	if (!token_is_for(cred, resource))
-		return refuse(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
+		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
 		    SPAN_FMT(span_head(cred->sas_resource, 80)), resource);
 	if (!token_is_signed(cred, dev->primary_key, dev->secondary_key))
-		return refuse(no, REFUSAL_SAS_SIGNATURE, "%s", dev->id);
+		return refusal_set(no, REFUSAL_SAS_SIGNATURE, "%s", dev->id);
 	if (token_is_expired(d, cred))
-		return refuse(no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
+		return refusal_set(
+		    no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
 	ret->by_key = true;
 	return 0;
 }
@@ -91,17 +93,19 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 	if (dev->auth == STORE_AUTH_SELF_SIGNED) {
 		if (!thumb_matches(cred, dev->primary_thumb) &&
 		    !thumb_matches(cred, dev->secondary_thumb))
-			return refuse(no, REFUSAL_CERT_THUMBPRINT, "presented %s", ret->thumb);
+			return refusal_set(
+			    no, REFUSAL_CERT_THUMBPRINT, "presented %s", ret->thumb);
 		return leaf_check_dates(d, cred, no, e);
 	}
 	if (dev->auth != STORE_AUTH_CA)
-		return refuse(no, REFUSAL_AUTH_TYPE, "%s is registered for SAS", dev->id);
+		return refusal_set(
+		    no, REFUSAL_AUTH_TYPE, "%s is registered for SAS", dev->id);
 	if (leaf_check_chain(d, cred, no, e))
 		return -1;
 	if (no->code != REFUSAL_NONE)
 		return 0;
 	if (!span_eq_str(cred->cn, dev->id)) /* with case: hub IDs have it */
-		return refuse(no, REFUSAL_CERT_CN, "CN %.*s, device %s",
+		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, device %s",
 		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
 	return 0;
 }
@@ -134,17 +138,19 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	*no = (struct refusal){0};
 	*ret = (struct session){.opened_ms = domain_now(d)};
 	if (!is_our_hub(d, m->host))
-		return refuse(no, REFUSAL_WRONG_HOST, "%.*s", SPAN_FMT(span_head(m->host, 100)));
+		return refusal_set(
+		    no, REFUSAL_WRONG_HOST, "%.*s", SPAN_FMT(span_head(m->host, 100)));
 	const char *id = arena_str(d->arena, m->device_id);
 	if (store_device_get(d->store, id, d->arena, &dev, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		return refuse(no, REFUSAL_DEVICE_UNKNOWN, "%s", id);
+		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s", id);
 	}
 	if (m->module_id.len)
-		return refuse(no, REFUSAL_MODULE_UNKNOWN, "%s/%.*s", id, SPAN_FMT(m->module_id));
+		return refusal_set(
+		    no, REFUSAL_MODULE_UNKNOWN, "%s/%.*s", id, SPAN_FMT(m->module_id));
 	if (!dev.enabled)
-		return refuse(no, REFUSAL_DEVICE_DISABLED, "%s", id);
+		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
 	if (store_hub_get(d->store, &hub, e))
 		return -1;
 	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
@@ -154,12 +160,12 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 		return judge_key(d, m, &dev, &hub, ret, no, e);
 	if (m->cred.kind == CRED_X509)
 		return judge_cert(d, m, &dev, ret, no, e);
-	return refuse(no, REFUSAL_NO_CREDENTIAL, "%s", id);
+	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "%s", id);
 }
 
 bool
-session_enter(
-    struct session_table *t, const struct session *s, struct session *old, int64_t *ret_id)
+session_enter(struct session_table *t, const struct session *s, struct session *old,
+    int64_t *ret_id)
 {
 	struct session *was;
 	HASH_FIND(hh_device, t->by_device, s->device_id, strlen(s->device_id), was);
@@ -171,7 +177,8 @@ session_enter(
 	*new = *s;
 	new->id = t->next_id++;
 	HASH_ADD(hh, t->by_id, id, sizeof(new->id), new);
-	HASH_ADD_KEYPTR(hh_device, t->by_device, new->device_id, strlen(new->device_id), new);
+	HASH_ADD_KEYPTR(
+	    hh_device, t->by_device, new->device_id, strlen(new->device_id), new);
 	*ret_id = new->id;
 	return was != NULL;
 }
@@ -215,7 +222,8 @@ session_still_admitted(
 		return may_use_keys(dev) && !hub->disable_device_sas;
 	if (s->by_policy)
 		return may_use_keys(dev) && !hub->disable_local_auth;
-	if (dev->auth == STORE_AUTH_SELF_SIGNED) /* SHA-1 pins are judged at the next connect */
+	if (dev->auth ==
+	    STORE_AUTH_SELF_SIGNED) /* SHA-1 pins are judged at the next connect */
 		return strlen(dev->primary_thumb) == 40 ||
 		       strcmp(s->thumb, dev->primary_thumb) == 0 ||
 		       strcmp(s->thumb, dev->secondary_thumb) == 0;

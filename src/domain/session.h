@@ -1,8 +1,8 @@
 #ifndef DOMAIN_SESSION_H
 #define DOMAIN_SESSION_H
 /*
- * Connections to the hub: who may open one (protocol/device.md 3.1 to 3.5), and the table of
- * those that are open, one a device. The table lives in the core's memory; a core that
+ * Connections to the hub: who may open one (protocol/device.md 3.1 to 3.5), and the table
+ * of those that are open, one a device. The table lives in the core's memory; a core that
  * restarts starts with none, and edges close theirs.
  */
 #include "base/map.h"
@@ -12,12 +12,12 @@ struct session {
 	int64_t id;
 	char device_id[CAP_ID + 1];
 	char generation[41];
-	unsigned edge; /* which link it came over */
-	bool by_key;   /* SAS with the device's own key */
+	unsigned edge;  /* which link it came over */
+	bool by_key;    /* SAS with the device's own key */
 	bool by_policy; /* SAS with a hub policy's key */
 	char thumb[65];
 	int64_t opened_ms;
-	UT_hash_handle hh;	  /* by id */
+	UT_hash_handle hh;        /* by id */
 	UT_hash_handle hh_device; /* by device_id */
 };
 
@@ -30,22 +30,24 @@ void session_table_init(struct session_table *t);
 void session_table_done(struct session_table *t);
 
 /* Decides. On success *ret describes the session (not in the table yet; id not given) and
- * *ret_close_ms when the credential's time is over (token expiry plus grace; native profile:
- * the certificate's notAfter; 0 = never). */
+ * *ret_close_ms when the credential's time is over (token expiry plus grace; native
+ * profile: the certificate's notAfter; 0 = never). */
 must_check int session_judge(struct domain *d, const struct ipc_hub_open *m,
     struct session *ret, int64_t *ret_close_ms, struct refusal *no, struct err *e);
 
 /* After the turn is durable: enters a copy of s under a fresh ID. An older session of the
  * device leaves the table; it is copied to *old and true returned. */
-bool session_enter(
-    struct session_table *t, const struct session *s, struct session *old, int64_t *ret_id);
+bool session_enter(struct session_table *t, const struct session *s, struct session *old,
+    int64_t *ret_id);
 const struct session *session_find(const struct session_table *t, int64_t id);
-const struct session *session_of_device(const struct session_table *t, const char *device_id);
+const struct session *session_of_device(
+    const struct session_table *t, const char *device_id);
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
 
-/* True where an identity as it is now would still admit the credential of an open session. */
-bool session_still_admitted(const struct session *s, const struct store_device *dev,
-    const struct store_hub *hub);
+/* True where an identity as it is now would still admit the credential of an open
+ * session. */
+bool session_still_admitted(
+    const struct session *s, const struct store_device *dev, const struct store_hub *hub);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct throttle {
-	int64_t per_min;	/* 0 = no limit */
-	int64_t tokens_milli;	/* thousandths, so slow rates refill evenly */
+	int64_t per_min;      /* 0 = no limit */
+	int64_t tokens_milli; /* thousandths, so slow rates refill evenly */
 	int64_t at_ms;
 };
 

@@ -16,7 +16,8 @@ token_is_expired(const struct domain *d, const struct ipc_cred *cred)
 bool
 token_is_signed(const struct ipc_cred *cred, struct span primary, struct span secondary)
 {
-	struct sas t = {.sr = cred->sas_sr, .se = cred->sas_se, .se_s = cred->sas_expiry_s};
+	struct sas t = {
+	    .sr = cred->sas_sr, .se = cred->sas_se, .se_s = cred->sas_expiry_s};
 	if (cred->sas_sig.len != sizeof(t.sig))
 		return false;
 	memcpy(t.sig, cred->sas_sig.p, sizeof(t.sig));
@@ -26,8 +27,8 @@ token_is_signed(const struct ipc_cred *cred, struct span primary, struct span se
 static struct span
 without_tail(struct span resource)
 {
-	/* "host/devices/d/api-version=.." and "host/devices/d/?api-version=..": the tail is no
-	 * part of the name; an ID may hold '?', so only these two forms are cut */
+	/* "host/devices/d/api-version=.." and "host/devices/d/?api-version=..": the tail
+	 * is no part of the name; an ID may hold '?', so only these two forms are cut */
 	static const char *const tails[] = {"api-version=", "?api-version="};
 	size_t slash = span_rfind(resource, '/');
 	for (size_t i = 0; i < 2 && slash < resource.len; i++)

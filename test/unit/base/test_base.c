@@ -106,7 +106,8 @@ num_is_strict_about_every_character(void **state)
 	assert_true(num_ok(SPAN_LIT("9223372036854775807"), 0, INT64_MAX, &v));
 	assert_false(num_ok(SPAN_LIT("9223372036854775808"), 0, INT64_MAX, &v));
 	assert_true(num_ok(SPAN_LIT("-9223372036854775808"), INT64_MIN, 0, &v));
-	static const char *const bad[] = {"", "-", " 1", "1 ", "+1", "0x10", "1e3", "--1"};
+	static const char *const bad[] = {
+	    "", "-", " 1", "1 ", "+1", "0x10", "1e3", "--1"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(num_ok(span_str(bad[i]), -100, 100, &v));
 }
@@ -121,7 +122,9 @@ num_durations_and_sizes_know_their_units(void **state)
 	assert_ok(num_parse_size(SPAN_LIT("64K"), 0, INT64_MAX, &v, &e), &e);
 	assert_int_equal(v, 65536);
 	assert_fails(num_parse_duration_ms(SPAN_LIT("90"), 0, 10, &v, &e), &e, PARSE);
-	assert_fails(num_parse_duration_ms(SPAN_LIT("99999999999999y"), 0, INT64_MAX, &v, &e), &e, PARSE);
+	assert_fails(
+	    num_parse_duration_ms(SPAN_LIT("99999999999999y"), 0, INT64_MAX, &v, &e), &e,
+	    PARSE);
 }
 
 static void
@@ -141,8 +144,8 @@ hex_and_base64_round_trip_and_refuse_junk(void **state)
 		assert_ok(base64_parse(buf_span(&b), &d, &e), &e);
 		assert_true(span_eq(buf_span(&d), span_of(raw, n)));
 	}
-	static const char *const bad[] = {"A", "AB", "AB=", "AB===", "A===", "AB=C", "AA\n==", "AB==",
-	    "AAB=", "A-_A"};
+	static const char *const bad[] = {
+	    "A", "AB", "AB=", "AB===", "A===", "AB=C", "AA\n==", "AB==", "AAB=", "A-_A"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		auto_buf d = BUF_INIT(200);
 		assert_fails(base64_parse(span_str(bad[i]), &d, &e), &e, PARSE);
@@ -188,12 +191,12 @@ map_and_list_hold_what_is_put_in(void **state)
 	HASH_FIND_STR(table, "k57", hit);
 	assert_ptr_equal(hit, &items[57]);
 	int n = 0;
-	list_each_safe(it, &all) {
+	list_each_safe (it, &all) {
 		if (n++ % 2)
 			list_del(it);
 	}
 	n = 0;
-	list_each(it, &all) {
+	list_each (it, &all) {
 		assert_int_equal(list_of(it, struct item, node) - items, 2 * n);
 		n++;
 	}
@@ -220,7 +223,8 @@ log_escapes_what_a_peer_could_forge(void **state)
 static void
 sm_knows_only_declared_successors(void **state)
 {
-	static const struct sm_state states[] = {{"new", SM_TO(1)}, {"open", SM_TO(2)}, {"dead", 0}};
+	static const struct sm_state states[] = {
+	    {"new", SM_TO(1)}, {"open", SM_TO(2)}, {"dead", 0}};
 	static const struct sm m = {"t", states, 3};
 	int st = 0;
 	sm_move(&m, &st, 1);

@@ -1,13 +1,14 @@
 /*
  * Refusals and their table.
  */
-#include "domain/domain.h"
+#include "domain/refusal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 static const struct refusal_row rows[REFUSAL_N] = {
-#define REFUSAL(name, err, dps, hub, words) [REFUSAL_##name] = {#name, ERR_##err, dps, hub, words},
+#define REFUSAL(name, err, dps, hub, words)                                              \
+	[REFUSAL_##name] = {#name, ERR_##err, dps, hub, words},
 #include "tbl/refusal.def"
 #undef REFUSAL
 };
@@ -19,7 +20,7 @@ refusal_row(enum refusal_code code)
 }
 
 int
-refuse(struct refusal *r, enum refusal_code code, const char *fmt, ...)
+refusal_set(struct refusal *r, enum refusal_code code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);

@@ -1,0 +1,262 @@
+/*
+ * Messages of devices: registration, connections to the hub, telemetry.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "domain/enrol.h"
+#include "domain/issue.h"
+#include "role/core.h"
+
+static int
+on_tls_request(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_tls_request *m = msg;
+	struct ipc_signer_issue issue;
+	issue_server(&c->d, m->spki, &issue);
+	return core_sign(c, a, &issue, e);
+}
+
+/* ---- DPS ------------------------------------------------------------------------------
+ */
+
+static int
+log_registration(struct core *c, const struct ipc_dps_register *m,
+    const struct ipc_dps_state *st, struct err *e)
+{
+	struct arena *a = turn_arena(c->turn);
+	struct store_conn line = {.what = "register",
+	    .plane = "dps",
+	    .device_id = arena_str(a, st->registration_id),
+	    .auth = m->cred.kind == CRED_X509 ? "x509" : "sas",
+	    .scope = "device",
+	    .thumb = arena_str(a, st->thumb),
+	    .reason = arena_printf(
+		a, "group %.*s, hub %.*s", SPAN_FMT(st->group_id), SPAN_FMT(st->hub)),
+	    .peer = arena_str(a, m->peer.address),
+	    .agent = arena_str(a, m->peer.agent)};
+	return core_log_conn(c, &line, e);
+}
+
+static int
+on_dps_register(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_dps_register *m = msg;
+	struct ipc_dps_state st = {0};
+	struct refusal no;
+	if (enrol_register(&c->d, m, &st, &no, e))
+		return -1;
+	if (no.code == REFUSAL_NONE)
+		return log_registration(c, m, &st, e) ||
+			       core_answer(c, a, IPC_DPS_STATE, &st, e)
+			   ? -1
+			   : 0;
+	int number = refusal_row(no.code)->dps;
+	if (core_log_refusal(
+		c, "dps", m->registration_id, &m->peer, &m->cred, &no, number, e))
+		return -1;
+	if (st.status.len) /* a disabled group has a state of its own */
+		return core_answer(c, a, IPC_DPS_STATE, &st, e);
+	return core_refused(c, a, &no, number, e);
+}
+
+static int
+on_dps_poll(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_dps_poll *m = msg;
+	struct ipc_dps_state st;
+	struct refusal no;
+	if (enrol_poll(&c->d, m, &st, &no, e))
+		return -1;
+	if (no.code == REFUSAL_NONE)
+		return core_answer(c, a, IPC_DPS_STATE, &st, e);
+	int number = refusal_row(no.code)->dps;
+	if (core_log_refusal(
+		c, "dps", m->registration_id, &m->peer, &m->cred, &no, number, e))
+		return -1;
+	return core_refused(c, a, &no, number, e);
+}
+
+/* ---- hub ------------------------------------------------------------------------------
+ */
+
+/* A connection granted: becomes one when the turn is durable. */
+struct granted {
+	struct ask ask;
+	struct session session;
+	int64_t close_ms;
+};
+
+static void
+send_packed(
+    struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg)
+{
+	auto_buf body = BUF_INIT(4096);
+	struct err e;
+	struct ipc_link *link = c->edges[edge].link;
+	if (!link)
+		return;
+	if (ipc_msg_pack(type, msg, &body, &e) == 0) {
+		struct ipc_frame f = {
+		    .type = type, .id = id, .body = buf_span(&body), .fd = -1};
+		if (ipc_send(link, &f, &e) == 0)
+			return;
+	}
+	log_event(LOG_WARN, "core.send", LOG_INT("edge", edge), LOG_ERR(&e));
+}
+
+static void
+after_granted(void *arg, const void *item)
+{
+	struct core *c = arg;
+	struct granted g;
+	struct session old;
+	int64_t id;
+	memcpy(&g, item, sizeof(g));
+	if (session_enter(&c->sessions, &g.session, &old, &id)) {
+		struct ipc_session_close close = {.session = old.id,
+		    .reason =
+			SPAN_LIT("400027: closed by a newer connection of the device")};
+		send_packed(c, old.edge, IPC_SESSION_CLOSE, 0, &close);
+	}
+	struct ipc_hub_opened opened = {.session = id, .close_ms = g.close_ms};
+	send_packed(c, g.ask.edge, IPC_HUB_OPENED, g.ask.id, &opened);
+}
+
+static int
+refuse_open(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
+    const struct refusal *no, struct err *e)
+{
+	const struct refusal_row *row = refusal_row(no->code);
+	struct ipc_hub_opened opened = {.connack = (uint8_t)err_row(row->err)->connack};
+	if (core_log_refusal(
+		c, "hub", m->device_id, &m->peer, &m->cred, no, opened.connack, e))
+		return -1;
+	return core_answer(c, a, IPC_HUB_OPENED, &opened, e);
+}
+
+static const char *
+session_auth(const struct session *s)
+{
+	return s->thumb[0] ? "x509" : "sas";
+}
+
+static int
+on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_open *m = msg;
+	struct granted g = {.ask = *a};
+	struct refusal no;
+	if (session_judge(&c->d, m, &g.session, &g.close_ms, &no, e))
+		return -1;
+	if (no.code != REFUSAL_NONE)
+		return refuse_open(c, a, m, &no, e);
+	g.session.edge = a->edge;
+	struct arena *ar = turn_arena(c->turn);
+	struct store_conn line = {.what = "connect",
+	    .plane = "hub",
+	    .device_id = g.session.device_id,
+	    .auth = session_auth(&g.session),
+	    .scope = g.session.by_policy ? "hub" : "device",
+	    .thumb = g.session.thumb,
+	    .reason = "",
+	    .peer = arena_str(ar, m->peer.address),
+	    .agent = arena_str(ar, m->peer.agent)};
+	if (core_log_conn(c, &line, e) ||
+	    store_device_seen(c->store, g.session.device_id, true, domain_now(&c->d), e))
+		return -1;
+	turn_after(c->turn, after_granted, &g, sizeof(g));
+	return 0;
+}
+
+static void
+after_closed(void *arg, const void *item)
+{
+	struct core *c = arg;
+	int64_t id;
+	memcpy(&id, item, sizeof(id));
+	session_leave(&c->sessions, id);
+}
+
+/* An edge says that a connection is over. One that was taken over has left the table: its
+ * device is connected still. */
+static int
+on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_closed *m = msg;
+	const struct session *s = session_find(&c->sessions, m->session);
+	(void)a;
+	if (!s)
+		return 0;
+	struct store_conn line = {.what = "disconnect",
+	    .plane = "hub",
+	    .device_id = s->device_id,
+	    .auth = session_auth(s),
+	    .scope = s->by_policy ? "hub" : "device",
+	    .thumb = s->thumb,
+	    .code = (int)m->code,
+	    .reason = arena_str(turn_arena(c->turn), m->reason),
+	    .peer = "",
+	    .agent = ""};
+	if (core_log_conn(c, &line, e) ||
+	    store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e))
+		return -1;
+	turn_after(c->turn, after_closed, &m->session, sizeof(m->session));
+	return 0;
+}
+
+static int
+on_hub_event(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_event *m = msg;
+	const struct session *s = session_find(&c->sessions, m->session);
+	if (!s)
+		return err_set(e, ERR_UNAVAILABLE, "the session is over");
+	struct store_event ev = {.enqueued_ms = domain_now(&c->d),
+	    .device_id = s->device_id,
+	    .generation = s->generation,
+	    .auth = session_auth(s),
+	    .thumb = s->thumb,
+	    .props = m->props,
+	    .body = m->body};
+	int64_t seq;
+	if (store_event_add(c->store, &ev, &seq, e))
+		return -1;
+	return core_done(c, a, "", seq, e);
+}
+
+/* What an edge refused by itself. */
+static int
+on_refused(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_refused *m = msg;
+	struct arena *ar = turn_arena(c->turn);
+	(void)a;
+	struct store_conn line = {.what = "refused",
+	    .plane = arena_str(ar, m->plane),
+	    .device_id = arena_str(ar, m->device_id),
+	    .auth = "none",
+	    .scope = "",
+	    .thumb = "",
+	    .code = (int)m->code,
+	    .reason = arena_str(ar, m->reason),
+	    .peer = arena_str(ar, m->peer.address),
+	    .agent = arena_str(ar, m->peer.agent)};
+	return core_log_conn(c, &line, e);
+}
+
+core_handler *
+core_device_handler(enum ipc_type type)
+{
+	static core_handler *const handlers[IPC_N] = {
+	    [IPC_TLS_REQUEST] = on_tls_request,
+	    [IPC_DPS_REGISTER] = on_dps_register,
+	    [IPC_DPS_POLL] = on_dps_poll,
+	    [IPC_HUB_OPEN] = on_hub_open,
+	    [IPC_HUB_CLOSED] = on_hub_closed,
+	    [IPC_HUB_EVENT] = on_hub_event,
+	    [IPC_REFUSED] = on_refused,
+	};
+	return handlers[type];
+}

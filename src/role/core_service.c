@@ -1,0 +1,576 @@
+/*
+ * Messages of the service API: identities, twins, enrollment groups, registrations, the
+ * hub's switches, events, the connection log, certificates. By the time a handler runs
+ * the credential has been found good for the right in the message's row.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/device.h"
+#include "domain/enrol.h"
+#include "domain/group.h"
+#include "domain/issue.h"
+#include "domain/policy.h"
+#include "role/core.h"
+
+#define DEVICES_PAGE 1000
+#define GROUPS_PAGE  100
+/* Bytes of rows one answer may carry; the reader comes back for the rest. */
+#define PAGE_BYTES (8 * 1024 * 1024)
+
+static int64_t
+page(uint32_t asked, int64_t most)
+{
+	return asked == 0 || asked > most ? most : (int64_t)asked;
+}
+
+/* ---- identities and twins -------------------------------------------------------------
+ */
+
+static int
+answer_device(struct core *c, const struct ask *a, const struct store_device *d,
+    bool keys, struct err *e)
+{
+	struct ipc_device m = {.id = span_str(d->id),
+	    .generation = span_str(d->generation),
+	    .etag = d->etag,
+	    .enabled = d->enabled,
+	    .status_reason = span_str(d->status_reason),
+	    .auth = (uint8_t)d->auth,
+	    .sas_window = d->sas_window,
+	    .primary_key = keys ? d->primary_key : SPAN_NONE,
+	    .secondary_key = keys ? d->secondary_key : SPAN_NONE,
+	    .primary_thumb = span_str(d->primary_thumb),
+	    .secondary_thumb = span_str(d->secondary_thumb),
+	    .iot_edge = d->iot_edge,
+	    .connected = d->connected,
+	    .status_updated_ms = d->status_updated_ms,
+	    .conn_updated_ms = d->conn_updated_ms,
+	    .last_activity_ms = d->last_activity_ms,
+	    .group_id = span_str(d->group_id),
+	    .tags = d->tags,
+	    .desired = d->desired,
+	    .reported = d->reported,
+	    .desired_version = d->desired_version,
+	    .reported_version = d->reported_version,
+	    .twin_etag = d->twin_etag};
+	return core_answer(c, a, IPC_DEVICE, &m, e);
+}
+
+static int
+answer_device_done(struct core *c, const struct ask *a, const struct store_device *d,
+    bool keys, struct err *e)
+{
+	if (answer_device(c, a, d, keys, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+on_device_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_device_get *m = msg;
+	struct store_device d;
+	if (device_get(&c->d, m->id, &d, e))
+		return -1;
+	return answer_device_done(c, a, &d, true, e);
+}
+
+static int
+on_device_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct store_device d;
+	if (device_put(&c->d, msg, &d, e))
+		return -1;
+	core_recheck_device(c, d.id);
+	return answer_device_done(c, a, &d, true, e);
+}
+
+static int
+on_device_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_device_delete *m = msg;
+	if (device_delete(&c->d, m, e))
+		return -1;
+	core_recheck_device(c, arena_str(turn_arena(c->turn), m->id));
+	return core_done(c, a, "", 0, e);
+}
+
+/* A list under way: rows go out until the page is full by rows or bytes. */
+struct listing {
+	struct core *c;
+	const struct ask *a;
+	int64_t left, bytes;
+	char last[CAP_ID + 1];
+	bool more;
+};
+
+/* True where the row still belongs to the page; notes it as the last. */
+static bool
+take_row(struct listing *l, const char *id, size_t bytes)
+{
+	if (l->left == 0 || l->bytes > PAGE_BYTES) {
+		l->more = true;
+		return false;
+	}
+	l->left--;
+	l->bytes += (int64_t)bytes;
+	snprintf(l->last, sizeof(l->last), "%s", id);
+	return true;
+}
+
+static int
+finish_listing(struct listing *l, int rc, struct err *e)
+{
+	if (rc < 0)
+		return -1;
+	return core_done(l->c, l->a, l->more ? l->last : "", 0, e);
+}
+
+static int
+visit_device(void *ctx, const struct store_device *d, struct err *e)
+{
+	struct listing *l = ctx;
+	if (!take_row(l, d->id, d->tags.len + d->desired.len + d->reported.len + 512))
+		return 1;
+	return answer_device(l->c, l->a, d, false, e);
+}
+
+static int
+on_device_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_device_query *m = msg;
+	struct listing l = {.c = c, .a = a, .left = page(m->limit, DEVICES_PAGE)};
+	int rc = store_device_each(c->store, arena_str(turn_arena(c->turn), m->after),
+	    l.left + 1, visit_device, &l, e);
+	return finish_listing(&l, rc, e);
+}
+
+static int
+on_twin_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_twin_get *m = msg;
+	struct store_device d;
+	if (device_get(&c->d, m->id, &d, e))
+		return -1;
+	return answer_device_done(c, a, &d, false, e);
+}
+
+static int
+on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct store_device d;
+	if (device_twin_patch(&c->d, msg, &d, e))
+		return -1;
+	return answer_device_done(c, a, &d, false, e);
+}
+
+/* ---- enrollment groups ----------------------------------------------------------------
+ */
+
+static int
+answer_group(struct core *c, const struct ask *a, const struct store_group *g, bool keys,
+    struct err *e)
+{
+	struct ipc_group m = {.id = span_str(g->id),
+	    .etag = g->etag,
+	    .attestation = (uint8_t)g->attestation,
+	    .primary_cert = g->primary_cert,
+	    .secondary_cert = g->secondary_cert,
+	    .primary_key = keys ? g->primary_key : SPAN_NONE,
+	    .secondary_key = keys ? g->secondary_key : SPAN_NONE,
+	    .enabled = g->enabled,
+	    .iot_edge = g->iot_edge,
+	    .allocation = span_str(g->allocation),
+	    .hubs = span_str(g->hubs),
+	    .tags = g->tags,
+	    .desired = g->desired,
+	    .update_hub = g->update_hub,
+	    .migrate_data = g->migrate_data,
+	    .created_ms = g->created_ms,
+	    .updated_ms = g->updated_ms};
+	return core_answer(c, a, IPC_GROUP, &m, e);
+}
+
+static int
+answer_group_done(struct core *c, const struct ask *a, const struct store_group *g,
+    bool keys, struct err *e)
+{
+	if (answer_group(c, a, g, keys, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+on_group_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_group_get *m = msg;
+	struct store_group g;
+	if (group_get(&c->d, m->id, &g, e))
+		return -1;
+	return answer_group_done(c, a, &g, a->type == IPC_GROUP_KEYS, e);
+}
+
+static int
+on_group_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct store_group g;
+	if (group_put(&c->d, msg, &g, e))
+		return -1;
+	c->anchors_changed = true;
+	return answer_group_done(c, a, &g, false, e);
+}
+
+static int
+on_group_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	if (group_delete(&c->d, msg, e))
+		return -1;
+	c->anchors_changed = true;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+visit_group(void *ctx, const struct store_group *g, struct err *e)
+{
+	struct listing *l = ctx;
+	if (!take_row(l, g->id, g->primary_cert.len + g->tags.len + g->desired.len + 512))
+		return 1;
+	return answer_group(l->c, l->a, g, false, e);
+}
+
+static int
+on_group_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_group_query *m = msg;
+	struct listing l = {.c = c, .a = a, .left = page(m->limit, GROUPS_PAGE)};
+	int rc = store_group_each(c->store, arena_str(turn_arena(c->turn), m->after),
+	    l.left + 1, visit_group, &l, e);
+	return finish_listing(&l, rc, e);
+}
+
+/* ---- registrations --------------------------------------------------------------------
+ */
+
+static int
+on_registration_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_registration_get *m = msg;
+	struct store_registration r;
+	struct arena *ar = turn_arena(c->turn);
+	if (store_registration_get(c->store, arena_str(ar, m->id), ar, &r, e))
+		return -1;
+	struct ipc_dps_state st = enrol_state(&r);
+	if (core_answer(c, a, IPC_DPS_STATE, &st, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+on_registration_delete(
+    struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_registration_delete *m = msg;
+	struct store_registration r;
+	struct arena *ar = turn_arena(c->turn);
+	if (store_registration_get(c->store, arena_str(ar, m->id), ar, &r, e))
+		return -1;
+	if (m->if_match.len && !device_etag_matches(m->if_match, r.etag))
+		return err_set(
+		    e, ERR_CONFLICT, "registration %s: etag does not match", r.id);
+	if (store_registration_del(c->store, r.id, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+visit_registration(void *ctx, const struct store_registration *r, struct err *e)
+{
+	struct listing *l = ctx;
+	struct ipc_dps_state st = enrol_state(r);
+	if (!take_row(l, r->id, 1024))
+		return 1;
+	return core_answer(l->c, l->a, IPC_DPS_STATE, &st, e);
+}
+
+static int
+on_registration_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_registration_query *m = msg;
+	struct arena *ar = turn_arena(c->turn);
+	struct listing l = {.c = c, .a = a, .left = page(m->limit, DEVICES_PAGE)};
+	int rc = store_registration_each(c->store, arena_str(ar, m->group_id),
+	    arena_str(ar, m->after), l.left + 1, visit_registration, &l, e);
+	return finish_listing(&l, rc, e);
+}
+
+/* ---- the hub's switches ---------------------------------------------------------------
+ */
+
+static int
+answer_hub(struct core *c, const struct ask *a, struct err *e)
+{
+	struct store_hub h;
+	if (store_hub_get(c->store, &h, e))
+		return -1;
+	struct ipc_hub m = {.host = span_str(c->cfg.hub.name.v[0]),
+	    .id_scope = span_str(c->cfg.dps.id_scope),
+	    .etag = h.etag,
+	    .disable_local_auth = h.disable_local_auth,
+	    .disable_device_sas = h.disable_device_sas,
+	    .disable_module_sas = h.disable_module_sas};
+	if (core_answer(c, a, IPC_HUB, &m, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+static int
+on_hub_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	(void)msg;
+	return answer_hub(c, a, e);
+}
+
+struct policy_names {
+	struct arena *arena;
+	const char *v[64];
+	size_t n;
+};
+
+static int
+note_policy(void *ctx, const struct store_policy *p, struct err *e)
+{
+	struct policy_names *names = ctx;
+	(void)e;
+	if (names->n < sizeof(names->v) / sizeof(names->v[0]))
+		names->v[names->n++] = arena_str(names->arena, span_str(p->name));
+	return 0;
+}
+
+/* authorizationPolicies = []: every policy of the hub goes (service.md 3.2). */
+static int
+clear_policies(struct core *c, struct err *e)
+{
+	struct policy_names names = {.arena = turn_arena(c->turn)};
+	if (store_policy_each(c->store, "hub", note_policy, &names, e))
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (store_policy_del(c->store, "hub", names.v[i], e))
+			return -1;
+	return 0;
+}
+
+static void
+set_switch(bool *field, uint8_t asked)
+{
+	if (asked <= 1)
+		*field = asked == 1;
+}
+
+static int
+on_hub_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_put *m = msg;
+	struct store_hub h;
+	if (store_hub_get(c->store, &h, e))
+		return -1;
+	if (m->if_match.len && !device_etag_matches(m->if_match, h.etag))
+		return err_set(e, ERR_CONFLICT, "hub: etag does not match");
+	set_switch(&h.disable_local_auth, m->disable_local_auth);
+	set_switch(&h.disable_device_sas, m->disable_device_sas);
+	set_switch(&h.disable_module_sas, m->disable_module_sas);
+	h.etag++;
+	if (store_hub_put(c->store, &h, e) || (m->clear_policies && clear_policies(c, e)))
+		return -1;
+	core_recheck_all(c);
+	return answer_hub(c, a, e);
+}
+
+static int
+answer_policy(
+    struct core *c, const struct ask *a, const struct store_policy *p, struct err *e)
+{
+	auto_buf rights = BUF_INIT(256);
+	policy_rights_text(p->rights, &rights);
+	struct ipc_policy m = {.name = span_str(p->name),
+	    .primary_key = p->primary_key,
+	    .secondary_key = p->secondary_key,
+	    .rights = buf_span(&rights)};
+	return core_answer(c, a, IPC_POLICY, &m, e);
+}
+
+static int
+visit_policy(void *ctx, const struct store_policy *p, struct err *e)
+{
+	struct listing *l = ctx;
+	return answer_policy(l->c, l->a, p, e);
+}
+
+static int
+on_policy_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_policy_query *m = msg;
+	struct arena *ar = turn_arena(c->turn);
+	const char *plane = arena_str(ar, m->plane);
+	struct listing l = {.c = c, .a = a};
+	struct store_policy p;
+	if (m->name.len == 0 && store_policy_each(c->store, plane, visit_policy, &l, e))
+		return -1;
+	if (m->name.len &&
+	    (store_policy_get(c->store, plane, arena_str(ar, m->name), ar, &p, e) ||
+		answer_policy(c, a, &p, e)))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+/* ---- events and the connection log ----------------------------------------------------
+ */
+
+static int
+visit_event(void *ctx, const struct store_event *ev, struct err *e)
+{
+	struct listing *l = ctx;
+	char seq[24];
+	snprintf(seq, sizeof(seq), "%" PRId64, ev->seq);
+	if (!take_row(l, seq, ev->body.len + ev->props.len + 256))
+		return 1;
+	struct ipc_event m = {.seq = ev->seq,
+	    .enqueued_ms = ev->enqueued_ms,
+	    .device_id = span_str(ev->device_id),
+	    .generation = span_str(ev->generation),
+	    .auth = span_str(ev->auth),
+	    .thumb = span_str(ev->thumb),
+	    .props = ev->props,
+	    .body = ev->body};
+	return core_answer(l->c, l->a, IPC_EVENT, &m, e);
+}
+
+/* Streams say always where the next page begins: the last row's number, or the one asked.
+ */
+static int
+finish_stream(struct listing *l, int rc, int64_t after, int64_t number, struct err *e)
+{
+	char next[24];
+	if (rc < 0)
+		return -1;
+	snprintf(next, sizeof(next), "%" PRId64, after);
+	return core_done(l->c, l->a, l->last[0] ? l->last : next, number, e);
+}
+
+static int
+on_events_read(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_events_read *m = msg;
+	struct arena *ar = turn_arena(c->turn);
+	struct listing l = {
+	    .c = c, .a = a, .left = page(m->limit, c->cfg.hub.events_page)};
+	struct store_event_filter f = {.after_seq = m->after_seq,
+	    .device_id = arena_str(ar, m->device_id),
+	    .thumb = arena_str(ar, m->thumb),
+	    .since_ms = m->since_ms,
+	    .limit = l.left};
+	int rc = store_event_each(c->store, &f, visit_event, &l, e);
+	return finish_stream(&l, rc, m->after_seq, 0, e);
+}
+
+static int
+visit_conn(void *ctx, const struct store_conn *r, struct err *e)
+{
+	struct listing *l = ctx;
+	char seq[24];
+	snprintf(seq, sizeof(seq), "%" PRId64, r->seq);
+	if (!take_row(l, seq, 512))
+		return 1;
+	struct ipc_connlog m = {.seq = r->seq,
+	    .at_ms = r->at_ms,
+	    .what = span_str(r->what),
+	    .plane = span_str(r->plane),
+	    .device_id = span_str(r->device_id),
+	    .auth = span_str(r->auth),
+	    .scope = span_str(r->scope),
+	    .thumb = span_str(r->thumb),
+	    .code = (uint32_t)r->code,
+	    .reason = span_head(span_str(r->reason), 300),
+	    .peer = span_str(r->peer),
+	    .agent = span_head(span_str(r->agent), 512)};
+	return core_answer(l->c, l->a, IPC_CONNLOG, &m, e);
+}
+
+static int
+on_connlog_read(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_connlog_read *m = msg;
+	struct arena *ar = turn_arena(c->turn);
+	struct listing l = {
+	    .c = c, .a = a, .left = page(m->limit, c->cfg.hub.events_page)};
+	struct store_conn_filter f = {.after_seq = m->after_seq,
+	    .since_ms = m->since_ms,
+	    .limit = l.left,
+	    .device_id = arena_str(ar, m->device_id),
+	    .what = arena_str(ar, m->what),
+	    .auth = arena_str(ar, m->auth),
+	    .plane = arena_str(ar, m->plane)};
+	int64_t complete_since;
+	if (store_conn_complete_since(c->store, &complete_since, e))
+		return -1;
+	int rc = store_conn_each(c->store, &f, visit_conn, &l, e);
+	return finish_stream(&l, rc, m->after_seq, complete_since, e);
+}
+
+/* ---- certificates ---------------------------------------------------------------------
+ */
+
+static int
+on_cert_issue(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct ipc_signer_issue issue;
+	if (issue_device(&c->d, msg, &issue, e))
+		return -1;
+	return core_sign(c, a, &issue, e);
+}
+
+/* EST /cacerts: the device CA, then its root; for anybody who asks (RFC 7030 4.1.3). */
+static int
+on_ca_certs(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct ipc_cert device_ca = {.der = buf_span(&c->ca[1])};
+	struct ipc_cert root = {.der = buf_span(&c->ca[0])};
+	(void)msg;
+	if (!root.der.len)
+		return err_set(
+		    e, ERR_UNAVAILABLE, "the signer has not said its certificates yet");
+	if (core_answer(c, a, IPC_CERT, &device_ca, e) ||
+	    core_answer(c, a, IPC_CERT, &root, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+core_handler *
+core_service_handler(enum ipc_type type)
+{
+	static core_handler *const handlers[IPC_N] = {
+	    [IPC_DEVICE_GET] = on_device_get,
+	    [IPC_DEVICE_PUT] = on_device_put,
+	    [IPC_DEVICE_DELETE] = on_device_delete,
+	    [IPC_DEVICE_QUERY] = on_device_query,
+	    [IPC_TWIN_GET] = on_twin_get,
+	    [IPC_TWIN_PATCH] = on_twin_patch,
+	    [IPC_GROUP_GET] = on_group_get,
+	    [IPC_GROUP_KEYS] = on_group_get,
+	    [IPC_GROUP_PUT] = on_group_put,
+	    [IPC_GROUP_DELETE] = on_group_delete,
+	    [IPC_GROUP_QUERY] = on_group_query,
+	    [IPC_REGISTRATION_GET] = on_registration_get,
+	    [IPC_REGISTRATION_DELETE] = on_registration_delete,
+	    [IPC_REGISTRATION_QUERY] = on_registration_query,
+	    [IPC_HUB_GET] = on_hub_get,
+	    [IPC_HUB_PUT] = on_hub_put,
+	    [IPC_POLICY_QUERY] = on_policy_query,
+	    [IPC_EVENTS_READ] = on_events_read,
+	    [IPC_CONNLOG_READ] = on_connlog_read,
+	    [IPC_CERT_ISSUE] = on_cert_issue,
+	    [IPC_CA_CERTS] = on_ca_certs,
+	};
+	return handlers[type];
+}

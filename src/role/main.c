@@ -1,0 +1,439 @@
+/*
+ * The parent of all roles.
+ */
+#include "role/main.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "io/file.h"
+#include "io/ipc.h"
+#include "io/loop.h"
+#include "io/proc.h"
+#include "io/sock.h"
+#include "role/boot.h"
+
+#define EDGES_MAX        64
+#define RESTART_FIRST_MS 100
+#define RESTART_MOST_MS  5000
+#define STEADY_MS        60000 /* a child that lived this long starts again at once */
+#define STOP_MS          5000
+
+enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE };
+
+struct server;
+
+struct child {
+	struct server *server;
+	enum child_kind kind;
+	uint32_t index;
+	struct proc *proc;
+	struct ipc_link *link;
+	struct loop_timer *restart;
+	bool ready;
+	int64_t started_ms, delay_ms;
+};
+
+struct server {
+	const struct main_opts *o;
+	struct loop *loop;
+	int mqtt_fd, https_fd, lock_fd;
+	uint16_t mqtt_port, https_port;
+	struct child signer, core, edges[EDGES_MAX];
+	unsigned n_edges;
+	struct loop_signal *term, *intr;
+	struct loop_timer *stop_deadline;
+	bool up, stopping;
+};
+
+static const char *
+kind_name(enum child_kind kind)
+{
+	static const char *const names[] = {
+	    [CHILD_SIGNER] = "signer", [CHILD_CORE] = "core", [CHILD_EDGE] = "edge"};
+	return names[kind];
+}
+
+static void start_child(struct child *c);
+
+/* ---- links between children -----------------------------------------------------------
+ */
+
+static void
+attach_end(struct child *c, char peer, uint32_t index, int fd)
+{
+	struct ipc_attach m = {.peer = (uint8_t)peer, .index = index};
+	struct err e;
+	if (boot_send(c->link, IPC_ATTACH, 0, &m, fd, &e))
+		log_event(LOG_ERROR, "main.attach", LOG_STR("role", kind_name(c->kind)),
+		    LOG_ERR(&e));
+}
+
+/* Connects two children that are both ready; a fresh pair replaces a broken one. */
+static void
+attach(struct child *a, char a_is, struct child *b, char b_is)
+{
+	int pair[2];
+	struct err e;
+	if (!a->ready || !b->ready)
+		return;
+	if (sock_pair(pair, &e)) {
+		log_event(LOG_ERROR, "main.attach", LOG_ERR(&e));
+		return;
+	}
+	attach_end(a, b_is, b->index, pair[0]);
+	attach_end(b, a_is, a->index, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void
+hand_listeners(struct child *edge)
+{
+	struct server *s = edge->server;
+	struct err e;
+	struct ipc_listen mqtt = {.kind = 'm'}, https = {.kind = 'h'};
+	if (boot_send(edge->link, IPC_LISTEN, 0, &mqtt, s->mqtt_fd, &e) ||
+	    boot_send(edge->link, IPC_LISTEN, 0, &https, s->https_fd, &e))
+		log_event(LOG_ERROR, "main.listen", LOG_ERR(&e));
+}
+
+static void
+announce(struct server *s)
+{
+	if (s->up)
+		return;
+	s->up = true;
+	if (s->o->on_up)
+		s->o->on_up(s->o->arg, s->mqtt_port, s->https_port);
+}
+
+/* Edges start when there is somebody to ask. */
+static void
+start_edges(struct server *s)
+{
+	if (!s->signer.ready || !s->core.ready)
+		return;
+	for (unsigned i = 0; i < s->n_edges; i++)
+		if (!s->edges[i].proc && !loop_timer_is_started(s->edges[i].restart))
+			start_child(&s->edges[i]);
+}
+
+static void
+on_ready(struct child *c)
+{
+	struct server *s = c->server;
+	c->ready = true;
+	switch (c->kind) {
+	case CHILD_SIGNER:
+		attach(&s->core, 'c', c, 's');
+		break;
+	case CHILD_CORE:
+		attach(c, 'c', &s->signer, 's');
+		for (unsigned i = 0; i < s->n_edges; i++)
+			attach(c, 'c', &s->edges[i], 'e');
+		break;
+	case CHILD_EDGE:
+		attach(&s->core, 'c', c, 'e');
+		hand_listeners(c);
+		announce(s);
+		break;
+	}
+	start_edges(s);
+}
+
+/* ---- children -------------------------------------------------------------------------
+ */
+
+static void
+on_child_frame(void *arg, struct ipc_frame *f)
+{
+	struct child *c = arg;
+	struct ipc_ready m;
+	struct err e;
+	if (f->type != IPC_READY || ipc_msg_unpack(IPC_READY, f->body, &m, &e))
+		return;
+	log_event(LOG_INFO, "main.ready", LOG_STR("role", kind_name(c->kind)),
+	    LOG_INT("index", c->index), LOG_INT("pid", proc_pid(c->proc)),
+	    LOG_SPAN("jail", m.jail));
+	on_ready(c);
+}
+
+static void
+on_child_link_closed(void *arg, const struct err *why)
+{
+	struct child *c = arg; /* its end is told by on_child_exit */
+	(void)why;
+	ipc_free(c->link);
+	c->link = NULL;
+	c->ready = false;
+}
+
+static const struct ipc_ops child_ops = {
+    .on_frame = on_child_frame, .on_closed = on_child_link_closed};
+static const struct ipc_opts child_opts = {
+    .body_max = IPC_BODY_MAX, .queue_max = 4u << 20};
+
+static bool
+all_gone(const struct server *s)
+{
+	for (unsigned i = 0; i < s->n_edges; i++)
+		if (s->edges[i].proc)
+			return false;
+	return !s->core.proc && !s->signer.proc;
+}
+
+static void
+send_stop(struct child *c)
+{
+	struct ipc_stop m = {0};
+	struct err e;
+	if (c->link && boot_send(c->link, IPC_STOP, 0, &m, -1, &e))
+		log_event(LOG_WARN, "main.stop", LOG_ERR(&e));
+	if (!c->link && c->proc)
+		proc_kill(c->proc, SIGTERM);
+}
+
+/* Edges first, so that the core still answers what they have in hand; then core; then
+ * signer. */
+static void
+stop_next(struct server *s)
+{
+	bool edges = false;
+	for (unsigned i = 0; i < s->n_edges; i++)
+		edges |= s->edges[i].proc != NULL;
+	if (all_gone(s))
+		loop_stop(s->loop);
+	else if (edges)
+		return;
+	else if (s->core.proc)
+		send_stop(&s->core);
+	else
+		send_stop(&s->signer);
+}
+
+static void
+on_child_exit(void *arg, const struct proc_exit *x)
+{
+	struct child *c = arg;
+	struct server *s = c->server;
+	bool expected = s->stopping;
+	log_event(expected ? LOG_INFO : LOG_ERROR, "main.exit",
+	    LOG_STR("role", kind_name(c->kind)), LOG_INT("index", c->index),
+	    LOG_STR("how", x->text));
+	proc_free(c->proc);
+	c->proc = NULL;
+	ipc_free(c->link);
+	c->link = NULL;
+	c->ready = false;
+	if (s->stopping) {
+		stop_next(s);
+		return;
+	}
+	if (!s->up &&
+	    x->code > 0) { /* it said why; starting it again would say it again */
+		s->stopping = true;
+		stop_next(s);
+		return;
+	}
+	if (loop_now_ms(s->loop) - c->started_ms > STEADY_MS || !c->delay_ms)
+		c->delay_ms = RESTART_FIRST_MS;
+	else if (c->delay_ms < RESTART_MOST_MS)
+		c->delay_ms *= 2;
+	loop_timer_start(c->restart, c->delay_ms);
+}
+
+static int
+spawn(struct child *c, int fd, struct err *e)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%s", kind_name(c->kind));
+	const char *argv[] = {"muster", "role", name, NULL};
+	struct proc_fd fds[] = {{.from = fd, .to = BOOT_FD}};
+	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1};
+	return proc_start(c->server->loop, &spec, on_child_exit, c, &c->proc, e);
+}
+
+static int
+try_start(struct child *c, struct err *e)
+{
+	struct server *s = c->server;
+	int pair[2];
+	if (sock_pair(pair, e))
+		return -1;
+	int rc = spawn(c, pair[1], e);
+	close(pair[1]);
+	if (rc) {
+		close(pair[0]);
+		return -1;
+	}
+	c->started_ms = loop_now_ms(s->loop);
+	c->link = ipc_new(s->loop, pair[0], &child_opts, &child_ops, c, e);
+	if (!c->link)
+		return -1;
+	struct ipc_boot m = {
+	    .index = c->index, .home = span_str(s->o->home), .config = s->o->config_text};
+	return boot_send(c->link, IPC_BOOT, 0, &m, -1, e);
+}
+
+static void
+start_child(struct child *c)
+{
+	struct err e = {0};
+	if (c->server->stopping || try_start(c, &e) == 0)
+		return;
+	log_event(
+	    LOG_ERROR, "main.start", LOG_STR("role", kind_name(c->kind)), LOG_ERR(&e));
+	loop_timer_start(c->restart, RESTART_MOST_MS);
+}
+
+static void
+on_restart(void *arg)
+{
+	start_child(arg);
+}
+
+static void
+init_child(struct server *s, struct child *c, enum child_kind kind, uint32_t index)
+{
+	*c = (struct child){.server = s, .kind = kind, .index = index};
+	c->restart = loop_timer_new(s->loop, on_restart, c);
+}
+
+static void
+done_child(struct child *c)
+{
+	ipc_free(c->link);
+	proc_free(c->proc);
+	loop_timer_free(c->restart);
+}
+
+/* ---- start and stop -------------------------------------------------------------------
+ */
+
+static void
+on_deadline(void *arg)
+{
+	struct server *s = arg;
+	log_event(LOG_WARN, "main.stop_forced", LOG_INT("after_ms", STOP_MS));
+	loop_stop(s->loop); /* what is left is killed when it is freed */
+}
+
+static void
+on_stop_signal(void *arg)
+{
+	struct server *s = arg;
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	log_event(LOG_INFO, "main.stopping", LOG_INT("pid", getpid()));
+	loop_timer_start(s->stop_deadline, STOP_MS);
+	for (unsigned i = 0; i < s->n_edges; i++)
+		send_stop(&s->edges[i]);
+	stop_next(s);
+}
+
+static int
+listen_on(const char *bind, int64_t port, int *ret_fd, uint16_t *ret_port, struct err *e)
+{
+	char addr[300];
+	bool v6 = span_has(span_str(bind), ':') && bind[0] != '[';
+	snprintf(addr, sizeof(addr), v6 ? "[%s]:%" PRId64 : "%s:%" PRId64, bind, port);
+	return sock_listen(addr, false, ret_fd, ret_port, e);
+}
+
+static int
+take_home(struct server *s, struct err *e)
+{
+	char path[4200];
+	snprintf(path, sizeof(path), "%s/run", s->o->home);
+	if (file_mkdir(path, 0700, e))
+		return -1;
+	snprintf(path, sizeof(path), "%s/run/lock", s->o->home);
+	return file_lock(path, &s->lock_fd, e);
+}
+
+static int
+write_ports(const struct server *s, struct err *e)
+{
+	char path[4200], text[64];
+	snprintf(path, sizeof(path), "%s/run/ports", s->o->home);
+	snprintf(text, sizeof(text), "mqtt=%u\nhttps=%u\n", s->mqtt_port, s->https_port);
+	if (file_write(path, span_str(text), 0600, e))
+		return -1;
+	snprintf(path, sizeof(path), "%s/run/serve.pid", s->o->home);
+	snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	return file_write(path, span_str(text), 0600, e);
+}
+
+static unsigned
+edge_count(const struct config *cfg)
+{
+	long n = cfg->server.edges;
+	if (n == 0)
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : n > EDGES_MAX ? EDGES_MAX : (unsigned)n;
+}
+
+static int
+start(struct server *s, struct err *e)
+{
+	const struct config *cfg = s->o->cfg;
+	if (take_home(s, e) ||
+	    listen_on(
+		cfg->server.bind, cfg->server.mqtt_port, &s->mqtt_fd, &s->mqtt_port, e) ||
+	    listen_on(cfg->server.bind, cfg->server.https_port, &s->https_fd,
+		&s->https_port, e) ||
+	    write_ports(s, e))
+		return -1;
+	struct jail_opts jail = {0};
+	if (jail_enter(JAIL_MAIN, &jail, e))
+		return -1;
+	log_event(LOG_INFO, "main.start", LOG_STR("home", s->o->home),
+	    LOG_INT("mqtt", s->mqtt_port), LOG_INT("https", s->https_port),
+	    LOG_STR("jail", jail_describe()));
+	s->term = loop_signal_new(s->loop, SIGTERM, on_stop_signal, s, e);
+	s->intr = loop_signal_new(s->loop, SIGINT, on_stop_signal, s, e);
+	if (!s->term || !s->intr)
+		return -1;
+	start_child(&s->signer);
+	start_child(&s->core);
+	return 0;
+}
+
+int
+main_serve(const struct main_opts *o, struct err *e)
+{
+	struct server s = {.o = o, .mqtt_fd = -1, .https_fd = -1, .lock_fd = -1};
+	s.loop = loop_new(&clock_system, e);
+	if (!s.loop)
+		return -1;
+	log_role("main");
+	s.n_edges = edge_count(o->cfg);
+	s.stop_deadline = loop_timer_new(s.loop, on_deadline, &s);
+	init_child(&s, &s.signer, CHILD_SIGNER, 0);
+	init_child(&s, &s.core, CHILD_CORE, 0);
+	for (unsigned i = 0; i < s.n_edges; i++)
+		init_child(&s, &s.edges[i], CHILD_EDGE, i);
+	int rc = start(&s, e);
+	if (rc == 0)
+		rc = loop_run(s.loop, e);
+	if (rc == 0 && !s.up)
+		rc = err_set(e, ERR_UNAVAILABLE,
+		    "a part of the server could not start; the lines above say why");
+	for (unsigned i = 0; i < s.n_edges; i++)
+		done_child(&s.edges[i]);
+	done_child(&s.core);
+	done_child(&s.signer);
+	loop_timer_free(s.stop_deadline);
+	loop_signal_free(s.term);
+	loop_signal_free(s.intr);
+	own_close(&s.mqtt_fd);
+	own_close(&s.https_fd);
+	own_close(&s.lock_fd);
+	loop_free(s.loop);
+	return rc;
+}
