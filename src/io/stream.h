@@ -22,6 +22,7 @@ struct stream;
 struct stream_listener;
 struct tls_server;
 
+/* Times are network time: the machine's clock, also where the loop's clock is virtual. */
 struct stream_opts {
 	int64_t handshake_ms; /* from accept to on_ready, whole */
 	int64_t idle_ms;  /* without a byte from the peer; 0 for none. See stream_idle */
@@ -68,15 +69,12 @@ struct ssl_st *stream_ssl(const struct stream *s);
 struct loop *stream_loop(const struct stream *s);
 
 /* Accepts on a listening socket handed over by main (taken over, also when it fails).
- * tls: NULL for plain; borrowed until replaced or the listener is freed, plus the life of
- * the connections that began with it is OpenSSL's business. At conns_max streams, and for
- * a moment when descriptors run out (EMFILE), it stops accepting: peers wait in the
- * kernel's backlog. */
+ * tls: NULL for plain; borrowed for the listener's life, its certificate may be replaced
+ * meanwhile (tls_server_replace). At conns_max streams, and for a moment when descriptors
+ * run out (EMFILE), it stops accepting: peers wait in the kernel's backlog. */
 struct stream_listener *stream_listen(struct loop *l, int fd, struct tls_server *tls,
     const struct stream_opts *opts, size_t conns_max,
     void (*on_accept)(void *arg, struct stream *s), void *arg, struct err *e);
-/* New connections use tls; old ones live on. */
-void stream_listener_set_tls(struct stream_listener *n, struct tls_server *tls);
 size_t stream_listener_count(const struct stream_listener *n);
 /* No new connections (true), for draining. */
 void stream_listener_pause(struct stream_listener *n, bool paused);

@@ -1,0 +1,579 @@
+/*
+ * The HTTP server on libevent's evhttp (2.1). What evhttp lacks is added around it: a
+ * deadline for a whole request, notice of peers that go while an answer is made,
+ * back-pressure, and a cap of connections. Two properties of evhttp shape this file:
+ *
+ * - It tells us of a connection only when a request is complete. Its connection object is
+ * the argument of the bufferevent's callbacks, so it is picked up from there at the
+ * turn's end, before the first byte can be read (adopt).
+ * - It does not read while a request is being answered. Reading is switched on again
+ * without a read callback, so that the end of the stream is seen (watch_for_end).
+ */
+#include "io/http.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "io/accept.h"
+#include "io/netbuf.h"
+#include "io/sock.h"
+
+enum { LISTENERS_MAX = 16, PIPELINED_MAX = 16 * 1024 };
+
+struct http {
+	struct loop *loop;
+	struct evhttp *ev;
+	struct http_opts opts;
+	struct tls_server *tls;
+	void (*on_request)(void *arg, struct http_req *r);
+	void *arg;
+	struct accept *accepts[LISTENERS_MAX];
+	size_t naccepts, nconns;
+	struct list fresh; /* connections that evhttp was given in this turn */
+	struct loop_task adopt;
+	struct conn *conns; /* by evhttp's connection */
+};
+
+struct conn {
+	UT_hash_handle hh;
+	struct evhttp_connection *ev;
+	struct list node; /* in http.fresh */
+	struct http *http;
+	struct bufferevent *bev; /* a reference of our own */
+	struct event *deadline;
+	struct http_req *req; /* the one being answered */
+	bool is_idle;         /* between requests */
+	bool is_refused;      /* no TLS to be had for it: closed before a byte is read */
+};
+
+struct http_req {
+	struct evhttp_request *ev;
+	struct conn *conn; /* NULL once the peer is gone */
+	struct loop *loop;
+	struct loop_task task; /* tells on_gone and on_room; frees what was dropped */
+	void (*on_gone)(void *arg);
+	void *gone_arg;
+	void (*on_room)(void *arg);
+	void *room_arg;
+	enum http_method method;
+	bool is_streaming, is_full, has_room, is_dropped;
+	char peer[SOCK_TEXT];
+};
+
+static const struct {
+	enum evhttp_cmd_type cmd;
+	const char *name;
+} methods[HTTP_METHODS] = {
+    [HTTP_GET] = {EVHTTP_REQ_GET, "GET"},
+    [HTTP_HEAD] = {EVHTTP_REQ_HEAD, "HEAD"},
+    [HTTP_POST] = {EVHTTP_REQ_POST, "POST"},
+    [HTTP_PUT] = {EVHTTP_REQ_PUT, "PUT"},
+    [HTTP_PATCH] = {EVHTTP_REQ_PATCH, "PATCH"},
+    [HTTP_DELETE] = {EVHTTP_REQ_DELETE, "DELETE"},
+    [HTTP_OPTIONS] = {EVHTTP_REQ_OPTIONS, "OPTIONS"},
+};
+
+const char *
+http_method_name(enum http_method m)
+{
+	return methods[m].name;
+}
+
+/* --- connections --- */
+
+static void
+hold_accepts(struct http *h, enum accept_hold reason, bool held)
+{
+	for (size_t i = 0; i < h->naccepts; i++)
+		accept_hold(h->accepts[i], reason, held);
+}
+
+static void
+count_conns(struct http *h, int by)
+{
+	h->nconns += (size_t)by;
+	hold_accepts(h, ACCEPT_FULL, h->nconns >= h->opts.conns_max);
+}
+
+/* Ends it by way of the socket: evhttp sees the end of the stream and frees its
+ * connection, at a time of its own choosing. */
+static void
+cut(struct conn *c)
+{
+	bufferevent_setwatermark(c->bev, EV_READ, 0, 0); /* or it might not be reading */
+	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+}
+
+static void
+on_deadline(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	cut(arg);
+}
+
+/* Fires for the first byte of each request (under TLS: of decrypted ones). */
+static void
+on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	(void)in;
+	struct conn *c = arg;
+	if (!c->is_idle || !info->n_added)
+		return;
+	c->is_idle = false;
+	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
+}
+
+static void
+conn_free(struct conn *c)
+{
+	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
+	list_del(&c->node);
+	if (c->ev)
+		HASH_DEL(c->http->conns, c);
+	netbuf_timer_free(c->deadline);
+	bufferevent_decref(c->bev);
+	count_conns(c->http, -1);
+	free(c);
+}
+
+static void
+lose_peer(struct http_req *r)
+{
+	/* evhttp frees with the connection every request that is not owned */
+	evhttp_request_own(r->ev);
+	r->conn = NULL;
+	loop_defer(r->loop, LOOP_COMMIT, &r->task);
+}
+
+static void
+on_conn_closed(struct evhttp_connection *ev, void *arg)
+{
+	(void)ev;
+	struct conn *c = arg;
+	if (c->req)
+		lose_peer(c->req);
+	conn_free(c);
+}
+
+static void
+adopt(struct conn *c)
+{
+	void *ev = NULL;
+	list_del(&c->node);
+	bufferevent_getcb(c->bev, NULL, NULL, NULL, &ev);
+	if (!ev) { /* evhttp gave it up already */
+		conn_free(c);
+		return;
+	}
+	c->ev = ev;
+	HASH_ADD_PTR(c->http->conns, ev, c);
+	evhttp_connection_set_closecb(c->ev, on_conn_closed, c);
+	netbuf_timeouts(c->bev, 0, c->http->opts.write_ms);
+	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
+	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
+	if (c->is_refused)
+		evhttp_connection_free(c->ev);
+}
+
+static void
+on_adopt(void *arg)
+{
+	struct http *h = arg;
+	while (!list_empty(&h->fresh))
+		adopt(list_of(h->fresh.next, struct conn, node));
+}
+
+/* evhttp asks for the bufferevent of a connection it has accepted. Were it given none, it
+ * would make a plain one; so where TLS fails it gets a plain one of ours that is closed
+ * unread. */
+static struct bufferevent *
+on_accepted(struct event_base *base, void *arg)
+{
+	struct http *h = arg;
+	struct err e;
+	struct bufferevent *bev = netbuf_new(base, -1, h->tls, false, &e);
+	bool refused = !bev;
+	if (refused) {
+		log_event(LOG_ERROR, "http.accept", LOG_ERR(&e));
+		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	}
+	struct conn *c = own_alloc(sizeof(*c));
+	c->http = h;
+	c->bev = bev;
+	c->deadline = netbuf_timer_new(base, on_deadline, c);
+	if (!bev || !c->deadline)
+		abort(); /* out of memory, as base/own.h has it */
+	c->is_refused = refused;
+	bufferevent_incref(bev);
+	list_push(&h->fresh, &c->node);
+	count_conns(h, 1);
+	loop_defer(h->loop, LOOP_COMMIT, &h->adopt);
+	return bev;
+}
+
+/* --- requests --- */
+
+static void
+req_free(struct http_req *r)
+{
+	loop_defer_cancel(&r->task);
+	free(r);
+}
+
+/* What was learnt inside a call into evhttp, told from the loop. */
+static void
+on_task(void *arg)
+{
+	struct http_req *r = arg;
+	if (r->is_dropped) {
+		if (r->conn)
+			return;
+		evhttp_request_free(r->ev);
+		req_free(r);
+		return;
+	}
+	void (*fn)(void *) = NULL;
+	void *fn_arg = NULL;
+	if (!r->conn) {
+		fn = r->on_gone;
+		fn_arg = r->gone_arg;
+		r->on_gone = NULL;
+	} else if (r->has_room) {
+		fn = r->on_room;
+		fn_arg = r->room_arg;
+	}
+	r->has_room = false;
+	if (fn)
+		fn(fn_arg);
+}
+
+static void
+watch_for_end(struct conn *c)
+{
+	bufferevent_data_cb on_written;
+	bufferevent_event_cb on_event;
+	void *arg;
+	bufferevent_getcb(c->bev, NULL, &on_written, &on_event, &arg);
+	bufferevent_setcb(c->bev, NULL, on_written, on_event, arg);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, PIPELINED_MAX);
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+static int
+find_method(struct evhttp_request *ev)
+{
+	for (int i = 0; i < HTTP_METHODS; i++)
+		if (methods[i].cmd == evhttp_request_get_command(ev))
+			return i;
+	return -1;
+}
+
+/* The answer has left; evhttp waits for the next request, or closes. */
+static void
+on_answered(struct evhttp_request *ev, void *arg)
+{
+	(void)ev;
+	struct conn *c = arg;
+	size_t pipelined = evbuffer_get_length(bufferevent_get_input(c->bev));
+	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	c->is_idle = pipelined == 0;
+	netbuf_timer_start(
+	    c->deadline, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
+}
+
+static void
+on_request(struct evhttp_request *ev, void *arg)
+{
+	struct http *h = arg;
+	struct evhttp_connection *ec = evhttp_request_get_connection(ev);
+	struct conn *c;
+	HASH_FIND_PTR(h->conns, &ec, c);
+	int method = find_method(ev);
+	assert(c && !c->req && method >= 0);
+	struct http_req *r = own_alloc(sizeof(*r));
+	r->ev = ev;
+	r->conn = c;
+	r->loop = h->loop;
+	r->task = (struct loop_task){.fn = on_task, .arg = r};
+	r->method = (enum http_method)method;
+	sock_peer_text(bufferevent_getfd(c->bev), r->peer);
+	c->req = r;
+	netbuf_timer_start(c->deadline, 0);
+	evhttp_request_set_on_complete_cb(ev, on_answered, c);
+	watch_for_end(c);
+	h->on_request(h->arg, r);
+}
+
+enum http_method
+http_method(const struct http_req *r)
+{
+	return r->method;
+}
+
+struct span
+http_target(const struct http_req *r)
+{
+	return span_str(evhttp_request_get_uri(r->ev));
+}
+
+struct span
+http_body(const struct http_req *r)
+{
+	struct evbuffer *b = evhttp_request_get_input_buffer(r->ev);
+	size_t len = evbuffer_get_length(b);
+	return span_of(len ? evbuffer_pullup(b, -1) : NULL, len);
+}
+
+const char *
+http_header(const struct http_req *r, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);
+}
+
+size_t
+http_header_count(const struct http_req *r, const char *name)
+{
+	size_t n = 0;
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		n += span_ieq_str(span_str(kv->key), name);
+	return n;
+}
+
+const char *
+http_peer(const struct http_req *r)
+{
+	return r->peer;
+}
+
+struct ssl_st *
+http_ssl(const struct http_req *r)
+{
+	return r->conn ? netbuf_ssl(r->conn->bev) : NULL;
+}
+
+bool
+http_is_gone(const struct http_req *r)
+{
+	return !r->conn;
+}
+
+void
+http_on_gone(struct http_req *r, void (*fn)(void *arg), void *arg)
+{
+	r->on_gone = fn;
+	r->gone_arg = arg;
+}
+
+/* --- answers --- */
+
+void
+http_set(struct http_req *r, const char *name, const char *value)
+{
+	int failed =
+	    evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
+	assert(!failed);
+}
+
+/* Hands the request back to evhttp, which frees it; false when there is no peer any more.
+ */
+static bool
+give_back(struct http_req *r)
+{
+	struct evhttp_request *ev = r->ev;
+	struct conn *c = r->conn;
+	req_free(r);
+	if (c) {
+		c->req = NULL;
+		return true;
+	}
+	evhttp_request_free(ev);
+	return false;
+}
+
+void
+http_reply(struct http_req *r, int status, struct span body)
+{
+	struct evhttp_request *ev = r->ev;
+	if (r->method == HTTP_HEAD) {
+		char len[24];
+		snprintf(len, sizeof(len), "%zu", body.len);
+		http_set(r, "Content-Length", len);
+		body = SPAN_NONE;
+	}
+	if (!give_back(r))
+		return;
+	struct evbuffer *b = evbuffer_new();
+	if (!b || (body.len && evbuffer_add(b, body.p, body.len)))
+		abort();
+	evhttp_send_reply(ev, status, NULL, b);
+	evbuffer_free(b);
+}
+
+void
+http_drop(struct http_req *r)
+{
+	if (!r->conn) {
+		give_back(r);
+		return;
+	}
+	r->is_dropped = true;
+	cut(r->conn);
+}
+
+void
+http_stream_start(struct http_req *r, int status, void (*on_room)(void *arg), void *arg)
+{
+	r->is_streaming = true;
+	r->on_room = on_room;
+	r->room_arg = arg;
+	if (r->conn)
+		evhttp_send_reply_start(r->ev, status, NULL);
+}
+
+static size_t
+stream_queued(const struct http_req *r)
+{
+	return evbuffer_get_length(bufferevent_get_output(r->conn->bev));
+}
+
+size_t
+http_stream_room(const struct http_req *r)
+{
+	if (!r->conn)
+		return SIZE_MAX; /* harmless to write, nothing to wait for */
+	size_t max = r->conn->http->opts.out_max, queued = stream_queued(r);
+	return queued < max ? max - queued : 0;
+}
+
+static void
+on_piece_sent(struct evhttp_connection *ev, void *arg)
+{
+	(void)ev;
+	struct http_req *r = arg;
+	if (!r->is_full)
+		return;
+	r->is_full = false;
+	r->has_room = true;
+	loop_defer(r->loop, LOOP_COMMIT, &r->task);
+}
+
+void
+http_stream_write(struct http_req *r, struct span piece)
+{
+	assert(r->is_streaming);
+	if (!r->conn || r->is_dropped || !piece.len)
+		return;
+	if (stream_queued(r) > 4 * r->conn->http->opts.out_max) {
+		cut(r->conn);
+		return;
+	}
+	struct evbuffer *b = evbuffer_new();
+	if (!b || evbuffer_add(b, piece.p, piece.len))
+		abort();
+	evhttp_send_reply_chunk_with_cb(r->ev, b, on_piece_sent, r);
+	evbuffer_free(b);
+	if (r->conn && http_stream_room(r) == 0)
+		r->is_full = true;
+}
+
+void
+http_stream_end(struct http_req *r)
+{
+	struct evhttp_request *ev = r->ev;
+	if (give_back(r))
+		evhttp_send_reply_end(ev);
+}
+
+/* --- life --- */
+
+struct http *
+http_new(struct loop *l, const struct http_opts *opts,
+    void (*on_req)(void *arg, struct http_req *r), void *arg, struct err *e)
+{
+	struct evhttp *ev = evhttp_new(loop_base(l));
+	if (!ev) {
+		err_set(e, ERR_INTERNAL, "http: no server");
+		return NULL;
+	}
+	struct http *h = own_alloc(sizeof(*h));
+	h->loop = l;
+	h->ev = ev;
+	h->opts = *opts;
+	h->on_request = on_req;
+	h->arg = arg;
+	h->adopt = (struct loop_task){.fn = on_adopt, .arg = h};
+	list_init(&h->fresh);
+	unsigned allowed = 0;
+	for (int i = 0; i < HTTP_METHODS; i++)
+		allowed |= methods[i].cmd;
+	evhttp_set_allowed_methods(ev, (ev_uint16_t)allowed);
+	evhttp_set_max_headers_size(ev, (ev_ssize_t)opts->head_max);
+	evhttp_set_max_body_size(ev, (ev_ssize_t)opts->body_max);
+	evhttp_set_default_content_type(ev, NULL);
+	evhttp_set_bevcb(ev, on_accepted, h);
+	evhttp_set_gencb(ev, on_request, h);
+	return h;
+}
+
+int
+http_listen(struct http *h, int fd, struct err *e)
+{
+	if (h->naccepts == LISTENERS_MAX) {
+		own_close(&fd);
+		return err_set(
+		    e, ERR_LIMIT, "http: more than %d listeners", LISTENERS_MAX);
+	}
+	struct accept *a = accept_new(h->loop, fd, e);
+	if (!a)
+		return -1;
+	if (!evhttp_bind_listener(h->ev, accept_listener(a))) {
+		accept_free(a);
+		return err_set(e, ERR_INTERNAL, "http: listening socket %d", fd);
+	}
+	h->accepts[h->naccepts++] = a;
+	return 0;
+}
+
+void
+http_set_tls(struct http *h, struct tls_server *tls)
+{
+	h->tls = tls;
+}
+
+void
+http_pause(struct http *h, bool paused)
+{
+	hold_accepts(h, ACCEPT_OWNER, paused);
+}
+
+size_t
+http_conns(const struct http *h)
+{
+	return h->nconns;
+}
+
+void
+http_free(struct http *h)
+{
+	if (!h)
+		return;
+	loop_defer_cancel(&h->adopt);
+	on_adopt(h);
+	while (h->conns)
+		evhttp_connection_free(h->conns->ev);
+	for (size_t i = 0; i < h->naccepts; i++)
+		accept_leave(h->accepts[i]);
+	evhttp_free(h->ev); /* and its listeners */
+	free(h);
+}

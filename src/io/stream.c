@@ -1,0 +1,449 @@
+/*
+ * Streams over bufferevents, and their listener. All ways out meet in drop(); whatever
+ * ends a stream from inside one of our functions is told at the turn's end (doom), so an
+ * owner is never called back from its own call.
+ */
+#include "io/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+
+#include "base/log.h"
+#include "base/sm.h"
+#include "io/accept.h"
+#include "io/netbuf.h"
+#include "io/sock.h"
+
+enum state { ST_HANDSHAKE, ST_OPEN, ST_FLUSHING, ST_GOODBYE, ST_ENDED, ST_N };
+
+static const struct sm_state states[ST_N] = {
+    [ST_HANDSHAKE] = {"handshake", SM_TO(ST_OPEN) | SM_TO(ST_ENDED)},
+    [ST_OPEN] = {"open", SM_TO(ST_FLUSHING) | SM_TO(ST_ENDED)},
+    [ST_FLUSHING] = {"flushing", SM_TO(ST_GOODBYE) | SM_TO(ST_ENDED)},
+    [ST_GOODBYE] = {"goodbye", SM_TO(ST_ENDED)},
+    [ST_ENDED] = {"ended", 0},
+};
+static const struct sm machine = {"stream", states, ST_N};
+
+struct stream_listener {
+	struct loop *loop;
+	struct accept *accept;
+	struct tls_server *tls;
+	struct stream_opts opts;
+	size_t conns_max, count;
+	struct list streams;
+	void (*on_accept)(void *arg, struct stream *s);
+	void *arg;
+};
+
+struct stream {
+	struct list node;
+	struct stream_listener *listener; /* NULL once on_closed is under way */
+	struct loop *loop;
+	struct bufferevent *bev;
+	struct event *deadline; /* of the handshake, or of a graceful close; else NULL */
+	struct loop_task task;  /* on_doom, or on_plain_ready */
+	struct stream_ops ops;
+	void *arg;
+	struct err *why; /* set by doom */
+	bool *gone;      /* set while a callback runs that goes on after it */
+	char *peer;
+	size_t in_max, out_max;
+	int64_t idle_ms, close_ms;
+	int state;
+	bool paused, is_closing; /* is_closing: on_closed is under way */
+};
+
+static void
+leave_listener(struct stream *s)
+{
+	struct stream_listener *n = s->listener;
+	if (!n)
+		return;
+	s->listener = NULL;
+	list_del(&s->node);
+	n->count--;
+	accept_hold(n->accept, ACCEPT_FULL, n->count >= n->conns_max);
+}
+
+/* Owns every pending operation of a stream. */
+static void
+drop(struct stream *s)
+{
+	if (s->gone)
+		*s->gone = true;
+	leave_listener(s);
+	loop_defer_cancel(&s->task);
+	netbuf_timer_free(s->deadline);
+	bufferevent_free(s->bev);
+	free(s->why);
+	free(s->peer);
+	free(s);
+}
+
+static void
+finish(struct stream *s, const struct err *why)
+{
+	if (s->state != ST_ENDED)
+		sm_move(&machine, &s->state, ST_ENDED);
+	bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
+	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	s->is_closing = true;
+	leave_listener(s); /* on_closed may free the listener */
+	if (s->ops.on_closed)
+		s->ops.on_closed(s->arg, why);
+	drop(s);
+}
+
+static void
+on_doom(void *arg)
+{
+	struct stream *s = arg;
+	struct err why = *s->why;
+	finish(s, &why);
+}
+
+static void
+doom(struct stream *s, const struct err *why)
+{
+	sm_move(&machine, &s->state, ST_ENDED);
+	bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
+	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	s->why = own_alloc(sizeof(*s->why));
+	*s->why = *why;
+	s->task.fn = on_doom;
+	loop_defer(s->loop, LOOP_COMMIT, &s->task);
+}
+
+void
+stream_free(struct stream *s)
+{
+	if (s && !s->is_closing) /* else finish() frees it in a moment */
+		drop(s);
+}
+
+/* --- bytes --- */
+
+struct span
+stream_pending(struct stream *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	size_t len = evbuffer_get_length(in);
+	return span_of(len ? evbuffer_pullup(in, -1) : NULL, len);
+}
+
+void
+stream_consume(struct stream *s, size_t n)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	assert(n <= evbuffer_get_length(in));
+	evbuffer_drain(in, n);
+}
+
+size_t
+stream_queued(const struct stream *s)
+{
+	return evbuffer_get_length(bufferevent_get_output(s->bev));
+}
+
+void
+stream_write(struct stream *s, struct span bytes)
+{
+	if (s->state != ST_OPEN || !bytes.len)
+		return;
+	if (bytes.len <= s->out_max && stream_queued(s) <= s->out_max - bytes.len) {
+		bufferevent_write(s->bev, bytes.p, bytes.len);
+		return;
+	}
+	struct err e;
+	err_set(
+	    &e, ERR_LIMIT, "the peer does not read: %zu bytes wait", stream_queued(s));
+	doom(s, &e);
+}
+
+void
+stream_pause(struct stream *s, bool paused)
+{
+	if (s->paused == paused)
+		return;
+	s->paused = paused;
+	if (s->state != ST_OPEN)
+		return;
+	if (paused) {
+		bufferevent_disable(s->bev, EV_READ);
+		return;
+	}
+	bufferevent_enable(s->bev, EV_READ);
+	bufferevent_trigger(s->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+void
+stream_idle(struct stream *s, int64_t idle_ms)
+{
+	s->idle_ms = idle_ms;
+	if (s->state == ST_OPEN)
+		netbuf_timeouts(s->bev, idle_ms, 0);
+}
+
+/* --- closing --- */
+
+static void
+on_deadline(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	struct stream *s = arg;
+	struct err e;
+	if (s->state == ST_HANDSHAKE)
+		err_set(&e, ERR_TIMEOUT, "TLS handshake: not finished in time");
+	else
+		err_set(&e, ERR_OK, "closed by us");
+	finish(s, &e);
+}
+
+static void
+start_deadline(struct stream *s, int64_t ms)
+{
+	if (!s->deadline)
+		s->deadline = netbuf_timer_new(loop_base(s->loop), on_deadline, s);
+	netbuf_timer_start(s->deadline, ms);
+}
+
+static void
+say_goodbye(struct stream *s)
+{
+	sm_move(&machine, &s->state, ST_GOODBYE);
+	netbuf_say_goodbye(s->bev);
+	/* what the peer still sends is thrown away until it closes: closing with bytes
+	 * unread would reset the connection and lose our last ones on their way */
+	bufferevent_setwatermark(s->bev, EV_READ, 0, 0);
+	bufferevent_enable(s->bev, EV_READ);
+}
+
+void
+stream_close(struct stream *s)
+{
+	struct err e;
+	err_set(&e, ERR_OK, "closed by us");
+	if (s->state == ST_HANDSHAKE)
+		doom(s, &e);
+	if (s->state != ST_OPEN)
+		return;
+	sm_move(&machine, &s->state, ST_FLUSHING);
+	bufferevent_disable(s->bev, EV_READ);
+	netbuf_timeouts(s->bev, 0, 0);
+	start_deadline(s, s->close_ms);
+	if (!stream_queued(s))
+		say_goodbye(s);
+}
+
+/* --- events --- */
+
+static void
+become_open(struct stream *s)
+{
+	sm_move(&machine, &s->state, ST_OPEN);
+	netbuf_timer_free(s->deadline);
+	s->deadline = NULL;
+	netbuf_timeouts(s->bev, s->idle_ms, 0);
+	if (s->paused)
+		bufferevent_disable(s->bev, EV_READ);
+	if (s->ops.on_ready)
+		s->ops.on_ready(s->arg);
+}
+
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	struct stream *s = arg;
+	struct span pending = stream_pending(s);
+	if (s->state != ST_OPEN) {
+		stream_consume(s, pending.len); /* after our goodbye */
+		return;
+	}
+	if (s->paused || !pending.len)
+		return;
+	bool gone = false;
+	s->gone = &gone;
+	s->ops.on_data(s->arg, pending);
+	if (gone)
+		return;
+	s->gone = NULL;
+	size_t left = evbuffer_get_length(bufferevent_get_input(bev));
+	if (s->state != ST_OPEN || left < s->in_max || left != pending.len)
+		return;
+	struct err e;
+	err_set(&e, ERR_LIMIT, "%zu bytes came that make no whole message", left);
+	finish(s, &e);
+}
+
+static void
+on_written(struct bufferevent *bev, void *arg)
+{
+	(void)bev;
+	struct stream *s = arg;
+	if (stream_queued(s))
+		return;
+	if (s->state == ST_FLUSHING)
+		say_goodbye(s);
+	else if (s->state == ST_OPEN && s->ops.on_drained)
+		s->ops.on_drained(s->arg);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct stream *s = arg;
+	if (what & BEV_EVENT_CONNECTED) {
+		become_open(s);
+		return;
+	}
+	struct err e;
+	netbuf_ended(bev, what, s->state != ST_HANDSHAKE, &e);
+	if (s->state == ST_FLUSHING || s->state == ST_GOODBYE)
+		err_set(&e, ERR_OK, "closed by us");
+	finish(s, &e);
+}
+
+/* A plain stream has no handshake to wait for. */
+static void
+on_plain_ready(void *arg)
+{
+	become_open(arg);
+}
+
+/* --- accepting --- */
+
+void
+stream_handle(struct stream *s, const struct stream_ops *ops, void *arg)
+{
+	s->ops = *ops;
+	s->arg = arg;
+}
+
+static struct stream *
+stream_new(struct stream_listener *n, struct bufferevent *bev, const struct sockaddr *sa,
+    socklen_t len)
+{
+	char peer[SOCK_TEXT];
+	sock_text(sa, len, peer);
+	struct stream *s = own_alloc(sizeof(*s));
+	s->listener = n;
+	s->loop = n->loop;
+	s->bev = bev;
+	s->task = (struct loop_task){.fn = on_plain_ready, .arg = s};
+	s->peer = own_strdup(peer);
+	s->state = ST_HANDSHAKE;
+	s->in_max = n->opts.in_max;
+	s->out_max = n->opts.out_max;
+	s->idle_ms = n->opts.idle_ms;
+	s->close_ms = n->opts.close_ms;
+	list_push(&n->streams, &s->node);
+	n->count++;
+	accept_hold(n->accept, ACCEPT_FULL, n->count >= n->conns_max);
+	bufferevent_setcb(bev, on_read, on_written, on_event, s);
+	bufferevent_setwatermark(bev, EV_READ, 0, s->in_max);
+	return s;
+}
+
+static void
+on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, void *arg)
+{
+	(void)l;
+	struct stream_listener *n = arg;
+	struct err e;
+	static const int on = 1;
+	int64_t handshake_ms = n->opts.handshake_ms;
+	setsockopt(
+	    fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on Unix sockets */
+	struct bufferevent *bev = netbuf_new(loop_base(n->loop), fd, n->tls, true, &e);
+	if (!bev) {
+		own_close(&fd);
+		log_event(LOG_ERROR, "stream.accept", LOG_ERR(&e));
+		return;
+	}
+	struct stream *s = stream_new(n, bev, sa, (socklen_t)len);
+	bool gone = false;
+	s->gone = &gone;
+	n->on_accept(n->arg, s);
+	if (gone)
+		return;
+	s->gone = NULL;
+	if (s->state != ST_HANDSHAKE)
+		return; /* closed in on_accept */
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	if (netbuf_ssl(bev))
+		start_deadline(s, handshake_ms);
+	else
+		loop_defer(s->loop, LOOP_COMMIT, &s->task);
+}
+
+struct stream_listener *
+stream_listen(struct loop *l, int fd, struct tls_server *tls,
+    const struct stream_opts *opts, size_t conns_max,
+    void (*on_accept)(void *arg, struct stream *s), void *arg, struct err *e)
+{
+	struct accept *accept = accept_new(l, fd, e);
+	if (!accept)
+		return NULL;
+	struct stream_listener *n = own_alloc(sizeof(*n));
+	n->loop = l;
+	n->accept = accept;
+	n->tls = tls;
+	n->opts = *opts;
+	n->conns_max = conns_max;
+	n->on_accept = on_accept;
+	n->arg = arg;
+	list_init(&n->streams);
+	evconnlistener_set_cb(accept_listener(accept), on_connection, n);
+	return n;
+}
+
+size_t
+stream_listener_count(const struct stream_listener *n)
+{
+	return n->count;
+}
+
+void
+stream_listener_pause(struct stream_listener *n, bool paused)
+{
+	accept_hold(n->accept, ACCEPT_OWNER, paused);
+}
+
+void
+stream_listener_free(struct stream_listener *n)
+{
+	if (!n)
+		return;
+	while (!list_empty(&n->streams))
+		drop(list_of(n->streams.next, struct stream, node));
+	accept_free(n->accept);
+	free(n);
+}
+
+/* --- what it is --- */
+
+const char *
+stream_peer(const struct stream *s)
+{
+	return s->peer;
+}
+
+struct ssl_st *
+stream_ssl(const struct stream *s)
+{
+	return netbuf_ssl(s->bev);
+}
+
+struct loop *
+stream_loop(const struct stream *s)
+{
+	return s->loop;
+}
