@@ -156,8 +156,10 @@ static bool
 set_list(const struct conf_key *k, struct span v, struct arena *a, struct conf_list *ret)
 {
 	size_t n = 0;
-	for (struct span rest = v; take_word(&rest).len;)
-		n++;
+	struct span word, rest = v;
+	for (; (word = take_word(&rest)).len; n++)
+		if (word.p[0] == ';')
+			return false; /* would begin a comment when written again */
 	if (!in_bounds(k, n) || !is_plain(v))
 		return false;
 	const char **words = arena_alloc(a, (n + 1) * sizeof(*words));
@@ -362,7 +364,7 @@ on_read(char *dst, int size, void *arg)
 	struct span line = span_trim(span_split(&j->rest, '\n'));
 	j->line++;
 	j->failed = check_line(line, (size_t)size, j->e) != 0 ||
-	    !span_to_str(line, dst, (size_t)size);
+		    !span_to_str(line, dst, (size_t)size);
 	return j->failed ? NULL : dst;
 }
 
