@@ -218,7 +218,7 @@ der_next(struct span *in, struct der_tlv *ret, struct err *e)
 {
 	struct cursor c = cursor_of(*in);
 	struct der_tlv t = {.tag = cursor_u8(&c)};
-	size_t len;
+	size_t len = 0;
 	if (c.bad)
 		return err_set(e, ERR_PARSE, "DER: ends where a value should begin");
 	if ((t.tag & 0x1f) == 0x1f)

@@ -126,7 +126,7 @@ int
 sock_listen(const char *addr, bool share, int *ret_fd, uint16_t *ret_port, struct err *e)
 {
 	union any_addr a;
-	socklen_t len;
+	socklen_t len = 0;
 	if (parse_addr(addr, &a, &len, e))
 		return -1;
 	bool any6 =

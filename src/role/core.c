@@ -233,12 +233,17 @@ static void
 send_anchors(struct core *c, struct core_edge *only)
 {
 	struct anchor_list l = {BUF_INIT(CAP_ANCHORS), BUF_INIT(4096)};
+	auto_buf ca_chain = BUF_INIT(2 * CAP_CERT);
 	auto_buf body = BUF_INIT(IPC_BODY_MAX);
 	struct err e;
 	add_anchor(&l, buf_span(&c->ca[1]), true);
 	add_anchor(&l, buf_span(&c->ca[0]), false);
 	int rc = store_group_each(c->store, "", 4000, visit_group, &l, &e);
-	struct ipc_anchors m = {.certs = buf_span(&l.certs), .flags = buf_span(&l.flags)};
+	buf_put_span(&ca_chain, buf_span(&c->ca[1]));
+	buf_put_span(&ca_chain, buf_span(&c->ca[0]));
+	struct ipc_anchors m = {.ca_chain = buf_span(&ca_chain),
+	    .certs = buf_span(&l.certs),
+	    .flags = buf_span(&l.flags)};
 	if (rc || buf_check(&l.certs, "trust anchors", &e) ||
 	    buf_check(&l.flags, "trust anchors", &e) ||
 	    ipc_msg_pack(IPC_ANCHORS, &m, &body, &e)) {

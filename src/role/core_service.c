@@ -530,22 +530,6 @@ on_cert_issue(struct core *c, const struct ask *a, const void *msg, struct err *
 	return core_sign(c, a, &issue, e);
 }
 
-/* EST /cacerts: the device CA, then its root; for anybody who asks (RFC 7030 4.1.3). */
-static int
-on_ca_certs(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	struct ipc_cert device_ca = {.der = buf_span(&c->ca[1])};
-	struct ipc_cert root = {.der = buf_span(&c->ca[0])};
-	(void)msg;
-	if (!root.der.len)
-		return err_set(
-		    e, ERR_UNAVAILABLE, "the signer has not said its certificates yet");
-	if (core_answer(c, a, IPC_CERT, &device_ca, e) ||
-	    core_answer(c, a, IPC_CERT, &root, e))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
 core_handler *
 core_service_handler(enum ipc_type type)
 {
@@ -570,7 +554,6 @@ core_service_handler(enum ipc_type type)
 	    [IPC_EVENTS_READ] = on_events_read,
 	    [IPC_CONNLOG_READ] = on_connlog_read,
 	    [IPC_CERT_ISSUE] = on_cert_issue,
-	    [IPC_CA_CERTS] = on_ca_certs,
 	};
 	return handlers[type];
 }

@@ -1,0 +1,419 @@
+/*
+ * muster issue: keys and certificates for a list of devices, all in one go (the
+ * tutorial's step 3). Keys are made on this machine, which is meant for labs and
+ * factories; a fleet in the field makes its keys on the devices (muster migrate).
+ *
+ * Work goes in batches: keys by all CPUs, certificates from the signer, files by all
+ * CPUs. A device whose three files are whole is done; a second run makes only the rest.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/num.h"
+#include "cmd/cmd.h"
+#include "cmd/home.h"
+#include "cmd/opt.h"
+#include "cmd/parallel.h"
+#include "codec/id.h"
+#include "crypto/cert.h"
+#include "crypto/key.h"
+#include "crypto/profile.h"
+#include "io/file.h"
+#include "role/signer_client.h"
+
+#define LIST_MAX     (256u << 20) /* bytes of a device list */
+#define BATCH        1024
+#define ERRORS_SHOWN 10
+
+struct device {
+	struct span id;
+	size_t line;
+	UT_hash_handle hh;
+};
+
+/* One device of the batch under way. */
+struct slot {
+	struct span id;
+	struct key *key;
+	struct buf cert; /* DER */
+	struct err why;
+	bool failed;
+};
+
+struct issue {
+	const char *home_opt, *devices, *out, *key_name, *life;
+	struct home home;
+	enum key_alg alg;
+	int64_t life_ms;
+	struct buf list;
+	struct device *rows, *by_id;
+	size_t n, done, skipped, failed;
+	int out_fd;
+	struct buf issuer_pem;
+	struct signer_client *signer;
+	struct slot slots[BATCH];
+	size_t n_slots;
+};
+
+/* ---- the list -------------------------------------------------------------------------
+ */
+
+static void
+complain(size_t *errors, const char *file, size_t line, const char *text, struct span id)
+{
+	if ((*errors)++ < ERRORS_SHOWN)
+		fprintf(stderr, "%s:%zu: %s: '%.*s'\n", file, line, text,
+		    SPAN_FMT(span_head(id, 80)));
+}
+
+static void
+take_line(struct issue *in, struct span id, size_t line, size_t *errors)
+{
+	struct device *was, *d = &in->rows[in->n];
+	if (!id_is_registration(id) || id.len > ID_CN_MAX) {
+		complain(errors, in->devices, line,
+		    "no device ID (letters, digits, - . _ :, at most 64, a letter, digit "
+		    "or dash "
+		    "last)",
+		    id);
+		return;
+	}
+	HASH_FIND(hh, in->by_id, id.p, id.len, was);
+	if (was) {
+		char text[64];
+		snprintf(text, sizeof(text), "stands on line %zu already", was->line);
+		complain(errors, in->devices, line, text, id);
+		return;
+	}
+	*d = (struct device){.id = id, .line = line};
+	HASH_ADD_KEYPTR(hh, in->by_id, id.p, id.len, d);
+	in->n++;
+}
+
+/* One ID a line; blank lines and # comments are passed over. Nothing is made when any
+ * line is wrong. */
+static int
+read_list(struct issue *in, struct err *e)
+{
+	size_t lines = 1, errors = 0, line = 0;
+	in->list = BUF_INIT(LIST_MAX);
+	if (file_read(in->devices, &in->list, e))
+		return err_wrap(e, "--devices");
+	for (size_t i = 0; i < in->list.len; i++)
+		lines += in->list.p[i] == '\n';
+	in->rows = own_alloc(lines * sizeof(*in->rows));
+	struct span rest = buf_span(&in->list);
+	while (rest.p) {
+		struct span id = span_trim(span_split(&rest, '\n'));
+		line++;
+		if (id.len && id.p[0] != '#')
+			take_line(in, id, line, &errors);
+	}
+	if (errors > ERRORS_SHOWN)
+		fprintf(stderr, "... and %zu more\n", errors - ERRORS_SHOWN);
+	if (errors)
+		return err_set(e, ERR_PARSE, "%s: %zu lines are wrong; nothing was made",
+		    in->devices, errors);
+	if (!in->n)
+		return err_set(e, ERR_PARSE, "%s: no device in it", in->devices);
+	return 0;
+}
+
+/* ---- files ----------------------------------------------------------------------------
+ */
+
+static const char *const endings[] = {".key", ".pem", "-fullchain.pem"};
+
+static void
+file_name(struct span id, const char *ending, char out[200])
+{
+
+	snprintf(out, 200, "%.*s%s", SPAN_FMT(id), ending);
+}
+
+static bool
+is_done(const struct issue *in, struct span id)
+{
+	for (size_t i = 0; i < 3; i++) {
+		char name[200];
+		struct stat st;
+		file_name(id, endings[i], name);
+		if (fstatat(in->out_fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    st.st_size == 0 || !S_ISREG(st.st_mode))
+			return false;
+	}
+	return true;
+}
+
+/* Writes over what an interrupted run left. Durable by the one syncfs at the end of all.
+ */
+static int
+put_file(const struct issue *in, struct span id, const char *ending, struct span text,
+    mode_t mode, struct err *e)
+{
+	char name[200];
+	file_name(id, ending, name);
+	if (unlinkat(in->out_fd, name, 0) && errno != ENOENT)
+		return err_sys(e, ERR_IO, "%s/%s", in->out, name);
+	auto_fd int fd = openat(
+	    in->out_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return err_sys(e, ERR_IO, "%s/%s", in->out, name);
+	for (struct span rest = text; rest.len;) {
+		ssize_t n = write(fd, rest.p, rest.len);
+		if (n < 0)
+			return err_sys(e, ERR_IO, "%s/%s", in->out, name);
+		rest = span_skip(rest, (size_t)n);
+	}
+	return 0;
+}
+
+static int
+put_files(const struct issue *in, struct slot *s, struct err *e)
+{
+	auto_buf key = BUF_INIT(KEY_PEM_MAX), pem = BUF_INIT(2 * CERT_MAX);
+	key.secret = true;
+	if (key_write(s->key, &key, e))
+		return -1;
+	cert_write_pem(buf_span(&s->cert), &pem);
+	size_t leaf_len = pem.len;
+	buf_put_span(&pem, buf_span(&in->issuer_pem));
+	if (buf_check(&pem, "chain", e) ||
+	    put_file(in, s->id, ".key", buf_span(&key), 0600, e) ||
+	    put_file(in, s->id, ".pem", span_head(buf_span(&pem), leaf_len), 0644, e))
+		return -1;
+	return put_file(in, s->id, "-fullchain.pem", buf_span(&pem), 0644, e);
+}
+
+/* ---- batches --------------------------------------------------------------------------
+ */
+
+static void *
+start_keys(void *arg)
+{
+	struct issue *in = arg;
+	struct err e;
+	return key_maker_new(in->alg, &e);
+}
+
+static void
+make_key(void *arg, void *worker, size_t i)
+{
+	struct slot *s = &((struct issue *)arg)->slots[i];
+	struct key_maker *m = worker;
+	if (!m)
+		s->failed = err_set(&s->why, ERR_CRYPTO, "cannot make keys") != 0;
+	else
+		s->key = key_maker_make(m, &s->why);
+	s->failed |= !s->key;
+}
+
+static void
+end_keys(void *worker)
+{
+	key_maker_free(worker);
+}
+
+static void
+write_slot(void *arg, void *worker, size_t i)
+{
+	struct issue *in = arg;
+	struct slot *s = &in->slots[i];
+	(void)worker;
+	if (!s->failed)
+		s->failed = put_files(in, s, &s->why) != 0;
+}
+
+static int
+on_cert(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
+    struct err *e)
+{
+	struct issue *in = arg;
+	struct slot *s = &in->slots[i];
+	(void)e;
+	if (why) {
+		s->failed = true;
+		s->why = *why;
+		return 0;
+	}
+	buf_put_span(&s->cert, got->der);
+	return 0;
+}
+
+static int
+sign_batch(struct issue *in, struct err *e)
+{
+	struct ipc_signer_issue asked[BATCH];
+	for (size_t i = 0; i < in->n_slots; i++) {
+		struct slot *s = &in->slots[i];
+		if (s->failed)
+			return err_copy(e, &s->why);
+		asked[i] = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
+		    .subject = s->id,
+		    .spki = key_spki(s->key),
+		    .life_ms = in->life_ms,
+		    .requester = SPAN_LIT("issue")};
+	}
+	return signer_client_issue(in->signer, asked, in->n_slots, on_cert, in, e);
+}
+
+/* The first failure ends the run: what fails for one (a full disk) fails for all. */
+static int
+count_batch(struct issue *in, struct err *e)
+{
+	for (size_t i = 0; i < in->n_slots; i++) {
+		if (in->slots[i].failed) {
+			err_copy(e, &in->slots[i].why);
+			return err_wrap(e, "%.*s", SPAN_FMT(in->slots[i].id));
+		}
+		in->done++;
+	}
+	return 0;
+}
+
+static void
+clear_batch(struct issue *in)
+{
+	for (size_t i = 0; i < in->n_slots; i++) {
+		key_free(in->slots[i].key);
+		buf_done(&in->slots[i].cert);
+	}
+	in->n_slots = 0;
+}
+
+static int
+run_batch(struct issue *in, struct err *e)
+{
+	parallel_for(in->n_slots, make_key, start_keys, end_keys, in);
+	int rc = sign_batch(in, e);
+	if (rc == 0) {
+		parallel_for(in->n_slots, write_slot, NULL, NULL, in);
+		rc = count_batch(in, e);
+	}
+	clear_batch(in);
+	return rc;
+}
+
+static void
+show_progress(const struct issue *in, int64_t since_ms)
+{
+	int64_t ms = clock_mono_ms(&clock_system) - since_ms;
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r%zu of %zu certificates, %lld a second ", in->done,
+	    in->n - in->skipped, (long long)((int64_t)in->done * 1000 / (ms ? ms : 1)));
+	if (in->done + in->skipped == in->n)
+		fputc('\n', stderr);
+}
+
+static int
+run_all(struct issue *in, struct err *e)
+{
+	int64_t start = clock_mono_ms(&clock_system);
+	for (size_t i = 0; i < in->n;) {
+		for (; i < in->n && in->n_slots < BATCH; i++) {
+			if (is_done(in, in->rows[i].id)) {
+				in->skipped++;
+				continue;
+			}
+			in->slots[in->n_slots++] = (struct slot){
+			    .id = in->rows[i].id, .cert = BUF_INIT(CERT_MAX)};
+		}
+		if (in->n_slots && run_batch(in, e))
+			return err_wrap(e, "%zu of %zu made; run it again for the rest",
+			    in->done, in->n - in->skipped);
+		show_progress(in, start);
+	}
+	if (syncfs(in->out_fd))
+		return err_sys(e, ERR_IO, "%s", in->out);
+	int64_t ms = clock_mono_ms(&clock_system) - start;
+	printf("%zu certificates in %s (%zu were there already), %.1f s\n", in->done,
+	    in->out, in->skipped, (double)ms / 1000);
+	return 0;
+}
+
+static int
+open_out(struct issue *in, struct err *e)
+{
+	if (file_mkdir(in->out, 0700, e))
+		return -1;
+	in->out_fd = open(in->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return in->out_fd < 0 ? err_sys(e, ERR_IO, "%s", in->out) : 0;
+}
+
+static int
+start_signer(struct issue *in, struct err *e)
+{
+	struct ipc_signer_keys ca;
+	in->signer = signer_client_start(in->home.path, &in->home.cfg, e);
+	if (!in->signer || signer_client_keys(in->signer, &ca, e))
+		return -1;
+	in->issuer_pem = BUF_INIT(CERT_MAX);
+	cert_write_pem(ca.device_ca, &in->issuer_pem);
+	return 0;
+}
+
+static int
+run(struct issue *in, struct err *e)
+{
+	auto_fd int lock = -1;
+	if (home_open(in->home_opt, NULL, 0, &in->home, e))
+		return -1;
+	in->alg = (enum key_alg)in->home.cfg.pki.key;
+	in->life_ms = in->home.cfg.pki.leaf_life_ms;
+	if (in->key_name && key_alg_parse(span_str(in->key_name), &in->alg, e))
+		return err_wrap(e, "--key");
+	if (in->life && num_parse_duration_ms(span_str(in->life), 60000,
+			    in->home.cfg.pki.leaf_life_ms, &in->life_ms, e))
+		return err_wrap(e, "--life (at most pki.leaf_life)");
+	if (read_list(in, e) || open_out(in, e) || home_lock(in->home.path, &lock, e) ||
+	    start_signer(in, e))
+		return -1;
+	return run_all(in, e);
+}
+
+int
+cmd_issue(int argc, char **argv, struct err *e)
+{
+	static struct issue in;
+	const struct opt opts[] = {
+	    {"devices", "FILE", OPT_TEXT, &in.devices, "device IDs, one a line"},
+	    {"out", "DIR", OPT_TEXT, &in.out,
+		"where ID.key, ID.pem, ID-fullchain.pem go"},
+	    {"key", "KIND", OPT_TEXT, &in.key_name,
+		"p256, p384, rsa2048, rsa3072, rsa4096 (default pki.key)"},
+	    {"life", "TIME", OPT_TEXT, &in.life,
+		"life of the certificates (default pki.leaf_life)"},
+	    {"home", "DIR", OPT_TEXT, &in.home_opt,
+		"home directory (default $MUSTER_HOME, ~/.muster)"},
+	    {0}};
+	const struct opt_cmd cmd = {"muster issue --devices FILE --out DIR [--key KIND]",
+	    "Makes a key and a certificate for each device of a list, on this machine. "
+	    "Can be run\n"
+	    "again: devices whose files are there are passed over. A fleet in the field "
+	    "should\n"
+	    "make its keys on the devices instead: muster migrate.",
+	    opts, 0, 0};
+	int at = opt_parse(&cmd, argc, argv, e);
+	if (at <= 0)
+		return at;
+	if (!in.devices || !in.out)
+		return err_set(
+		    e, ERR_USAGE, "--devices and --out are needed; usage: %s", cmd.usage);
+	in.out_fd = -1;
+	int rc = run(&in, e);
+	signer_client_free(in.signer);
+	own_close(&in.out_fd);
+	HASH_CLEAR(hh, in.by_id);
+	free(in.rows);
+	buf_done(&in.list);
+	buf_done(&in.issuer_pem);
+	home_done(&in.home);
+	return rc;
+}

@@ -1,0 +1,89 @@
+/*
+ * muster: the subcommand table. main only looks the word up.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "crypto/tls.h"
+
+struct subcommand {
+	const char *name;
+	int (*run)(int argc, char **argv, struct err *e);
+	const char *help; /* NULL: not shown */
+};
+
+static int cmd_help(int argc, char **argv, struct err *e);
+static int cmd_version(int argc, char **argv, struct err *e);
+
+static const struct subcommand subcommands[] = {
+    {"init", cmd_init, "make a home: CA, operator certificate, configuration, database"},
+    {"serve", cmd_serve, "run the server (DPS, hub, service API, EST)"},
+    {"ca", cmd_ca, "show, list and verify the CA; verify the issuance journal"},
+    {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
+    {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
+    {"lab", cmd_lab, "a simulated fleet on this machine"},
+    {"config", cmd_config, "print the configuration in force, or explain its keys"},
+    {"version", cmd_version, "print the version"},
+    {"help", cmd_help, "this text"},
+    {"role", cmd_role, NULL},
+};
+
+static const struct subcommand *
+find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static int
+cmd_help(int argc, char **argv, struct err *e)
+{
+	(void)argc;
+	(void)argv;
+	(void)e;
+	printf("usage: muster COMMAND [OPTIONS]\n\n"
+	       "Takes an IoT fleet off shared keys and onto X.509 "
+	       "certificates.\n\ncommands:\n");
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+		if (subcommands[i].help)
+			printf("  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+	printf("\nmuster COMMAND --help tells its options.\n");
+	return 0;
+}
+
+static int
+cmd_version(int argc, char **argv, struct err *e)
+{
+	(void)argc;
+	(void)argv;
+	(void)e;
+	printf("muster %s\n", MUSTER_VERSION);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const char *const aliases[][2] = {
+	    {"--help", "help"}, {"-h", "help"}, {"--version", "version"}};
+	struct err e = {0};
+	const char *name = argc > 1 ? argv[1] : "help";
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (strcmp(name, aliases[i][0]) == 0)
+			name = aliases[i][1];
+	const struct subcommand *sub = find(name);
+	if (!sub) {
+		fprintf(
+		    stderr, "muster: no command '%s'; muster help lists them\n", name);
+		return err_row(ERR_USAGE)->exit;
+	}
+	int status = tls_init(&e) ? -1 : sub->run(argc - 1, argv + 1, &e);
+	if (status >= 0)
+		return status;
+	fprintf(stderr, "muster %s: %s\n", sub->name, e.text);
+	return err_row(e.code)->exit;
+}

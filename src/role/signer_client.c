@@ -1,0 +1,166 @@
+/*
+ * A command's own signer.
+ */
+#include "role/signer_client.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "io/ipc.h"
+#include "io/loop.h"
+#include "io/proc.h"
+#include "io/sock.h"
+#include "role/boot.h"
+
+#define START_MS 30000
+#define ISSUE_MS 120000
+
+struct signer_client {
+	struct loop *loop; /* proc wants one; it is never run */
+	struct proc *proc;
+	struct ipc_sync *boot, *link;
+};
+
+static void
+on_exit_ignored(void *arg, const struct proc_exit *x)
+{
+	(void)arg;
+	(void)x;
+}
+
+static int
+send_msg(struct ipc_sync *s, enum ipc_type type, uint64_t id, const void *msg, int fd,
+    struct err *e)
+{
+	auto_buf body = BUF_INIT(IPC_BODY_MAX);
+	if (ipc_msg_pack(type, msg, &body, e))
+		return -1;
+	struct ipc_frame f = {.type = type, .id = id, .body = buf_span(&body), .fd = fd};
+	return ipc_sync_send(s, &f, ISSUE_MS, e);
+}
+
+static int
+spawn(struct signer_client *c, struct err *e)
+{
+	static const char *const argv[] = {"muster", "role", "signer", NULL};
+	int pair[2];
+	if (sock_pair(pair, e))
+		return -1;
+	struct proc_fd fds[] = {{.from = pair[1], .to = BOOT_FD}};
+	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1};
+	int rc = proc_start(c->loop, &spec, on_exit_ignored, c, &c->proc, e);
+	close(pair[1]);
+	c->boot = ipc_sync_new(pair[0], IPC_BODY_MAX);
+	return rc;
+}
+
+static int
+boot(struct signer_client *c, const char *home, const struct config *cfg, struct err *e)
+{
+	auto_buf text = BUF_INIT(CONF_FILE_MAX);
+	conf_dump(&config_table, cfg, &text);
+	struct ipc_boot m = {.home = span_str(home), .config = buf_span(&text)};
+	struct ipc_frame f;
+	if (send_msg(c->boot, IPC_BOOT, 0, &m, -1, e))
+		return -1;
+	if (ipc_sync_recv(c->boot, START_MS, &f, e))
+		return err_set(e, ERR_UNAVAILABLE,
+		    "the signer did not start; the line above says why");
+	if (f.type != IPC_READY)
+		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f.type);
+	return 0;
+}
+
+static int
+attach(struct signer_client *c, struct err *e)
+{
+	int pair[2];
+	struct ipc_attach m = {.peer = 't'};
+	if (sock_pair(pair, e))
+		return -1;
+	c->link = ipc_sync_new(pair[0], IPC_BODY_MAX);
+	int rc = send_msg(c->boot, IPC_ATTACH, 0, &m, pair[1], e);
+	close(pair[1]);
+	return rc;
+}
+
+struct signer_client *
+signer_client_start(const char *home, const struct config *cfg, struct err *e)
+{
+	auto_(signer_client_free) struct signer_client *c = own_alloc(sizeof(*c));
+	struct config quiet = *cfg;
+	quiet.server.log_level = CONFIG_LOG_WARN;
+	c->loop = loop_new(&clock_system, e);
+	if (!c->loop || spawn(c, e) || boot(c, home, &quiet, e) || attach(c, e))
+		return NULL;
+	return TAKE(c);
+}
+
+void
+signer_client_free(struct signer_client *c)
+{
+	struct ipc_stop stop = {0};
+	struct err ignored;
+	struct ipc_frame f;
+	if (!c)
+		return;
+	/* its journal is durable whatever happens now; a clean end is only politeness */
+	if (c->boot && c->proc && send_msg(c->boot, IPC_STOP, 0, &stop, -1, &ignored) == 0)
+		while (ipc_sync_recv(c->boot, 2000, &f, &ignored) == 0)
+			;
+	ipc_sync_free(c->link);
+	ipc_sync_free(c->boot);
+	proc_free(c->proc);
+	loop_free(c->loop);
+	free(c);
+}
+
+int
+signer_client_keys(struct signer_client *c, struct ipc_signer_keys *ret, struct err *e)
+{
+	struct ipc_signer_pubkeys m = {0};
+	struct ipc_frame f;
+	if (send_msg(c->link, IPC_SIGNER_PUBKEYS, 0, &m, -1, e) ||
+	    ipc_sync_recv(c->link, ISSUE_MS, &f, e))
+		return err_wrap(e, "asking the signer");
+	if (f.type != IPC_SIGNER_KEYS)
+		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f.type);
+	return ipc_msg_unpack(IPC_SIGNER_KEYS, f.body, ret, e);
+}
+
+static int
+take_answer(const struct ipc_frame *f, struct ipc_signer_issued *got, struct err *why,
+    struct err *e)
+{
+	struct ipc_done d;
+	if (f->type == IPC_SIGNER_ISSUED)
+		return ipc_msg_unpack(IPC_SIGNER_ISSUED, f->body, got, e);
+	if (f->type != IPC_DONE || ipc_msg_unpack(IPC_DONE, f->body, &d, e))
+		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f->type);
+	err_set(why, (enum err_code)d.code, "%.*s", SPAN_FMT(d.text));
+	return 0;
+}
+
+int
+signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *asked, size_t n,
+    int (*done)(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
+	struct err *e),
+    void *arg, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (send_msg(c->link, IPC_SIGNER_ISSUE, i, &asked[i], -1, e))
+			return err_wrap(e, "asking the signer");
+	for (size_t answers = 0; answers < n; answers++) {
+		struct ipc_frame f;
+		struct ipc_signer_issued got;
+		struct err why = {0};
+		if (ipc_sync_recv(c->link, ISSUE_MS, &f, e))
+			return err_wrap(e, "waiting for the signer");
+		if (f.id >= n || take_answer(&f, &got, &why, e))
+			return err_wrap(e, "signer");
+		bool refused = why.code != ERR_OK;
+		if (done(arg, (size_t)f.id, refused ? NULL : &got, refused ? &why : NULL, e))
+			return -1;
+	}
+	return 0;
+}
