@@ -146,8 +146,8 @@ parse_connect(struct cursor *in, struct mqtt_packet *ret, struct err *e)
 		return -1;
 	uint8_t flags = cursor_u8(in);
 	c.keep_alive_s = cursor_u16(in);
-	if (in->bad || parse_connect_flags(flags, &c, e) != 0)
-		return in->bad ? malformed(e, "CONNECT ends early") : -1;
+	if (parse_connect_flags(flags, &c, e) != 0)
+		return -1;
 	c.client_id = take_string(in);
 	if (c.has_will) {
 		c.will_topic = take_string(in);

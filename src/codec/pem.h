@@ -14,7 +14,7 @@
 must_check int pem_next(
     struct span *rest, struct span *ret_label, struct buf *der, struct err *e);
 /* The only block labelled so: ERR_NOT_FOUND without one, ERR_PARSE with several. Other
- * labels are passed over. */
+ * labels are passed over. What der held is lost either way. */
 must_check int pem_find(
     struct span text, const char *label, struct buf *der, struct err *e);
 
