@@ -73,26 +73,17 @@ code_of(int rc, int sys)
 int
 sqlite_err(sqlite3 *db, const char *path, int rc, const char *what, struct err *e)
 {
-	int ext = db ? sqlite3_extended_errcode(db) : rc;
-	if ((ext & 0xff) != (rc & 0xff)) /* a bind's code, say, is not the connection's */
-		ext = rc;
-	bool io = (ext & 0xff) == SQLITE_IOERR || (ext & 0xff) == SQLITE_CANTOPEN;
-	int sys = db && io ? sqlite3_system_errno(db) : 0;
-	enum err_code code = code_of(ext, sys);
-	const char *why = db && ext != rc ? sqlite3_errmsg(db) : sqlite3_errstr(ext);
+	/* a bind that failed is reported a few calls later: the connection has moved on
+	 */
+	bool last = db && sqlite3_extended_errcode(db) == rc;
+	bool io = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN;
+	int sys = last && io ? sqlite3_system_errno(db) : 0;
+	enum err_code code = code_of(rc, sys);
+	const char *why = last ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
 	if (code == ERR_BUSY)
 		why = "in use by another process";
-	else if (db && ext == rc && sqlite3_errcode(db) == rc)
-		why = sqlite3_errmsg(db);
 	return err_set_at(
-	    e, code, sys, ERR_HERE, "%s: %s: %s (SQLite %d)", path, what, why, ext);
-}
-
-static bool
-is_failed_sync(sqlite3 *db)
-{
-	int ext = sqlite3_extended_errcode(db);
-	return ext == SQLITE_IOERR_FSYNC || ext == SQLITE_IOERR_DIR_FSYNC;
+	    e, code, sys, ERR_HERE, "%s: %s: %s (SQLite %d)", path, what, why, rc);
 }
 
 /* After a failed fsync the kernel may have dropped the pages and report the next one as a
@@ -102,7 +93,8 @@ sqlite_fail(struct store *s, int rc, const char *what, struct err *e)
 {
 	struct err why;
 	sqlite_err(s->db, s->path, rc, what, &why);
-	if (is_failed_sync(s->db) && !s->dead) {
+	bool sync = rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
+	if (sync && !s->dead) {
 		s->dead = true;
 		s->why = why;
 	}
