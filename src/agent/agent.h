@@ -7,9 +7,11 @@
  *
  *	idle -> provisioning -> connecting -> connected -> backoff, held
  *
- * Failures that may pass are retried after a jittered, doubled pause; a refused
- *credential after a far longer one: a device never hammers its service. A sample whose
- *PUBACK had not come when a connection ended is lost, and counted.
+ * Failures that may pass are retried after a jittered, doubled pause, a refused
+ * credential after a far longer one: a device never hammers its service. A sample that
+ * was not acknowledged when its connection ended is lost, and counted.
+ *
+ * Callbacks come from the loop; an agent may be stopped in one, not freed.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,16 +2,17 @@
 #define AGENT_CONTROL_H
 /*
  * agent.sock: how a session or a person talks to the running agent. One JSON object a
- *line both ways; only the owner of the device directory reaches the socket (0600), and
- *the peer's user is checked besides.
+ * line both ways; only the owner of the device directory reaches the socket (mode 0600 in
+ * a directory of 0700).
  *
- *	{"op":"status"}              what the agent is doing
- *	{"op":"hold","ms":N}         keep away from the hub
+ *	{"op":"status"}			what the agent is doing
+ *	{"op":"hold","ms":N}		keep away from the hub
  *	{"op":"release"}
- *	{"op":"reload","waitMs":N}   use the active credential; the answer comes when it
- *is connected with it, refused, or N ms have passed Answers:
- *{"ok":true,"state":..,"auth":..,"generation":..,"thumbprint":..,"connected":..,
- * "hub":..,...} or {"ok":false,"code":..,"text":..}.
+ *	{"op":"reload","waitMs":N}	use what `active` names now
+ *
+ * An answer is {"ok":true,"state":..,"auth":..,"generation":..,"thumbprint":..,
+ * "connected":..,"hub":.., counters} or {"ok":false,"code":..,"text":..}. With waitMs it
+ * comes when the agent is connected, was refused, or N ms have passed.
  */
 #include "base/err.h"
 #include "base/own.h"

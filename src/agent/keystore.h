@@ -5,16 +5,17 @@
  *
  *	agent.conf	configuration
  *	cred/sas.key	the SAS key (Base64), 0600
- *	cred/NNNN/	an X.509 generation: key.pem, cert.pem (leaf, then intermediates),
- *meta active		"sas" or "x509 NNNN": the one switch, replaced atomically previous
- *what was active before; what a revert goes back to state.json	the hub that the SAS
- *credential was assigned to journal.log	what was done when lock		held by
- *whoever changes credentials (one session at a time)
+ *	cred/NNNN/	an X.509 generation: key.pem, cert.pem (leaf first), meta
+ *	active		"sas" or "x509 NNNN": the one switch, replaced atomically
+ *	previous	what was active before; what a revert goes back to
+ *	state.json	the hub that the SAS credential was assigned to
+ *	journal.log	what was done when
+ *	lock		held by whoever changes credentials: one session at a time
  *
  * `active` is the single commit point: what it names was written and synced before it,
- *and is never removed while it or `previous` names it. So a power cut at any write leaves
- *the old credential or the new one in use, never none (test_keystore_cut.c cuts at every
- *one).
+ * and is never removed while it or `previous` names it. So a power cut at any write
+ * leaves the old credential or the new one in use, never none: test_keystore_cut.c cuts
+ * at every one of them.
  */
 #include "base/buf.h"
 #include "crypto/cert.h"

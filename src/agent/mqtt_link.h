@@ -45,6 +45,9 @@ struct mqtt_link_ops {
 	void (*on_closed)(void *arg, const struct err *why);
 };
 
+/* Once a process: the library. Harmless to repeat. */
+must_check int mqtt_link_init(struct err *e);
+
 /* Copies what it needs of opts; holds its own reference of the TLS context. */
 must_check int mqtt_link_open(struct loop *l, const struct mqtt_link_opts *opts,
     const struct mqtt_link_ops *ops, void *arg, struct mqtt_link **ret, struct err *e);

@@ -32,4 +32,9 @@ must_check int provision_start(struct loop *l, const struct provision_opts *opts
 void provision_free(struct provision *p);
 own_define(struct provision, provision_free);
 
+/* The same for a caller that may wait: runs l, which has nothing else to do, until the
+ * registration is decided. */
+must_check int provision_run(struct loop *l, const struct provision_opts *opts,
+    struct dps_answer *ret, struct err *e);
+
 #endif

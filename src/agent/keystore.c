@@ -1,0 +1,641 @@
+/*
+ * The device directory. Every switch is: write new files, sync them and their directory,
+ * then replace `active`. Nothing here logs; journal.log is the record.
+ */
+#include "agent/keystore.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/generation.h"
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/rand.h"
+#include "codec/js.h"
+#include "crypto/sas_key.h"
+#include "io/file.h"
+
+#define SWITCH_MAX   64 /* the text of `active` */
+#define SAS_TEXT_MAX 256
+#define STATE_MAX    4096
+#define PROBE_BYTES  (64 * 1024)
+
+struct keystore {
+	char *dir;
+	int lock; /* -1: not held */
+};
+
+static int
+path_of(const struct keystore *k, const char *name, char out[PATH_MAX], struct err *e)
+{
+	int n = snprintf(out, PATH_MAX, "%s/%s", k->dir, name);
+	return n < PATH_MAX ? 0 : err_set(e, ERR_LIMIT, "%s: path too long", k->dir);
+}
+
+static void
+generation_dir(const struct keystore *k, const struct keystore_ref *r, char out[PATH_MAX])
+{
+	/* keystore_open saw to it that this fits */
+	snprintf(out, PATH_MAX, "%s/cred/%s", k->dir, r->generation);
+}
+
+/* --- making and opening --- */
+
+static int
+check_dir(const char *path, struct err *e)
+{
+	struct stat st;
+	if (lstat(path, &st))
+		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_PERM, "%s: not a directory", path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(e, ERR_PERM,
+		    "%s: belongs to user %u, not to %u: chown %u '%s'", path, st.st_uid,
+		    geteuid(), geteuid(), path);
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return err_set(e, ERR_PERM,
+		    "%s: mode %04o lets others at the device's keys: chmod 700 '%s'",
+		    path, st.st_mode & 07777, path);
+	return 0;
+}
+
+int
+keystore_create(
+    const char *dir, struct span conf, struct span sas_key_base64, struct err *e)
+{
+	auto_buf key = BUF_INIT(SAS_KEY_MAX);
+	key.secret = true;
+	if (sas_key_parse(sas_key_base64, &key, e))
+		return err_wrap(e, "the device's SAS key");
+	struct keystore k = {.dir = (char *)(uintptr_t)dir, .lock = -1};
+	char cred[PATH_MAX], sas[PATH_MAX], config[PATH_MAX], active[PATH_MAX];
+	if (path_of(&k, "cred", cred, e) || path_of(&k, "cred/sas.key", sas, e) ||
+	    path_of(&k, "agent.conf", config, e) || path_of(&k, "active", active, e))
+		return -1;
+	if (file_exists(active))
+		return err_set(e, ERR_EXISTS, "%s: a device lives there already", dir);
+	if (file_mkdir(dir, 0700, e) || check_dir(dir, e) || file_mkdir(cred, 0700, e))
+		return -1;
+	auto_buf text = BUF_INIT(SAS_TEXT_MAX);
+	text.secret = true;
+	buf_put_span(&text, span_trim(sas_key_base64));
+	buf_u8(&text, '\n');
+	if (buf_check(&text, "SAS key", e))
+		return -1;
+	/* `active` last: without it there is no device, and a repeat begins anew */
+	if (file_write(sas, buf_span(&text), 0600, e) ||
+	    file_write(config, conf, 0600, e))
+		return -1;
+	return file_write(active, SPAN_LIT("sas\n"), 0600, e);
+}
+
+int
+keystore_open(const char *dir, struct keystore **ret, struct err *e)
+{
+	char cred[PATH_MAX];
+	/* room for the longest name below: cred/NNNN/cert.pem and its temporary file */
+	if (!*dir || strlen(dir) > PATH_MAX - 64)
+		return err_set(
+		    e, ERR_USAGE, "\"%s\": no usable path of a directory", dir);
+	snprintf(cred, sizeof(cred), "%s/cred", dir);
+	if (check_dir(dir, e) || check_dir(cred, e))
+		return -1;
+	struct keystore *k = own_alloc(sizeof(*k));
+	k->dir = own_strdup(dir);
+	k->lock = -1;
+	*ret = k;
+	return 0;
+}
+
+void
+keystore_close(struct keystore *k)
+{
+	if (!k)
+		return;
+	own_close(&k->lock);
+	free(k->dir);
+	free(k);
+}
+
+const char *
+keystore_dir(const struct keystore *k)
+{
+	return k->dir;
+}
+
+/* Temporary files of writes that a power cut ended. */
+static int
+sweep_dir(const char *path, struct err *e)
+{
+	DIR *d = opendir(path);
+	if (!d)
+		return err_sys(e, ERR_IO, "%s", path);
+	for (struct dirent *it; (it = readdir(d));)
+		if (span_ends(span_str(it->d_name), SPAN_LIT(".tmp")))
+			unlinkat(dirfd(d), it->d_name, 0);
+	closedir(d);
+	return 0;
+}
+
+static int
+sweep(struct keystore *k, struct err *e)
+{
+	char path[PATH_MAX];
+	if (sweep_dir(k->dir, e) || path_of(k, "cred", path, e) || sweep_dir(path, e))
+		return -1;
+	struct generation_list list;
+	if (generation_list(path, &list, e))
+		return -1;
+	for (size_t i = 0; i < list.n; i++) {
+		struct keystore_ref r = {.x509 = true};
+		generation_name(list.v[i], r.generation);
+		generation_dir(k, &r, path);
+		if (sweep_dir(path, e))
+			return -1;
+	}
+	return 0;
+}
+
+int
+keystore_lock(struct keystore *k, struct err *e)
+{
+	char path[PATH_MAX];
+	if (k->lock >= 0)
+		return 0;
+	if (path_of(k, "lock", path, e))
+		return -1;
+	if (file_lock(path, &k->lock, e)) {
+		if (e && e->code == ERR_EXISTS)
+			e->code = ERR_BUSY;
+		return -1;
+	}
+	if (sweep(k, e) == 0)
+		return 0;
+	own_close(&k->lock);
+	return -1;
+}
+
+static void
+must_be_locked(const struct keystore *k)
+{
+	if (k->lock < 0)
+		abort(); /* a bug: two writers could interleave */
+}
+
+/* --- the switch --- */
+
+void
+keystore_ref_name(const struct keystore_ref *r, char out[KEYSTORE_NAME_SIZE])
+{
+	snprintf(out, KEYSTORE_NAME_SIZE, r->x509 ? "x509 %s" : "sas", r->generation);
+}
+
+int
+keystore_ref_parse(struct span s, struct keystore_ref *ret, struct err *e)
+{
+	struct keystore_ref r = {0};
+	s = span_trim(s);
+	if (span_eq_str(s, "sas")) {
+		*ret = r;
+		return 0;
+	}
+	r.x509 = true;
+	if (!span_starts(s, SPAN_LIT("x509 ")) ||
+	    generation_parse(span_skip(s, 5), r.generation, e) < 0)
+		return err_set(e, ERR_CORRUPT, "\"%.*s\" names no credential",
+		    s.len > 40 ? 40 : (int)s.len, s.len ? (const char *)s.p : "");
+	*ret = r;
+	return 0;
+}
+
+static int
+switch_read(
+    const struct keystore *k, const char *name, struct keystore_ref *ret, struct err *e)
+{
+	char path[PATH_MAX];
+	auto_buf text = BUF_INIT(SWITCH_MAX);
+	if (path_of(k, name, path, e) || file_read(path, &text, e))
+		return -1;
+	return keystore_ref_parse(buf_span(&text), ret, e) ? err_wrap(e, "%s", path) : 0;
+}
+
+static int
+switch_write(const struct keystore *k, const char *name, const struct keystore_ref *r,
+    struct err *e)
+{
+	char path[PATH_MAX], text[KEYSTORE_NAME_SIZE + 1];
+	if (path_of(k, name, path, e))
+		return -1;
+	keystore_ref_name(r, text);
+	size_t len = strlen(text);
+	text[len] = '\n';
+	return file_write(path, span_of(text, len + 1), 0600, e);
+}
+
+int
+keystore_active(struct keystore *k, struct keystore_ref *ret, struct err *e)
+{
+	return switch_read(k, "active", ret, e);
+}
+
+int
+keystore_previous(struct keystore *k, struct keystore_ref *ret, struct err *e)
+{
+	return switch_read(k, "previous", ret, e);
+}
+
+static bool
+ref_equal(const struct keystore_ref *a, const struct keystore_ref *b)
+{
+	return a->x509 == b->x509 && strcmp(a->generation, b->generation) == 0;
+}
+
+int
+keystore_promote(
+    struct keystore *k, const struct keystore_ref *r, int64_t now_ms, struct err *e)
+{
+	must_be_locked(k);
+	struct keystore_ref was;
+	auto_keystore_credential c = {0};
+	if (keystore_active(k, &was, e) || keystore_load(k, r, &c, e))
+		return -1;
+	if (ref_equal(&was, r))
+		return 0;
+	char from[KEYSTORE_NAME_SIZE], to[KEYSTORE_NAME_SIZE];
+	keystore_ref_name(&was, from);
+	keystore_ref_name(r, to);
+	/* the record first: an undocumented switch is worse than none */
+	if (keystore_journal(k, now_ms, "promote", e,
+		"from=\"%s\" to=\"%s\" thumbprint=%s", from, to, c.thumbprint))
+		return -1;
+	if (switch_write(k, "previous", &was, e) || switch_write(k, "active", r, e))
+		return err_wrap(e, "switching from %s to %s", from, to);
+	return 0;
+}
+
+int
+keystore_revert(
+    struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e)
+{
+	must_be_locked(k);
+	struct keystore_ref was, to;
+	if (keystore_active(k, &was, e))
+		return -1;
+	struct err none = {0};
+	if (keystore_previous(k, &to, &none))
+		to = none.code == ERR_NOT_FOUND ? (struct keystore_ref){0} : was;
+	if (ref_equal(&was, &to) && was.x509)
+		return err_set(e, ERR_CONFLICT,
+		    "nothing to go back to: `previous` names no other credential");
+	auto_keystore_credential c = {0};
+	if (keystore_load(k, &to, &c, e))
+		return err_wrap(e, "going back");
+	if (!ref_equal(&was, &to)) {
+		char from[KEYSTORE_NAME_SIZE], name[KEYSTORE_NAME_SIZE];
+		keystore_ref_name(&was, from);
+		keystore_ref_name(&to, name);
+		/* a revert must work whenever it can: a journal that cannot be written
+		 * does not stop it. `active` first: `previous` must not forget where to
+		 * go back to before we are there. */
+		struct err journal;
+		if (keystore_journal(k, now_ms, "revert", &journal,
+			"from=\"%s\" to=\"%s\"", from, name))
+			journal.code = ERR_OK;
+		if (switch_write(k, "active", &to, e))
+			return err_wrap(e, "switching from %s to %s", from, name);
+		if (switch_write(k, "previous", &was, e))
+			return -1;
+	}
+	*ret = to;
+	return 0;
+}
+
+/* --- loading --- */
+
+static int
+load_sas(const struct keystore *k, struct keystore_credential *c, struct err *e)
+{
+	char path[PATH_MAX];
+	auto_buf text = BUF_INIT(SAS_TEXT_MAX);
+	if (path_of(k, "cred/sas.key", path, e) || file_read_secret(path, &text, e))
+		return -1;
+	c->sas_key = BUF_INIT(SAS_KEY_MAX);
+	c->sas_key.secret = true;
+	if (sas_key_parse(span_trim(buf_span(&text)), &c->sas_key, e))
+		return err_wrap(e, "%s", path);
+	return 0;
+}
+
+int
+keystore_load(struct keystore *k, const struct keystore_ref *r,
+    struct keystore_credential *ret, struct err *e)
+{
+	struct keystore_credential c = {.ref = *r};
+	int failed;
+	if (!r->x509) {
+		failed = load_sas(k, &c, e);
+	} else {
+		char dir[PATH_MAX];
+		generation_dir(k, r, dir);
+		failed = generation_load(dir, &c, e);
+	}
+	if (failed) {
+		keystore_credential_done(&c);
+		return -1;
+	}
+	*ret = c;
+	return 0;
+}
+
+void
+keystore_credential_done(struct keystore_credential *c)
+{
+	buf_done(&c->sas_key);
+	buf_done(&c->chain_pem);
+	key_free(c->key);
+	memset(c, 0, sizeof(*c));
+}
+
+/* --- generations --- */
+
+static const char *const stage_names[KEYSTORE_STAGES] = {
+    [KEYSTORE_ABSENT] = "absent",
+    [KEYSTORE_KEY] = "key made",
+    [KEYSTORE_CERT] = "certificate installed",
+    [KEYSTORE_PROVEN] = "proved",
+    [KEYSTORE_ACTIVE] = "active",
+};
+
+const char *
+keystore_stage_name(enum keystore_stage s)
+{
+	return (unsigned)s < KEYSTORE_STAGES ? stage_names[s] : "?";
+}
+
+int
+keystore_stage(struct keystore *k, struct span generation, struct keystore_ref *ret_ref,
+    enum keystore_stage *ret, struct err *e)
+{
+	struct keystore_ref r = {.x509 = true}, active;
+	if (generation_parse(generation, r.generation, e) < 0 ||
+	    keystore_active(k, &active, e))
+		return -1;
+	char dir[PATH_MAX];
+	generation_dir(k, &r, dir);
+	*ret_ref = r;
+	*ret = ref_equal(&r, &active) ? KEYSTORE_ACTIVE : generation_stage(dir);
+	return 0;
+}
+
+/* The highest generation that is or was in use; 0 when none. Higher ones are staged. */
+static int
+highest_used(struct keystore *k, int *ret, struct err *e)
+{
+	struct keystore_ref active, previous = {0};
+	struct err none = {0};
+	if (keystore_active(k, &active, e))
+		return -1;
+	if (keystore_previous(k, &previous, &none) && none.code != ERR_NOT_FOUND)
+		return err_copy(e, &none);
+	int a =
+	    active.x509 ? generation_parse(span_str(active.generation), NULL, NULL) : 0;
+	int p = previous.x509
+		    ? generation_parse(span_str(previous.generation), NULL, NULL)
+		    : 0;
+	*ret = a > p ? a : p;
+	return 0;
+}
+
+static int
+list_of_generations(struct keystore *k, struct generation_list *ret, struct err *e)
+{
+	char path[PATH_MAX];
+	return path_of(k, "cred", path, e) ? -1 : generation_list(path, ret, e);
+}
+
+/* The staged key, when it is whole and of this algorithm. */
+static struct key *
+staged_key(struct keystore *k, const struct keystore_ref *r, enum key_alg alg)
+{
+	char dir[PATH_MAX];
+	generation_dir(k, r, dir);
+	struct err ignored;
+	struct key *key = generation_key(dir, &ignored);
+	if (!key || key_algorithm(key) == alg)
+		return key;
+	key_free(key);
+	return NULL;
+}
+
+int
+keystore_keygen(struct keystore *k, enum key_alg alg, struct keystore_ref *ret_ref,
+    struct key **ret_key, struct err *e)
+{
+	must_be_locked(k);
+	int used;
+	struct generation_list list;
+	if (highest_used(k, &used, e) || list_of_generations(k, &list, e))
+		return -1;
+	int last = list.n ? list.v[list.n - 1] : 0;
+	struct keystore_ref r = {.x509 = true};
+	if (last > used) {
+		generation_name(last, r.generation);
+		struct key *key = staged_key(k, &r, alg);
+		if (key) {
+			*ret_ref = r;
+			*ret_key = key;
+			return 0;
+		}
+	}
+	int next = (last > used ? last : used) + 1;
+	if (next > KEYSTORE_GENERATIONS_MAX)
+		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
+	generation_name(next, r.generation);
+	char dir[PATH_MAX];
+	generation_dir(k, &r, dir);
+	auto_(key_free) struct key *key = key_generate(alg, e);
+	if (!key || generation_make(dir, key, e))
+		return -1;
+	*ret_ref = r;
+	*ret_key = TAKE(key);
+	return 0;
+}
+
+int
+keystore_install(struct keystore *k, const struct keystore_ref *r, struct span chain_pem,
+    const char *device_id, int64_t now_ms, struct keystore_credential *ret, struct err *e)
+{
+	must_be_locked(k);
+	char dir[PATH_MAX];
+	generation_dir(k, r, dir);
+	if (generation_install(dir, chain_pem, device_id, now_ms, e))
+		return err_wrap(e, "certificate for generation %s", r->generation);
+	auto_keystore_credential c = {0};
+	if (keystore_load(k, r, &c, e))
+		return -1;
+	if (keystore_journal(k, now_ms, "install", e, "generation=%s thumbprint=%s",
+		r->generation, c.thumbprint))
+		return -1;
+	*ret = c;
+	c = (struct keystore_credential){0};
+	return 0;
+}
+
+int
+keystore_set_proven(struct keystore *k, const struct keystore_ref *r,
+    const struct keystore_assignment *a, int64_t now_ms, struct err *e)
+{
+	must_be_locked(k);
+	auto_keystore_credential c = {0};
+	if (keystore_load(k, r, &c, e))
+		return -1;
+	char dir[PATH_MAX];
+	generation_dir(k, r, dir);
+	struct generation_meta m = {.proven_ms = now_ms, .assignment = *a};
+	memcpy(m.thumbprint, c.thumbprint, sizeof(m.thumbprint));
+	if (generation_meta_put(dir, &m, e))
+		return -1;
+	return keystore_journal(k, now_ms, "prove", e,
+	    "generation=%s thumbprint=%s hub=%s", r->generation, c.thumbprint, a->hub);
+}
+
+int
+keystore_prune(struct keystore *k, int64_t keep, struct err *e)
+{
+	must_be_locked(k);
+	int used;
+	struct generation_list list;
+	struct keystore_ref active, previous = {0};
+	if (highest_used(k, &used, e) || list_of_generations(k, &list, e) ||
+	    keystore_active(k, &active, e))
+		return -1;
+	struct err none;
+	if (keystore_previous(k, &previous, &none))
+		previous = (struct keystore_ref){0};
+	size_t left = list.n;
+	for (size_t i = 0; i < list.n && (int64_t)left > keep; i++) {
+		struct keystore_ref r = {.x509 = true};
+		generation_name(list.v[i], r.generation);
+		if (list.v[i] > used || ref_equal(&r, &active) ||
+		    ref_equal(&r, &previous))
+			continue;
+		char dir[PATH_MAX];
+		generation_dir(k, &r, dir);
+		if (file_remove_tree(dir, e))
+			return -1;
+		left--;
+	}
+	return 0;
+}
+
+/* --- assignments --- */
+
+static int
+state_get(const char *path, struct keystore_assignment *ret, struct err *e)
+{
+	auto_buf text = BUF_INIT(STATE_MAX);
+	if (file_read(path, &text, e))
+		return -1;
+	auto_(js_free) struct js *o = js_parse(buf_span(&text), STATE_MAX, 4, e);
+	struct span hub, id;
+	if (!o || js_need_str(o, "hub", &hub, e) || js_need_str(o, "deviceId", &id, e))
+		return err_wrap(e, "%s", path);
+	struct keystore_assignment a;
+	if (!span_to_str(hub, a.hub, sizeof(a.hub)) ||
+	    !span_to_str(id, a.device_id, sizeof(a.device_id)))
+		return err_set(e, ERR_PARSE, "%s: a name is too long", path);
+	*ret = a;
+	return 0;
+}
+
+static int
+state_put(const char *path, const struct keystore_assignment *a, struct err *e)
+{
+	auto_(js_free) struct js *o = js_object();
+	if (js_set_str(o, "hub", span_str(a->hub), e) ||
+	    js_set_str(o, "deviceId", span_str(a->device_id), e))
+		return -1;
+	auto_buf text = BUF_INIT(STATE_MAX);
+	js_dump(o, JS_AS_BUILT, &text);
+	buf_u8(&text, '\n');
+	return buf_check(&text, path, e) ? -1
+					 : file_write(path, buf_span(&text), 0600, e);
+}
+
+int
+keystore_assignment_get(struct keystore *k, const struct keystore_ref *r,
+    struct keystore_assignment *ret, struct err *e)
+{
+	char path[PATH_MAX];
+	if (!r->x509)
+		return path_of(k, "state.json", path, e) ? -1 : state_get(path, ret, e);
+	struct generation_meta m;
+	generation_dir(k, r, path);
+	if (generation_meta_get(path, &m, e))
+		return -1;
+	if (!m.assignment.hub[0])
+		return err_set(e, ERR_NOT_FOUND, "%s: not assigned yet", path);
+	*ret = m.assignment;
+	return 0;
+}
+
+int
+keystore_assignment_put(struct keystore *k, const struct keystore_ref *r,
+    const struct keystore_assignment *a, struct err *e)
+{
+	char path[PATH_MAX];
+	if (!r->x509)
+		return path_of(k, "state.json", path, e) ? -1 : state_put(path, a, e);
+	struct generation_meta m = {0};
+	struct err ignored;
+	generation_dir(k, r, path);
+	if (generation_meta_get(path, &m, &ignored))
+		m = (struct generation_meta){0};
+	m.assignment = *a;
+	return generation_meta_put(path, &m, e);
+}
+
+/* --- probe and journal --- */
+
+int
+keystore_probe(struct keystore *k, struct err *e)
+{
+	char path[PATH_MAX];
+	auto_buf data = BUF_INIT(PROBE_BYTES);
+	uint8_t *room = buf_room(&data, PROBE_BYTES);
+	/* random: a file system that compresses or de-duplicates must not cheat */
+	rand_bytes(room, PROBE_BYTES);
+	buf_grew(&data, PROBE_BYTES);
+	if (path_of(k, "cred/probe.tmp", path, e))
+		return -1;
+	if (file_write(path, buf_span(&data), 0600, e))
+		return err_wrap(e, "a trial write where keys are kept");
+	return file_remove(path, e);
+}
+
+int
+keystore_journal(struct keystore *k, int64_t now_ms, const char *event, struct err *e,
+    const char *fmt, ...)
+{
+	char path[PATH_MAX], when[CLOCK_TEXT];
+	auto_buf line = BUF_INIT(1024);
+	clock_iso(now_ms, 3, when);
+	buf_printf(&line, "%s %s ", when, event);
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&line, fmt, ap);
+	va_end(ap);
+	buf_u8(&line, '\n');
+	auto_(file_append_close) struct file_append *f = NULL;
+	if (buf_check(&line, "journal line", e) || path_of(k, "journal.log", path, e) ||
+	    file_append_open(path, 0600, &f, NULL, e) ||
+	    file_append(f, buf_span(&line), e) || file_append_sync(f, e))
+		return -1;
+	return 0;
+}
