@@ -1,12 +1,22 @@
 /*
- * Packing and unpacking of our processes' messages: numbers big endian, text and bytes with
- * a 32-bit length in front, groups in line. Nothing is optional; an empty text is a length 0.
+ * Packing and unpacking of our processes' messages: numbers big endian, text and bytes
+ * with a 32-bit length in front, groups in line. Nothing is optional; an empty text is a
+ * length 0.
  */
 #include "codec/ipc_msg.h"
 
 #include <stddef.h>
 
-enum kind { KIND_END, KIND_U8, KIND_U32, KIND_I64, KIND_STR, KIND_BLOB, KIND_NEST_peer, KIND_NEST_cred };
+enum kind {
+	KIND_END,
+	KIND_U8,
+	KIND_U32,
+	KIND_I64,
+	KIND_STR,
+	KIND_BLOB,
+	KIND_NEST_peer,
+	KIND_NEST_cred
+};
 
 struct field {
 	enum kind kind;
@@ -18,8 +28,8 @@ struct field {
 
 static const struct field fields_peer[] = {IPC_FIELDS_peer(FIELD, struct ipc_peer){0}};
 static const struct field fields_cred[] = {IPC_FIELDS_cred(FIELD, struct ipc_cred){0}};
-#define IPC(NAME, name, from, to, right)                                                   \
-	static const struct field fields_##name[] = {                                      \
+#define IPC(NAME, name, from, to, right)                                                 \
+	static const struct field fields_##name[] = {                                    \
 	    IPC_FIELDS_##name(FIELD, struct ipc_##name){0}};
 #include "tbl/ipc.def"
 #undef IPC
@@ -33,7 +43,7 @@ static const struct field *const fields_of[IPC_N] = {
 enum { M = IPC_ROLE_M, E = IPC_ROLE_E, C = IPC_ROLE_C, S = IPC_ROLE_S, T = IPC_ROLE_T };
 
 static const struct ipc_row rows[IPC_N] = {
-#define IPC(NAME, name, from, to, right)                                                   \
+#define IPC(NAME, name, from, to, right)                                                 \
 	[IPC_##NAME] = {#name, from, to, RIGHT_##right, sizeof(struct ipc_##name)},
 #include "tbl/ipc.def"
 #undef IPC
@@ -55,7 +65,8 @@ static int
 pack_bytes(const struct field *f, struct span s, struct buf *out, struct err *e)
 {
 	if (s.len > f->cap)
-		return err_set(e, ERR_LIMIT, "%s: %zu bytes, at most %zu", f->name, s.len, f->cap);
+		return err_set(
+		    e, ERR_LIMIT, "%s: %zu bytes, at most %zu", f->name, s.len, f->cap);
 	if (f->kind == KIND_STR && span_has(s, 0))
 		return err_set(e, ERR_PARSE, "%s: holds a NUL", f->name);
 	buf_u32(out, (uint32_t)s.len);
@@ -77,7 +88,7 @@ pack(const struct field *f, const void *msg, struct buf *out, struct err *e)
 			buf_u32(out, *(const uint32_t *)at);
 			break;
 		case KIND_I64:
-			buf_u64(out, (uint64_t)*(const int64_t *)at);
+			buf_u64(out, (uint64_t) * (const int64_t *)at);
 			break;
 		case KIND_STR:
 		case KIND_BLOB:
@@ -113,7 +124,8 @@ unpack_bytes(const struct field *f, struct cursor *c, struct span *ret, struct e
 	if (c->bad)
 		return err_set(e, ERR_PARSE, "%s: cut short", f->name);
 	if (s.len > f->cap)
-		return err_set(e, ERR_LIMIT, "%s: %zu bytes, at most %zu", f->name, s.len, f->cap);
+		return err_set(
+		    e, ERR_LIMIT, "%s: %zu bytes, at most %zu", f->name, s.len, f->cap);
 	if (f->kind == KIND_STR && span_has(s, 0))
 		return err_set(e, ERR_PARSE, "%s: holds a NUL", f->name);
 	*ret = s;
@@ -165,6 +177,7 @@ ipc_msg_unpack(enum ipc_type type, struct span body, void *msg, struct err *e)
 	if (unpack(fields_of[type], &c, msg, e))
 		return err_wrap(e, "message %s", rows[type].name);
 	if (!cursor_done(&c))
-		return err_set(e, ERR_PARSE, "message %s: %zu bytes too many", rows[type].name, c.left);
+		return err_set(e, ERR_PARSE, "message %s: %zu bytes too many",
+		    rows[type].name, c.left);
 	return 0;
 }
