@@ -32,7 +32,7 @@ ask(sqlite3 *db, const char *path, const char *sql, int *ret, struct err *e)
 int
 schema_check(sqlite3 *db, const char *path, size_t n, int *ret_version, struct err *e)
 {
-	int app, version, objects;
+	int app = 0, version = 0, objects = 0;
 	if (ask(db, path, "PRAGMA application_id", &app, e) ||
 	    ask(db, path, "PRAGMA user_version", &version, e) ||
 	    ask(db, path, "SELECT count(*) FROM sqlite_schema", &objects, e))
@@ -72,7 +72,7 @@ int
 schema_migrate(sqlite3 *db, const char *path, const struct schema_step *steps, size_t n,
     struct err *e)
 {
-	int version;
+	int version = 0;
 	if (schema_check(db, path, n, &version, e))
 		return -1;
 	for (size_t i = (size_t)version; i < n; i++) {
