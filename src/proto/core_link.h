@@ -29,7 +29,8 @@ bool core_link_is_asking(const struct core_owner *o);
  * exactly one last frame: IPC_DONE, or the single answer of the message (IPC_TLS_CERT,
  * IPC_DPS_STATE to a register or poll, IPC_HUB_OPENED). A failure of the link is an
  * IPC_DONE with code ERR_UNAVAILABLE or ERR_TIMEOUT. tag is the asker's. */
-typedef void core_link_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg);
+typedef void core_link_answer(
+    void *arg, uint64_t tag, enum ipc_type type, const void *msg);
 
 /* Who asks. */
 struct core_asker {

@@ -16,7 +16,8 @@ struct env {
 	const struct config *config;
 	struct core_link *core;
 	const struct chain_set *anchors; /* what chains are judged with; swapped whole */
-	struct span ca_chain; /* our device CA and its root, DER after DER; EST's answer */
+	struct span
+	    ca_chain; /* our device CA and its root, DER after DER; EST's answer */
 };
 
 #endif

@@ -1,0 +1,70 @@
+/*
+ * Registration states as JSON. Members are those that some SDK was seen to need.
+ */
+#include "proto/dps_json.h"
+
+#include "proto/json.h"
+
+static bool
+is(const struct ipc_dps_state *m, const char *status)
+{
+	return span_eq_str(m->status, status);
+}
+
+int
+dps_json_status(const struct ipc_dps_state *m)
+{
+	return is(m, "assigning") ? 202 : 200;
+}
+
+/* errorCode and errorMessage are looked for without a check by the Java SDK and
+ * iot-identity-service whenever the state is not assigned. */
+static void
+put_error(struct js *o, const struct ipc_dps_state *m)
+{
+	if (!is(m, "failed") && !is(m, "disabled"))
+		return;
+	js_set_int(o, "errorCode", m->error);
+	json_put_text(o, "errorMessage", m->error_text);
+}
+
+struct js *
+dps_json_state(const struct ipc_dps_state *m)
+{
+	struct js *o = js_object();
+	json_put_text(o, "registrationId", m->registration_id);
+	if (is(m, "assigning")) {
+		json_put_text(o, "status", m->status);
+		return o;
+	}
+	if (span_eq_str(m->attestation, "x509"))
+		js_set(o, "x509", js_object());
+	if (m->created_ms)
+		json_put_time(o, "createdDateTimeUtc", m->created_ms);
+	/* embedded C wants both or neither */
+	if (m->hub.len && m->device_id.len) {
+		json_put_text(o, "assignedHub", m->hub);
+		json_put_text(o, "deviceId", m->device_id);
+	}
+	json_put_text(o, "status", m->status);
+	if (m->substatus.len)
+		json_put_text(o, "substatus", m->substatus);
+	put_error(o, m);
+	if (m->updated_ms)
+		json_put_time(o, "lastUpdatedDateTimeUtc", m->updated_ms);
+	char etag[JSON_ETAG_MAX], quoted[JSON_ETAG_MAX + 2];
+	json_etag(m->etag, etag);
+	snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+	js_set_text(o, "etag", quoted);
+	return o;
+}
+
+void
+dps_json_operation(const struct ipc_dps_state *m, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	json_put_text(o, "operationId", m->operation_id);
+	json_put_text(o, "status", m->status);
+	js_set(o, "registrationState", dps_json_state(m));
+	js_dump(o, JS_AS_BUILT, out);
+}

@@ -1,0 +1,307 @@
+/*
+ * The walk from a request to its handler: target, route, credential, body. Whatever is
+ * refused here goes to the connection log, like a device's.
+ */
+#include "proto/http_server.h"
+
+#include <stdlib.h>
+
+#include "codec/config.h"
+#include "codec/uri.h"
+#include "io/http.h"
+#include "io/loop.h"
+#include "proto/credential.h"
+#include "proto/env.h"
+#include "proto/http_call.h"
+
+enum {
+	HEAD_MAX = 16 * 1024,
+	OUT_MAX = 4 << 20,
+	REQUEST_MS = 30000,
+	IDLE_MS = 60000,
+	WRITE_MS = 30000,
+};
+
+struct http_route {
+	enum http_method method;
+	const char *path;
+	enum http_accepts accepts;
+	enum http_dialect dialect;
+	size_t body_max;
+	void (*handle)(struct http_call *c);
+};
+
+static const struct http_route routes[] = {
+#define ROUTE(method, path, accepts, dialect, cap, handler)                              \
+	{HTTP_##method, path, HTTP_ACCEPTS_##accepts, HTTP_DIALECT_##dialect, cap,       \
+	    handler},
+#include "tbl/route.def"
+#undef ROUTE
+};
+
+static const size_t n_routes = sizeof(routes) / sizeof(routes[0]);
+
+struct http_server {
+	const struct env *env;
+	struct http *http;
+	struct list calls;
+};
+
+/* ---- routes ------------------------------------------------------------------------ */
+
+/* Whether path fits pattern; its parameters go to param (HTTP_CALL_PARAMS of them). */
+static bool
+fits(const char *pattern, const struct uri_path *path, struct span *param)
+{
+	struct span rest = span_str(pattern + 1);
+	size_t i = 0, n = 0;
+	while (rest.p) {
+		struct span want = span_split(&rest, '/');
+		if (i == path->n)
+			return false;
+		struct span have = path->seg[i++];
+		if (span_eq_str(want, "{}"))
+			param[n++] = have;
+		else if (!span_ieq(want, have))
+			return false;
+	}
+	return i == path->n;
+}
+
+/* The methods a path knows, as bits of enum http_method; the route of method in *ret. */
+static unsigned
+find_route(enum http_method method, const struct uri_path *path, struct span *param,
+    const struct http_route **ret)
+{
+	unsigned methods = 0;
+	struct span p[HTTP_CALL_PARAMS];
+	enum http_method want = method == HTTP_HEAD ? HTTP_GET : method;
+	*ret = NULL;
+	for (size_t i = 0; i < n_routes; i++) {
+		if (!fits(routes[i].path, path, p))
+			continue;
+		methods |= 1u << routes[i].method;
+		if (*ret || routes[i].method != want)
+			continue;
+		*ret = &routes[i];
+		memcpy(param, p, sizeof(p));
+	}
+	return methods;
+}
+
+/* In which dialect a path that has no route is refused. */
+static enum http_dialect
+dialect_of(struct span path)
+{
+	static const struct {
+		const char *prefix;
+		enum http_dialect dialect;
+	} prefixes[] = {
+	    {"/subscriptions", HTTP_DIALECT_ARM},
+	    {"/enrollment", HTTP_DIALECT_DPS},
+	    {"/registrations", HTTP_DIALECT_DPS},
+	    {"/.well-known", HTTP_DIALECT_PLAIN},
+	};
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (span_istarts(path, span_str(prefixes[i].prefix)))
+			return prefixes[i].dialect;
+	}
+	return HTTP_DIALECT_HUB;
+}
+
+static void
+fail_method(struct http_call *c, unsigned methods)
+{
+	auto_buf allow = BUF_INIT(128);
+	for (int m = 0; m < HTTP_METHODS; m++) {
+		if (methods & (1u << m))
+			buf_printf(
+			    &allow, "%s%s", allow.len ? ", " : "", http_method_name(m));
+	}
+	http_call_set(c, "Allow", buf_text(&allow));
+	const struct wire_error w = wire_error_of(405000);
+	http_call_fail(c, &w, "");
+}
+
+/* ---- credentials ------------------------------------------------------------------- */
+
+static void
+refuse(struct http_call *c, const char *why)
+{
+	core_link_refused(
+	    c->env->core, "service", &c->peer, SPAN_NONE, 401002, "%s", why);
+	const struct wire_error w = wire_error_of(401002);
+	http_call_fail(c, &w, "");
+}
+
+/* The Authorization header where there is one, else the certificate of the TLS session.
+ * It is judged for each request: a resumed session may be older than the judgement. */
+static int
+take_credential(struct http_call *c, struct err *e)
+{
+	const char *header = http_header(c->req, "Authorization");
+	if (http_header_count(c->req, "Authorization") > 1)
+		return err_set(e, ERR_PARSE, "Authorization came twice");
+	c->credential = credential_of(span_str(header), http_ssl(c->req), c->env, e);
+	if (!c->credential)
+		return -1;
+	c->cred = *credential_ipc(c->credential);
+	return 0;
+}
+
+static bool
+is_accepted(enum http_accepts accepts, unsigned kind)
+{
+	if (accepts == HTTP_ACCEPTS_CERT)
+		return kind == CRED_X509;
+	return accepts == HTTP_ACCEPTS_NONE || kind != CRED_NONE;
+}
+
+/* ---- requests ---------------------------------------------------------------------- */
+
+static void
+take_peer(struct http_call *c)
+{
+	struct err e = {0};
+	const char *agent = http_header(c->req, "User-Agent");
+	struct span version = SPAN_NONE;
+	if (uri_query_get(c->query, "api-version", c->arena, &version, &e))
+		version = SPAN_NONE; /* nothing depends on it (protocol/service.md 0.2) */
+	c->peer = (struct ipc_peer){.address = span_head(span_str(http_peer(c->req)), 64),
+	    .proto = SPAN_LIT("https"),
+	    .agent = span_head(span_str(agent), 512),
+	    .api_version = span_has(version, 0) ? SPAN_NONE : span_head(version, 64)};
+}
+
+static void
+run(struct http_call *c, const struct http_route *route)
+{
+	struct err e = {0};
+	c->dialect = route->dialect;
+	if (c->body.len > route->body_max) {
+		/* Node sends a body "{}" with GET (protocol/clients.md 1.21) */
+		if (route->body_max) {
+			err_set(&e, ERR_LIMIT, "body over %zu bytes", route->body_max);
+			http_call_fail_err(c, &e);
+			return;
+		}
+		c->body = SPAN_NONE;
+	}
+	if (route->accepts == HTTP_ACCEPTS_NONE) {
+		route->handle(c);
+		return;
+	}
+	if (take_credential(c, &e)) {
+		refuse(c, e.text);
+		return;
+	}
+	if (!is_accepted(route->accepts, c->cred.kind)) {
+		refuse(c, c->cred.kind == CRED_NONE
+			      ? "neither a token nor a certificate"
+			      : "only an operator's certificate is taken");
+		return;
+	}
+	route->handle(c);
+}
+
+static void
+on_request(void *arg, struct http_req *r)
+{
+	struct http_server *h = arg;
+	struct err e = {0};
+	struct http_call *c = http_call_new(h->env, r, &h->calls);
+	struct uri_target t;
+	struct uri_path path;
+	const struct http_route *route;
+	if (uri_target_parse(http_target(r), &t, &e)) {
+		http_call_fail_err(c, &e);
+		return;
+	}
+	c->query = t.query;
+	c->dialect = dialect_of(t.path);
+	take_peer(c);
+	/* az resource sends a double slash to the resource manager (protocol/service.md
+	 * T2) */
+	if (uri_path_parse(t.path, c->dialect == HTTP_DIALECT_ARM, c->arena, &path, &e)) {
+		http_call_fail_err(c, &e);
+		return;
+	}
+	unsigned methods = find_route(http_method(r), &path, c->param, &route);
+	if (route) {
+		run(c, route);
+		return;
+	}
+	if (methods) {
+		fail_method(c, methods);
+		return;
+	}
+	const struct wire_error w = wire_error_of(404000);
+	http_call_fail(c, &w, "");
+}
+
+static size_t
+largest_body(void)
+{
+	size_t max = 0;
+	for (size_t i = 0; i < n_routes; i++)
+		max = routes[i].body_max > max ? routes[i].body_max : max;
+	return max;
+}
+
+struct http_server *
+http_server_new(const struct env *env, struct err *e)
+{
+	const struct http_opts opts = {.head_max = HEAD_MAX,
+	    .body_max = largest_body(),
+	    .out_max = OUT_MAX,
+	    .conns_max = (size_t)env->config->server.max_connections,
+	    .request_ms = REQUEST_MS,
+	    .idle_ms = IDLE_MS,
+	    .write_ms = WRITE_MS};
+	struct http_server *h = own_alloc(sizeof(*h));
+	h->env = env;
+	list_init(&h->calls);
+	h->http = http_new(env->loop, &opts, on_request, h, e);
+	if (h->http)
+		return h;
+	free(h);
+	return NULL;
+}
+
+void
+http_server_free(struct http_server *h)
+{
+	if (!h)
+		return;
+	while (!list_empty(&h->calls))
+		http_call_drop(list_of(h->calls.next, struct http_call, all));
+	http_free(h->http);
+	free(h);
+}
+
+int
+http_server_listen(struct http_server *h, int fd, struct err *e)
+{
+	return http_listen(h->http, fd, e);
+}
+
+void
+http_server_set_tls(struct http_server *h, struct tls_server *tls)
+{
+	http_set_tls(h->http, tls);
+}
+
+void
+http_server_drain(struct http_server *h)
+{
+	http_pause(h->http, true);
+}
+
+size_t
+http_server_calls(const struct http_server *h)
+{
+	size_t n = 0;
+	list_each (it, &h->calls)
+		n++;
+	return n;
+}

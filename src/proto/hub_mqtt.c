@@ -1,0 +1,425 @@
+/*
+ * Hub sessions over MQTT: opened by the core, fed to it, closed by either.
+ */
+#include "proto/hub_mqtt.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/rand.h"
+#include "codec/config.h"
+#include "codec/topic.h"
+#include "codec/username.h"
+#include "io/loop.h"
+#include "proto/credential.h"
+#include "proto/env.h"
+#include "proto/props.h"
+
+enum {
+	INFLIGHT_MAX = 64,
+	TOPIC_MAX = 65535,
+	JITTER_MS = 60000,
+	CODE_UNSUPPORTED = 400003,
+	CODE_ARGUMENT = 400004,
+	CODE_UNAUTHORIZED = 401002,
+	CODE_EXPIRED = 401003,
+	CODE_TOO_LARGE = 413001,
+};
+
+struct hub_mqtt {
+	const struct env *env;
+	struct hub *by_session;
+	struct core_owner owner; /* of what outlives a connection: wills */
+};
+
+struct hub {
+	struct hub_mqtt *all;
+	struct mqtt_session *mqtt;
+	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
+	uint16_t keep_alive_s;
+	bool told_unsupported;
+	struct loop_timer *expiry;          /* NULL where the credential has no end */
+	struct span device_id, module_id;   /* into text */
+	struct span will_bag, will_payload; /* into will */
+	bool has_will, will_retain;
+	uint8_t *will;
+	UT_hash_handle hh;
+	char text[];
+};
+
+struct hub_mqtt *
+hub_mqtt_new(const struct env *env)
+{
+	struct hub_mqtt *h = own_alloc(sizeof(*h));
+	h->env = env;
+	core_link_owner_init(&h->owner);
+	return h;
+}
+
+void
+hub_mqtt_free(struct hub_mqtt *h)
+{
+	if (!h)
+		return;
+	core_link_drop(h->env->core, &h->owner);
+	free(h);
+}
+
+size_t
+hub_mqtt_sessions(const struct hub_mqtt *h)
+{
+	return HASH_COUNT(h->by_session);
+}
+
+/* ---- CONNECT ----------------------------------------------------------------------- */
+
+static void
+refuse(struct mqtt_session *s, struct span id, uint32_t code, const char *why)
+{
+	mqtt_session_refused(s, id, code, "%s", why);
+	mqtt_session_refuse(s, 5);
+}
+
+/* {dev} or {dev}/{mod}, with case (protocol/device.md 3.1). */
+static bool
+is_client_id(struct span client_id, const struct username_hub *u)
+{
+	struct span rest = client_id;
+	struct span device = span_split(&rest, '/');
+	if (!span_eq(device, u->device_id))
+		return false;
+	return u->module_id.len ? span_eq(rest, u->module_id) : !rest.p;
+}
+
+/* A will is telemetry of the device itself or nothing (3.6). Keeps a copy. */
+static int
+keep_will(struct hub *h, const struct mqtt_connect *m, struct err *e)
+{
+	struct topic_hub t;
+	if (!m->has_will)
+		return 0;
+	if (topic_parse_hub(m->will_topic, h->device_id, h->module_id, &t, e))
+		return err_wrap(e, "will");
+	if (t.kind != TOPIC_TELEMETRY)
+		return err_set(e, ERR_FORBIDDEN, "will: not a telemetry topic");
+	h->will = own_alloc(t.bag.len + m->will_payload.len + 1);
+	if (t.bag.len)
+		memcpy(h->will, t.bag.p, t.bag.len);
+	if (m->will_payload.len)
+		memcpy(h->will + t.bag.len, m->will_payload.p, m->will_payload.len);
+	h->will_bag = span_of(h->will, t.bag.len);
+	h->will_payload = span_of(h->will + t.bag.len, m->will_payload.len);
+	h->will_retain = m->will_retain;
+	h->has_will = true;
+	return 0;
+}
+
+static struct hub *
+hub_new(struct mqtt_session *s, const struct username_hub *u)
+{
+	struct hub *h = own_alloc(sizeof(*h) + u->device_id.len + u->module_id.len);
+	h->all = mqtt_session_arg(s);
+	h->mqtt = s;
+	memcpy(h->text, u->device_id.p, u->device_id.len);
+	if (u->module_id.len)
+		memcpy(h->text + u->device_id.len, u->module_id.p, u->module_id.len);
+	h->device_id = span_of(h->text, u->device_id.len);
+	h->module_id = span_of(h->text + u->device_id.len, u->module_id.len);
+	return h;
+}
+
+static void
+on_expired(void *arg)
+{
+	struct hub *h = arg;
+	mqtt_session_close(h->mqtt, CODE_EXPIRED, "SAS token expired");
+}
+
+/* Up to a minute of jitter, so that a fleet that was switched on at once does not come
+ * back at once (3.3). */
+static void
+arm_expiry(struct hub *h, int64_t close_ms)
+{
+	struct loop *loop = h->all->env->loop;
+	if (!close_ms)
+		return;
+	int64_t left = close_ms - clock_wall_ms(loop_clock(loop));
+	h->expiry = loop_timer_new(loop, on_expired, h);
+	loop_timer_start(
+	    h->expiry, (left > 0 ? left : 0) + (int64_t)rand_below(JITTER_MS));
+}
+
+static size_t
+body_max(const struct config *c)
+{
+	return c->hub.message_max < CAP_BODY ? c->hub.message_max : CAP_BODY;
+}
+
+static void
+on_opened(struct hub *h, const struct ipc_hub_opened *m)
+{
+	const struct config *c = h->all->env->config;
+	if (m->connack) {
+		/* 2 and 4 stop the C SDK for ever (protocol/device.md 3.2) */
+		mqtt_session_refuse(
+		    h->mqtt, m->connack == 5 || m->connack == 1 ? m->connack : 3);
+		return;
+	}
+	h->session = m->session;
+	HASH_ADD(hh, h->all->by_session, session, sizeof(h->session), h);
+	arm_expiry(h, m->close_ms);
+	const struct mqtt_terms terms = {.frame_max = body_max(c) + TOPIC_MAX + 16,
+	    .idle_ms = mqtt_session_idle_ms(h->keep_alive_s, c->hub.keepalive_max_s),
+	    .inflight_max = INFLIGHT_MAX};
+	mqtt_session_accept(h->mqtt, &terms);
+}
+
+static void
+on_open_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
+{
+	struct hub *h = arg;
+	if (type == IPC_HUB_OPENED) {
+		on_opened(h, msg);
+		return;
+	}
+	const struct ipc_done *d = msg;
+	mqtt_session_refuse(h->mqtt, err_row(d->code)->connack == 5 ? 5 : 3);
+}
+
+static void
+open_session(struct hub *h, const struct username_hub *u, const struct credential *cred)
+{
+	struct err e = {0};
+	const struct ipc_hub_open m = {.peer = *mqtt_session_peer(h->mqtt),
+	    .cred = *credential_ipc(cred),
+	    .host = u->host,
+	    .device_id = h->device_id,
+	    .module_id = h->module_id};
+	const struct core_asker who = {
+	    .owner = mqtt_session_owner(h->mqtt), .fn = on_open_answer, .arg = h};
+	if (core_link_ask(h->all->env->core, &who, IPC_HUB_OPEN, &m, &e))
+		mqtt_session_refuse(
+		    h->mqtt, 3); /* our side: the device shall come back */
+}
+
+static void
+on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
+{
+	struct err e = {0};
+	struct username_hub u;
+	if (username_parse_hub(m->user, &u, &e)) {
+		refuse(s, m->client_id, CODE_UNAUTHORIZED, e.text);
+		return;
+	}
+	mqtt_session_set_agent(s, u.client_agent, u.api_version);
+	if (u.device_id.len > CAP_ID || u.module_id.len > CAP_ID ||
+	    u.host.len > CAP_HOST) {
+		refuse(s, u.device_id, CODE_ARGUMENT, "user name: an ID is too long");
+		return;
+	}
+	if (!is_client_id(m->client_id, &u)) {
+		refuse(
+		    s, u.device_id, CODE_UNAUTHORIZED, "client ID is not the device's");
+		return;
+	}
+	auto_(credential_free) struct credential *cred =
+	    credential_of(m->password, mqtt_session_ssl(s), mqtt_session_env(s), &e);
+	if (!cred) {
+		refuse(s, u.device_id, CODE_UNAUTHORIZED, e.text);
+		return;
+	}
+	struct hub *h = hub_new(s, &u);
+	h->keep_alive_s = m->keep_alive_s;
+	mqtt_session_set_ctx(s, h);
+	if (keep_will(h, m, &e)) {
+		refuse(s, u.device_id, CODE_ARGUMENT, e.text);
+		return;
+	}
+	open_session(h, &u, cred);
+}
+
+/* ---- telemetry --------------------------------------------------------------------- */
+
+static void
+on_stored(void *arg, uint64_t ticket, enum ipc_type type, const void *msg)
+{
+	struct hub *h = arg;
+	const struct ipc_done *d = msg;
+	if (d->code == ERR_OK) {
+		mqtt_session_acked(h->mqtt, ticket);
+		return;
+	}
+	/* Without a PUBACK the device sends it again when it is back. */
+	char reason[200];
+	snprintf(
+	    reason, sizeof(reason), "message not stored: %s", err_row(d->code)->words);
+	mqtt_session_close(h->mqtt, d->error ? d->error : 500001, reason);
+}
+
+static void
+close_unfit(struct hub *h, struct span topic, uint32_t code, const char *why)
+{
+	mqtt_session_refused(h->mqtt, h->device_id, code, "publish to %.*s: %s",
+	    SPAN_FMT(span_head(topic, 128)), why);
+	mqtt_session_close(h->mqtt, code, why);
+}
+
+static void
+on_telemetry(
+    struct hub *h, const struct mqtt_publish *m, struct span bag, uint64_t ticket)
+{
+	const struct env *env = h->all->env;
+	struct err e = {0};
+	auto_buf props = BUF_INIT(CAP_JSON);
+	const struct props_marks marks = {.retain = m->retain, .dup = m->dup};
+	if (m->payload.len + bag.len > body_max(env->config)) {
+		close_unfit(h, m->topic, CODE_TOO_LARGE, "message too large");
+		return;
+	}
+	if (props_from_bag(bag, &marks, &props, &e)) {
+		close_unfit(h, m->topic, CODE_TOO_LARGE, e.text);
+		return;
+	}
+	const struct ipc_hub_event ev = {
+	    .session = h->session, .props = buf_span(&props), .body = m->payload};
+	const struct core_asker who = {.owner = mqtt_session_owner(h->mqtt),
+	    .fn = on_stored,
+	    .arg = h,
+	    .tag = ticket};
+	if (core_link_ask(env->core, &who, IPC_HUB_EVENT, &ev, &e))
+		mqtt_session_close(h->mqtt, 503001, "core does not take messages");
+}
+
+/* Twins and methods are not served yet. Their SUBSCRIBE was refused, which the SDKs do
+ * not look at; closing here would send them into a reconnect loop, so the publish is
+ * dropped and the connection log says so, once. */
+static void
+on_unsupported(struct hub *h, const struct mqtt_publish *m, uint64_t ticket)
+{
+	if (!h->told_unsupported)
+		mqtt_session_refused(h->mqtt, h->device_id, CODE_UNSUPPORTED,
+		    "publish to %.*s: not served by this version",
+		    SPAN_FMT(span_head(m->topic, 128)));
+	h->told_unsupported = true;
+	mqtt_session_acked(h->mqtt, ticket);
+}
+
+static void
+on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket)
+{
+	struct hub *h = mqtt_session_ctx(s);
+	struct err e = {0};
+	struct topic_hub t;
+	if (topic_parse_hub(m->topic, h->device_id, h->module_id, &t, &e)) {
+		close_unfit(h, m->topic, CODE_ARGUMENT, e.text);
+		return;
+	}
+	/* Node adds a slash behind the bag of a module's output (3.8). */
+	if (h->module_id.len && span_ends(t.bag, SPAN_LIT("/")))
+		t.bag.len--;
+	if (t.kind == TOPIC_TELEMETRY)
+		on_telemetry(h, m, t.bag, ticket);
+	else
+		on_unsupported(h, m, ticket);
+}
+
+/* Nothing is sent to devices yet, and nothing is granted that would not be delivered: the
+ * gentle refusal (protocol/device.md 3.7). */
+static uint8_t
+on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f)
+{
+	return MQTT_SUBACK_FAILURE;
+}
+
+static void
+on_unsubscribe(struct mqtt_session *s, struct span filter)
+{
+}
+
+/* ---- the end ----------------------------------------------------------------------- */
+
+static void
+on_will_stored(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
+{
+}
+
+static void
+publish_will(struct hub *h)
+{
+	struct err e = {0};
+	auto_buf props = BUF_INIT(CAP_JSON);
+	const struct props_marks marks = {.retain = h->will_retain, .will = true};
+	if (props_from_bag(h->will_bag, &marks, &props, &e))
+		return; /* over the cap: a message that would have been refused too */
+	const struct ipc_hub_event ev = {
+	    .session = h->session, .props = buf_span(&props), .body = h->will_payload};
+	const struct core_asker who = {.owner = &h->all->owner, .fn = on_will_stored};
+	if (core_link_ask(h->all->env->core, &who, IPC_HUB_EVENT, &ev, &e))
+		return; /* no core, no session, no will */
+}
+
+static void
+tell_closed(struct hub_mqtt *h, int64_t session, uint32_t code, const char *reason)
+{
+	const struct ipc_hub_closed m = {
+	    .session = session, .code = code, .reason = span_head(span_str(reason), 200)};
+	core_link_tell(h->env->core, IPC_HUB_CLOSED, &m);
+}
+
+static void
+on_gone(struct mqtt_session *s, bool graceful, uint32_t code, const char *reason)
+{
+	struct hub *h = mqtt_session_ctx(s);
+	if (!h)
+		return;
+	if (h->session) {
+		HASH_DEL(h->all->by_session, h);
+		if (h->has_will && !graceful)
+			publish_will(h);
+		tell_closed(h->all, h->session, code, reason);
+	}
+	loop_timer_free(h->expiry);
+	free(h->will);
+	free(h);
+}
+
+void
+hub_mqtt_on_session_close(struct hub_mqtt *all, const struct ipc_session_close *m)
+{
+	struct hub *h = NULL;
+	char reason[201];
+	HASH_FIND(hh, all->by_session, &m->session, sizeof(m->session), h);
+	if (!h)
+		return;
+	if (!span_to_str(m->reason, reason, sizeof(reason)))
+		snprintf(reason, sizeof(reason), "closed by the hub");
+	mqtt_session_close(h->mqtt, 0, reason);
+}
+
+void
+hub_mqtt_on_orphan(struct hub_mqtt *all, const struct ipc_hub_opened *m)
+{
+	if (!m->connack)
+		tell_closed(all, m->session, 0, "peer left before CONNACK");
+}
+
+void
+hub_mqtt_on_core_lost(struct hub_mqtt *all)
+{
+	struct hub *h, *next;
+	HASH_ITER (hh, all->by_session, h, next) {
+		/* A new core counts its sessions anew: this number must not reach it. */
+		HASH_DEL(all->by_session, h);
+		h->session = 0;
+		mqtt_session_close(h->mqtt, 0, "core restarted");
+	}
+}
+
+const struct mqtt_endpoint hub_mqtt_endpoint = {
+    .plane = "hub",
+    .on_connect = on_connect,
+    .on_publish = on_publish,
+    .on_subscribe = on_subscribe,
+    .on_unsubscribe = on_unsubscribe,
+    .on_gone = on_gone,
+};

@@ -1,0 +1,488 @@
+/*
+ * The hub's service API: device identities, their list, twins (protocol/service.md 2.2 to
+ * 2.5). Requests become messages; rows become Azure's JSON.
+ */
+#include <ctype.h>
+
+#include "base/hex.h"
+#include "codec/id.h"
+#include "codec/js.h"
+#include "crypto/sas_key.h"
+#include "proto/http_call.h"
+#include "proto/json.h"
+#include "proto/twin_json.h"
+
+enum {
+	LIST_MAX = 1000,
+	STATUS_REASON_MAX = 128,
+	THUMB_MAX = 64,
+	BODY_DEPTH = 24,
+};
+
+/* Indexed by enum ipc_auth. */
+static const char *const auth_names[] = {
+    "none", "sas", "selfSigned", "certificateAuthority"};
+
+static const char *
+auth_name(uint8_t auth)
+{
+	return auth <= IPC_AUTH_CA ? auth_names[auth] : auth_names[IPC_AUTH_NONE];
+}
+
+/* ---- identities -------------------------------------------------------------------- */
+
+/* Both objects with both members always: az indexes into them (T14). */
+static struct js *
+identity_auth(const struct ipc_device *m)
+{
+	struct js *o = js_object();
+	struct js *keys = js_object();
+	struct js *thumbs = js_object();
+	json_put_key(keys, "primaryKey", m->primary_key);
+	json_put_key(keys, "secondaryKey", m->secondary_key);
+	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
+	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
+	js_set(o, "symmetricKey", keys);
+	js_set(o, "x509Thumbprint", thumbs);
+	js_set_text(o, "type", auth_name(m->auth));
+	return o;
+}
+
+/* The members that identities and twins share. */
+static void
+put_common(struct js *o, const struct ipc_device *m)
+{
+	json_put_text(o, "deviceId", m->id);
+	js_set_text(o, "status", m->enabled ? "enabled" : "disabled");
+	json_put_span(o, "statusReason", m->status_reason);
+	js_set_text(o, "connectionState", m->connected ? "Connected" : "Disconnected");
+	json_put_time_or_never(o, "lastActivityTime", m->last_activity_ms);
+	js_set_int(o, "cloudToDeviceMessageCount", 0); /* none can be queued yet */
+	struct js *capabilities = js_object();
+	js_set_bool(capabilities, "iotEdge", m->iot_edge);
+	js_set(o, "capabilities", capabilities);
+}
+
+static struct js *
+identity(const struct ipc_device *m)
+{
+	struct js *o = js_object();
+	put_common(o, m);
+	json_put_text(o, "generationId", m->generation);
+	json_put_etag(o, "etag", m->etag);
+	json_put_time_or_never(o, "connectionStateUpdatedTime", m->conn_updated_ms);
+	json_put_time_or_never(o, "statusUpdatedTime", m->status_updated_ms);
+	js_set(o, "authentication", identity_auth(m));
+	js_set(o, "deviceScope", js_null());
+	js_set(o, "parentScopes", js_array());
+	return o;
+}
+
+/* ---- twins ------------------------------------------------------------------------- */
+
+static struct js *
+section(struct span doc, int64_t version)
+{
+	struct js *o = json_doc(doc);
+	js_set(o, "$metadata", js_object());
+	js_set_int(o, "$version", version);
+	return o;
+}
+
+static struct js *
+twin(const struct ipc_device *m)
+{
+	struct js *o = js_object();
+	struct js *thumbs = js_object();
+	struct js *properties = js_object();
+	put_common(o, m);
+	json_put_etag(o, "etag", m->twin_etag);
+	json_put_etag(o, "deviceEtag", m->etag);
+	json_put_time_or_never(o, "statusUpdateTime", m->status_updated_ms);
+	js_set_text(o, "authenticationType", auth_name(m->auth));
+	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
+	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
+	js_set(o, "x509Thumbprint", thumbs);
+	js_set_text(o, "modelId", "");
+	js_set_int(o, "version", m->twin_etag);
+	json_put_doc(o, "tags", m->tags);
+	js_set(properties, "desired", section(m->desired, m->desired_version));
+	js_set(properties, "reported", section(m->reported, m->reported_version));
+	js_set(o, "properties", properties);
+	return o;
+}
+
+/* ---- one row and its DONE ---------------------------------------------------------- */
+
+static void
+set_etag_header(struct http_call *c, int64_t etag)
+{
+	char text[JSON_ETAG_MAX], quoted[JSON_ETAG_MAX + 2];
+	json_etag(etag, text);
+	snprintf(quoted, sizeof(quoted), "\"%s\"", text);
+	http_call_set(c, "ETag", quoted);
+}
+
+static void
+gather(struct http_call *c, struct js *v)
+{
+	buf_reset(&c->out);
+	js_dump(v, JS_AS_BUILT, &c->out);
+	js_free(v);
+}
+
+static void
+finish_one(struct http_call *c, const struct ipc_done *d)
+{
+	if (d->code == ERR_OK)
+		http_call_json_out(c, 200);
+	else
+		http_call_fail_done(c, d);
+}
+
+static void
+on_identity(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_device *m = msg;
+	if (type == IPC_DONE) {
+		finish_one(c, msg);
+		return;
+	}
+	c->out.secret = true; /* keys */
+	set_etag_header(c, m->etag);
+	gather(c, identity(m));
+}
+
+static void
+on_twin(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_device *m = msg;
+	if (type == IPC_DONE) {
+		finish_one(c, msg);
+		return;
+	}
+	set_etag_header(c, m->twin_etag);
+	gather(c, twin(m));
+}
+
+static void
+on_gone(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_done *d = msg;
+	if (d->code == ERR_OK)
+		http_call_no_content(c);
+	else
+		http_call_fail_done(c, d);
+}
+
+/* An ID that is looked up: any text that fits the message. */
+static int
+check_id(struct span id, struct err *e)
+{
+	if (id.len > CAP_ID || span_has(id, 0))
+		return err_set(e, ERR_NOT_FOUND, "no such device");
+	return 0;
+}
+
+void
+hub_service_device_get(struct http_call *c)
+{
+	struct err e = {0};
+	const struct ipc_device_get m = {
+	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
+	if (check_id(m.id, &e))
+		http_call_fail_err(c, &e);
+	else
+		http_call_ask(c, IPC_DEVICE_GET, &m, on_identity);
+}
+
+void
+hub_service_device_delete(struct http_call *c)
+{
+	struct err e = {0};
+	struct ipc_device_delete m = {
+	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
+	if (check_id(m.id, &e) || http_call_if_match(c, &m.if_match, &e))
+		http_call_fail_err(c, &e);
+	else
+		http_call_ask(c, IPC_DEVICE_DELETE, &m, on_gone);
+}
+
+/* ---- PUT of an identity ------------------------------------------------------------ */
+
+static int
+parse_status(const struct js *o, struct ipc_device_put *m, struct err *e)
+{
+	struct span status = SPAN_LIT("enabled");
+	if (js_opt_str(o, "status", &status, e) ||
+	    js_opt_str(o, "statusReason", &m->status_reason, e))
+		return -1;
+	if (m->status_reason.len > STATUS_REASON_MAX)
+		return err_set(
+		    e, ERR_PARSE, "statusReason: over %d characters", STATUS_REASON_MAX);
+	m->enabled = span_ieq_str(status, "enabled");
+	if (!m->enabled && !span_ieq_str(status, "disabled"))
+		return err_set(e, ERR_PARSE, "status: enabled or disabled");
+	return 0;
+}
+
+/* Empty and absent both mean: the server makes one (clients.md 8). */
+static int
+parse_key(const struct js *keys, const char *name, struct buf *room, struct span *ret,
+    struct err *e)
+{
+	struct span text = SPAN_NONE;
+	if (js_opt_str(keys, name, &text, e))
+		return -1;
+	if (!text.len)
+		return 0;
+	if (sas_key_parse(text, room, e))
+		return err_wrap(e, "%s", name);
+	*ret = buf_span(room);
+	return 0;
+}
+
+/* 40 hex digits of SHA-1 or 64 of SHA-256; the core keeps them in lower case. */
+static int
+parse_thumb(const struct http_call *c, const struct js *thumbs, const char *name,
+    struct span *ret, struct err *e)
+{
+	uint8_t bytes[THUMB_MAX / 2];
+	struct span text = SPAN_NONE;
+	if (js_opt_str(thumbs, name, &text, e))
+		return -1;
+	if (!text.len)
+		return 0;
+	if (text.len != 40 && text.len != 64)
+		return err_set(e, ERR_PARSE, "%s: 40 or 64 hexadecimal digits", name);
+	if (hex_parse(text, bytes, text.len / 2, e))
+		return err_wrap(e, "%s", name);
+	char *lower = arena_alloc(c->arena, text.len + 1);
+	hex_write(span_of(bytes, text.len / 2), lower);
+	*ret = span_str(lower);
+	return 0;
+}
+
+/* Without a type it follows from what is there; a fresh identity without any is SAS. */
+static int
+parse_auth_type(const struct js *auth, struct ipc_device_put *m, struct err *e)
+{
+	struct span type = SPAN_NONE;
+	if (js_opt_str(auth, "type", &type, e))
+		return -1;
+	if (!type.len) {
+		m->auth = m->primary_thumb.len ? IPC_AUTH_SELF_SIGNED : IPC_AUTH_SAS;
+		return 0;
+	}
+	for (uint8_t i = IPC_AUTH_SAS; i <= IPC_AUTH_CA; i++) {
+		if (!span_ieq_str(type, auth_names[i]))
+			continue;
+		m->auth = i;
+		return 0;
+	}
+	return err_set(
+	    e, ERR_PARSE, "authentication.type: sas, selfSigned or certificateAuthority");
+}
+
+static int
+parse_auth(const struct http_call *c, const struct js *o, struct buf room[2],
+    struct ipc_device_put *m, struct err *e)
+{
+	const struct js *auth = NULL, *keys = NULL, *thumbs = NULL;
+	if (js_opt(o, "authentication", JS_OBJECT, &auth, e) ||
+	    js_opt(auth, "symmetricKey", JS_OBJECT, &keys, e) ||
+	    js_opt(auth, "x509Thumbprint", JS_OBJECT, &thumbs, e))
+		return -1;
+	if (parse_key(keys, "primaryKey", &room[0], &m->primary_key, e) ||
+	    parse_key(keys, "secondaryKey", &room[1], &m->secondary_key, e) ||
+	    parse_thumb(c, thumbs, "primaryThumbprint", &m->primary_thumb, e) ||
+	    parse_thumb(c, thumbs, "secondaryThumbprint", &m->secondary_thumb, e))
+		return -1;
+	if (parse_auth_type(auth, m, e))
+		return -1;
+	if (m->auth == IPC_AUTH_SELF_SIGNED && !m->primary_thumb.len)
+		return err_set(e, ERR_PARSE, "selfSigned: primaryThumbprint is missing");
+	return 0;
+}
+
+static int
+parse_identity(const struct http_call *c, const struct js *o, struct buf room[2],
+    struct ipc_device_put *m, struct err *e)
+{
+	struct span id = m->id;
+	const struct js *capabilities = NULL;
+	bool iot_edge = false;
+	if (js_opt_str(o, "deviceId", &id, e))
+		return -1;
+	if (!span_eq(id, m->id))
+		return err_set(e, ERR_PARSE, "deviceId is not the path's");
+	if (!id_is_device(m->id))
+		return err_set(
+		    e, ERR_PARSE, "deviceId: a character that IDs may not have");
+	if (js_opt(o, "capabilities", JS_OBJECT, &capabilities, e) ||
+	    js_opt_bool(capabilities, "iotEdge", &iot_edge, e))
+		return -1;
+	m->iot_edge = iot_edge;
+	if (parse_status(o, m, e))
+		return -1;
+	return parse_auth(c, o, room, m, e);
+}
+
+void
+hub_service_device_put(struct http_call *c)
+{
+	struct err e = {0};
+	struct buf room[2] = {BUF_INIT(SAS_KEY_MAX), BUF_INIT(SAS_KEY_MAX)};
+	room[0].secret = room[1].secret = true;
+	struct ipc_device_put m = {.peer = c->peer, .cred = c->cred, .id = c->param[0]};
+	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
+	if (!o || http_call_if_match(c, &m.if_match, &e) ||
+	    parse_identity(c, o, room, &m, &e))
+		http_call_fail_err(c, &e);
+	else
+		http_call_ask(c, IPC_DEVICE_PUT, &m, on_identity);
+	buf_done(&room[0]);
+	buf_done(&room[1]);
+}
+
+/* ---- lists ------------------------------------------------------------------------- */
+
+static void
+on_list_row(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_done *d = msg;
+	const struct ipc_device *m = msg;
+	if (type == IPC_DEVICE) {
+		auto_(js_free) struct js *v = identity(m);
+		http_call_list_add(c, v, m->id);
+		return;
+	}
+	if (d->code != ERR_OK) {
+		http_call_fail_done(c, d);
+		return;
+	}
+	buf_str(&c->out, "]"); /* this list has no next page (service.md 2.2) */
+	http_call_json_out(c, 200);
+}
+
+void
+hub_service_list(struct http_call *c)
+{
+	struct err e = {0};
+	int64_t top = LIST_MAX;
+	if (http_call_query_int(c, "top", 1, INT32_MAX, &top, &e)) {
+		http_call_fail_err(c, &e);
+		return;
+	}
+	const struct ipc_device_query m = {.peer = c->peer,
+	    .cred = c->cred,
+	    .limit = (uint32_t)(top < LIST_MAX ? top : LIST_MAX)};
+	http_call_list_begin(c);
+	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_list_row);
+}
+
+static void
+on_query_row(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_done *d = msg;
+	const struct ipc_device *m = msg;
+	if (type == IPC_DEVICE) {
+		auto_(js_free) struct js *v = twin(m);
+		http_call_list_add(c, v, m->id);
+		return;
+	}
+	if (d->code == ERR_OK)
+		http_call_list_end(c, "twin", d);
+	else
+		http_call_fail_done(c, d);
+}
+
+/* Words of a query, spaces and case aside. */
+static bool
+is_select_all(struct span query)
+{
+	static const char want[] = "select * from devices";
+	size_t at = 0;
+	for (size_t i = 0; i < query.len; i++) {
+		char ch = (char)query.p[i];
+		bool space = isspace((unsigned char)ch);
+		if (space && (at == 0 || want[at] != ' '))
+			continue; /* spaces in a row, in front or behind */
+		char have = space ? ' ' : (char)tolower((unsigned char)ch);
+		if (at >= sizeof(want) - 1 || have != want[at])
+			return false;
+		at++;
+	}
+	return at == sizeof(want) - 1;
+}
+
+static int
+parse_query(const struct http_call *c, struct ipc_device_query *m, struct err *e)
+{
+	struct span query;
+	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, e);
+	if (!o || js_need_str(o, "query", &query, e))
+		return -1;
+	if (!is_select_all(query))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "this version answers only \"select * from devices\"");
+	return http_call_page(c, LIST_MAX, &m->limit, &m->after, e);
+}
+
+void
+hub_service_query(struct http_call *c)
+{
+	struct err e = {0};
+	struct ipc_device_query m = {.peer = c->peer, .cred = c->cred};
+	if (parse_query(c, &m, &e)) {
+		http_call_fail_err(c, &e);
+		return;
+	}
+	http_call_list_begin(c);
+	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_query_row);
+}
+
+/* ---- requests for twins ------------------------------------------------------------ */
+
+void
+hub_service_twin_get(struct http_call *c)
+{
+	struct err e = {0};
+	const struct ipc_twin_get m = {
+	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
+	if (check_id(m.id, &e))
+		http_call_fail_err(c, &e);
+	else
+		http_call_ask(c, IPC_TWIN_GET, &m, on_twin);
+}
+
+static void
+change_twin(struct http_call *c, bool replace)
+{
+	struct err e = {0};
+	auto_buf tags = BUF_INIT(CAP_JSON);
+	auto_buf desired = BUF_INIT(CAP_JSON);
+	struct ipc_twin_patch m = {
+	    .peer = c->peer, .cred = c->cred, .id = c->param[0], .replace = replace};
+	auto_(js_free) struct js *o = http_call_object(c, TWIN_JSON_DEPTH, &e);
+	if (!o || check_id(m.id, &e) || http_call_if_match(c, &m.if_match, &e) ||
+	    twin_json_parse(o, &tags, &desired, &e)) {
+		http_call_fail_err(c, &e);
+		return;
+	}
+	m.tags = buf_span(&tags);
+	m.desired = buf_span(&desired);
+	http_call_ask(c, IPC_TWIN_PATCH, &m, on_twin);
+}
+
+void
+hub_service_twin_patch(struct http_call *c)
+{
+	change_twin(c, false);
+}
+
+void
+hub_service_twin_put(struct http_call *c)
+{
+	change_twin(c, true);
+}

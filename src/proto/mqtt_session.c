@@ -1,0 +1,506 @@
+/*
+ * One MQTT connection: the state machine, the order of PUBACKs, back-pressure and the way
+ * out. Topics, identities and credentials are the endpoint's.
+ */
+#include "proto/mqtt_session.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/sm.h"
+#include "codec/username.h"
+#include "io/stream.h"
+#include "proto/env.h"
+#include "proto/mqtt_server.h"
+
+enum { ST_AWAIT, ST_AUTHORIZING, ST_UP, ST_CLOSING, ST_N };
+static const struct sm_state states[] = {
+    [ST_AWAIT] = {"await connect", SM_TO(ST_AUTHORIZING) | SM_TO(ST_CLOSING)},
+    [ST_AUTHORIZING] = {"authorizing", SM_TO(ST_UP) | SM_TO(ST_CLOSING)},
+    [ST_UP] = {"up", SM_TO(ST_CLOSING)},
+    [ST_CLOSING] = {"closing", 0},
+};
+static const struct sm machine = {"mqtt session", states, ST_N};
+
+/* Why the stream is not read. */
+enum { PAUSE_AUTH = 1, PAUSE_INFLIGHT = 2, PAUSE_CORE = 4 };
+
+enum {
+	FILTERS_MAX = 64, /* of one SUBSCRIBE; SDKs send five at most */
+	AGENT_MAX = 512,
+	API_VERSION_MAX = 64,
+	REASON_MAX = 200,
+	OUT_PACKET_MAX = 128 * 1024,
+};
+
+/* Numbers of protocol/device.md 3.14 for the connection log. */
+enum {
+	CODE_BAD_VERSION = 400001,
+	CODE_FORMAT = 400006,
+	CODE_GONE = 404104,
+	CODE_TOO_LARGE = 413001,
+};
+
+/* A PUBLISH that is not acknowledged yet. */
+struct flight {
+	uint16_t id;
+	uint8_t qos;
+	bool acked;
+};
+
+struct mqtt_session {
+	struct mqtt_server *server;
+	struct stream *stream;
+	struct mqtt_server_seat seat;
+	int state;
+	unsigned paused;
+	bool graceful;
+	uint32_t close_code;
+	char *close_reason; /* NULL until closing */
+
+	const struct mqtt_endpoint *endpoint; /* NULL before CONNECT */
+	void *arg, *ctx;
+	struct core_owner owner;
+	struct ipc_peer peer;
+	char *agent; /* agent and api_version, what peer's spans point into */
+
+	size_t frame_max;
+	/* A ring of inflight_max entries, made with the first PUBLISH; entry of ticket t
+	 * at t % inflight_max. */
+	struct flight *ring;
+	size_t inflight_max;
+	uint64_t first_ticket, next_ticket;
+};
+
+static size_t
+inflight(const struct mqtt_session *s)
+{
+	return (size_t)(s->next_ticket - s->first_ticket);
+}
+
+static void
+set_pause(struct mqtt_session *s, unsigned why, bool on)
+{
+	unsigned was = s->paused;
+	s->paused = on ? was | why : was & ~why;
+	if (!was != !s->paused)
+		stream_pause(s->stream, s->paused != 0);
+}
+
+void
+mqtt_session_close(struct mqtt_session *s, uint32_t code, const char *reason)
+{
+	if (s->state == ST_CLOSING)
+		return;
+	sm_move(&machine, &s->state, ST_CLOSING);
+	s->close_code = code;
+	s->close_reason = own_strdup(reason);
+	core_link_drop(mqtt_server_env(s->server)->core, &s->owner);
+	stream_close(s->stream);
+}
+
+static void
+close_err(struct mqtt_session *s, uint32_t code, const struct err *e)
+{
+	char reason[REASON_MAX];
+	snprintf(reason, sizeof(reason), "%s", e->text);
+	mqtt_session_close(s, code, reason);
+}
+
+void
+mqtt_session_refused(
+    struct mqtt_session *s, struct span device_id, uint32_t code, const char *fmt, ...)
+{
+	auto_buf reason = BUF_INIT(4096);
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&reason, fmt, ap);
+	va_end(ap);
+	core_link_refused(mqtt_server_env(s->server)->core,
+	    s->endpoint ? s->endpoint->plane : "mqtt", &s->peer, device_id, code, "%s",
+	    buf_text(&reason));
+}
+
+static void
+write_packet(struct mqtt_session *s, const struct buf *b)
+{
+	if (!b->bad)
+		stream_write(s->stream, buf_span(b));
+}
+
+static void
+write_connack(struct mqtt_session *s, uint8_t code)
+{
+	auto_buf b = BUF_INIT(8);
+	mqtt_write_connack(&b, false, code);
+	write_packet(s, &b);
+}
+
+void
+mqtt_session_refuse(struct mqtt_session *s, uint8_t code)
+{
+	if (s->state == ST_CLOSING)
+		return;
+	write_connack(s, code);
+	mqtt_session_close(s, 0, "refused");
+}
+
+void
+mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t)
+{
+	if (s->state == ST_CLOSING)
+		return;
+	sm_move(&machine, &s->state, ST_UP);
+	s->frame_max = t->frame_max;
+	s->inflight_max = t->inflight_max;
+	stream_idle(s->stream, t->idle_ms);
+	write_connack(s, 0);
+	set_pause(s, PAUSE_AUTH, false);
+}
+
+int64_t
+mqtt_session_idle_ms(uint16_t keep_alive_s, int64_t max_s)
+{
+	int64_t ms = (int64_t)keep_alive_s * 1500; /* 3.1.2.10 */
+	if (!ms || ms > max_s * 1000)
+		return max_s * 1000;
+	return ms;
+}
+
+void
+mqtt_session_publish(struct mqtt_session *s, struct span topic, struct span payload)
+{
+	if (s->state != ST_UP)
+		return;
+	auto_buf b = BUF_INIT(OUT_PACKET_MAX);
+	mqtt_write_publish(&b, topic, payload, 0, false, 0);
+	write_packet(s, &b);
+}
+
+/* Takes the done publishes off the front, PUBACK by PUBACK, in the order they came. */
+static void
+settle(struct mqtt_session *s)
+{
+	auto_buf b = BUF_INIT(8 * 1024);
+	while (inflight(s)) {
+		const struct flight *f = &s->ring[s->first_ticket % s->inflight_max];
+		if (!f->acked)
+			break;
+		if (f->qos == 1)
+			mqtt_write_puback(&b, f->id);
+		s->first_ticket++;
+	}
+	if (b.len)
+		write_packet(s, &b);
+	if (inflight(s) <= s->inflight_max / 2)
+		set_pause(s, PAUSE_INFLIGHT, false);
+}
+
+void
+mqtt_session_acked(struct mqtt_session *s, uint64_t ticket)
+{
+	if (s->state != ST_UP)
+		return;
+	s->ring[ticket % s->inflight_max].acked = true;
+	settle(s);
+}
+
+/* ---- packets ----------------------------------------------------------------------- */
+
+static const struct mqtt_endpoint *
+choose_endpoint(struct mqtt_session *s, struct span user, void **ret_arg)
+{
+	const struct mqtt_server_opts *o = mqtt_server_opts_of(s->server);
+	bool dps = username_is_dps(user);
+	*ret_arg = dps ? o->dps_arg : o->hub_arg;
+	return dps ? o->dps : o->hub;
+}
+
+static void
+on_connect(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	const struct mqtt_connect *m = &p->connect;
+	mqtt_server_connected(s->server, &s->seat);
+	sm_move(&machine, &s->state, ST_AUTHORIZING);
+	set_pause(s, PAUSE_AUTH, true);
+	if (!m->user.len) {
+		mqtt_session_refused(
+		    s, m->client_id, 401002, "CONNECT without a user name");
+		mqtt_session_refuse(s, 5);
+		return;
+	}
+	s->endpoint = choose_endpoint(s, m->user, &s->arg);
+	s->endpoint->on_connect(s, m);
+}
+
+static void
+on_second_connect(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	mqtt_session_close(s, CODE_FORMAT, "second CONNECT (MQTT 3.1.0-2)");
+}
+
+static void
+on_publish(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	const struct mqtt_publish *m = &p->publish;
+	if (m->qos == 2) {
+		mqtt_session_close(s, CODE_FORMAT, "QoS 2 publish");
+		return;
+	}
+	if (!s->ring)
+		s->ring = own_alloc(s->inflight_max * sizeof(*s->ring));
+	uint64_t ticket = s->next_ticket++;
+	s->ring[ticket % s->inflight_max] = (struct flight){.id = m->id, .qos = m->qos};
+	if (inflight(s) == s->inflight_max)
+		set_pause(s, PAUSE_INFLIGHT, true);
+	s->endpoint->on_publish(s, m, ticket);
+}
+
+/* We send at QoS 0 alone, so there is nothing that a PUBACK could be for. */
+static void
+on_puback(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+}
+
+static void
+on_subscribe(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	struct mqtt_subscribe m = p->subscribe;
+	uint8_t codes[FILTERS_MAX];
+	size_t n = 0;
+	if (m.n > FILTERS_MAX) {
+		mqtt_session_close(
+		    s, CODE_TOO_LARGE, "too many filters in one SUBSCRIBE");
+		return;
+	}
+	for (struct mqtt_filter f; mqtt_filter_next(&m, &f);)
+		codes[n++] = s->endpoint->on_subscribe(s, &f);
+	auto_buf b = BUF_INIT(FILTERS_MAX + 16);
+	mqtt_write_suback(&b, m.id, codes, n);
+	write_packet(s, &b);
+}
+
+static void
+on_unsubscribe(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	struct mqtt_subscribe m = p->subscribe;
+	for (struct mqtt_filter f; mqtt_filter_next(&m, &f);)
+		s->endpoint->on_unsubscribe(s, f.filter);
+	auto_buf b = BUF_INIT(16);
+	mqtt_write_unsuback(&b, m.id);
+	write_packet(s, &b);
+}
+
+static void
+on_pingreq(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	auto_buf b = BUF_INIT(8);
+	mqtt_write_pingresp(&b);
+	write_packet(s, &b);
+}
+
+static void
+on_disconnect(struct mqtt_session *s, const struct mqtt_packet *p)
+{
+	s->graceful = true;
+	mqtt_session_close(s, 0, "client disconnected");
+}
+
+typedef void packet_fn(struct mqtt_session *s, const struct mqtt_packet *p);
+/* Which packet may come when. What is not here closes the connection. */
+static packet_fn *const packets[ST_N][16] = {
+    [ST_AWAIT] = {[MQTT_CONNECT] = on_connect},
+    [ST_UP] =
+	{
+	    [MQTT_CONNECT] = on_second_connect,
+	    [MQTT_PUBLISH] = on_publish,
+	    [MQTT_PUBACK] = on_puback,
+	    [MQTT_SUBSCRIBE] = on_subscribe,
+	    [MQTT_UNSUBSCRIBE] = on_unsubscribe,
+	    [MQTT_PINGREQ] = on_pingreq,
+	    [MQTT_DISCONNECT] = on_disconnect,
+	},
+};
+
+/* A first packet that does not parse: another protocol level is told so (3.1.2.2). */
+static void
+on_malformed(struct mqtt_session *s, const struct err *e)
+{
+	if (s->state == ST_AWAIT && e->code == ERR_UNSUPPORTED) {
+		mqtt_session_refused(s, SPAN_NONE, CODE_BAD_VERSION, "%s", e->text);
+		mqtt_session_refuse(s, 1);
+		return;
+	}
+	close_err(s, CODE_FORMAT, e);
+}
+
+static void
+on_packet(struct mqtt_session *s, struct span bytes)
+{
+	struct err e = {0};
+	struct mqtt_packet p;
+	if (mqtt_parse(bytes, &p, &e)) {
+		on_malformed(s, &e);
+		return;
+	}
+	packet_fn *fn = packets[s->state][p.type & 15];
+	if (!fn) {
+		mqtt_session_close(s, CODE_FORMAT, "packet out of place");
+		return;
+	}
+	fn(s, &p);
+}
+
+/* ---- the stream -------------------------------------------------------------------- */
+
+static void
+on_data(void *arg, struct span pending)
+{
+	struct mqtt_session *s = arg;
+	struct span rest = pending;
+	while (!s->paused && s->state != ST_CLOSING) {
+		struct err e = {0};
+		size_t len;
+		if (mqtt_frame(rest, s->frame_max, &len, &e)) {
+			close_err(
+			    s, e.code == ERR_LIMIT ? CODE_TOO_LARGE : CODE_FORMAT, &e);
+			break;
+		}
+		if (!len)
+			break;
+		on_packet(s, span_head(rest, len));
+		rest = span_skip(rest, len);
+	}
+	stream_consume(s->stream, pending.len - rest.len);
+}
+
+static void
+end(struct mqtt_session *s)
+{
+	core_link_drop(mqtt_server_env(s->server)->core, &s->owner);
+	mqtt_server_leave(s->server, &s->seat);
+	if (s->endpoint)
+		s->endpoint->on_gone(s, s->graceful, s->close_code, s->close_reason);
+	free(s->close_reason);
+	free(s->agent);
+	free(s->ring);
+	free(s);
+}
+
+static void
+on_closed(void *arg, const struct err *why)
+{
+	struct mqtt_session *s = arg;
+	char reason[REASON_MAX] = "peer closed without DISCONNECT";
+	if (why->code == ERR_TIMEOUT)
+		snprintf(reason, sizeof(reason), "silent for too long");
+	else if (why->code != ERR_OK)
+		snprintf(reason, sizeof(reason), "%s", why->text);
+	s->stream = NULL; /* frees itself */
+	if (!s->close_reason) {
+		s->close_code = CODE_GONE;
+		s->close_reason = own_strdup(reason);
+	}
+	end(s);
+}
+
+struct mqtt_session *
+mqtt_session_new(struct mqtt_server *srv, struct stream *st)
+{
+	static const struct stream_ops ops = {.on_data = on_data, .on_closed = on_closed};
+	struct mqtt_session *s = own_alloc(sizeof(*s));
+	s->server = srv;
+	s->stream = st;
+	s->seat.session = s;
+	s->frame_max = mqtt_server_opts_of(srv)->connect_max;
+	s->peer = (struct ipc_peer){.address = span_head(span_str(stream_peer(st)), 64),
+	    .proto = SPAN_LIT("mqtt")};
+	core_link_owner_init(&s->owner);
+	mqtt_server_enter(srv, &s->seat);
+	stream_handle(st, &ops, s);
+	return s;
+}
+
+void
+mqtt_session_free(struct mqtt_session *s)
+{
+	if (!s->close_reason) {
+		s->close_code = CODE_GONE;
+		s->close_reason = own_strdup("server ends");
+	}
+	stream_free(s->stream);
+	s->stream = NULL;
+	end(s);
+}
+
+void
+mqtt_session_pause(struct mqtt_session *s, bool paused)
+{
+	if (s->state != ST_CLOSING)
+		set_pause(s, PAUSE_CORE, paused);
+}
+
+/* ---- what endpoints ask ------------------------------------------------------------ */
+
+void
+mqtt_session_set_ctx(struct mqtt_session *s, void *ctx)
+{
+	s->ctx = ctx;
+}
+
+void *
+mqtt_session_ctx(const struct mqtt_session *s)
+{
+	return s->ctx;
+}
+
+struct core_owner *
+mqtt_session_owner(struct mqtt_session *s)
+{
+	return &s->owner;
+}
+
+const struct env *
+mqtt_session_env(const struct mqtt_session *s)
+{
+	return mqtt_server_env(s->server);
+}
+
+void *
+mqtt_session_arg(const struct mqtt_session *s)
+{
+	return s->arg;
+}
+
+struct ssl_st *
+mqtt_session_ssl(const struct mqtt_session *s)
+{
+	return s->stream ? stream_ssl(s->stream) : NULL;
+}
+
+const struct ipc_peer *
+mqtt_session_peer(const struct mqtt_session *s)
+{
+	return &s->peer;
+}
+
+void
+mqtt_session_set_agent(struct mqtt_session *s, struct span agent, struct span api_version)
+{
+	struct span a = span_head(agent, AGENT_MAX),
+		    v = span_head(api_version, API_VERSION_MAX);
+	free(s->agent);
+	s->agent = own_alloc(a.len + v.len + 1);
+	if (a.len)
+		memcpy(s->agent, a.p, a.len);
+	if (v.len)
+		memcpy(s->agent + a.len, v.p, v.len);
+	s->peer.agent = span_of(s->agent, a.len);
+	s->peer.api_version = span_of(s->agent + a.len, v.len);
+}
+
+bool
+mqtt_session_is_closing(const struct mqtt_session *s)
+{
+	return s->state == ST_CLOSING;
+}

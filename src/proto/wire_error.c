@@ -1,0 +1,150 @@
+/*
+ * The table of numbers on the wire, and the bodies that carry them.
+ */
+#include "proto/wire_error.h"
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "codec/js.h"
+
+static const struct {
+	uint32_t number;
+	const char *name, *words;
+} rows[] = {
+#define WIRE(number, name, words) {number, name, words},
+#include "tbl/wire_error.def"
+#undef WIRE
+};
+
+static const size_t n_rows = sizeof(rows) / sizeof(rows[0]);
+
+static size_t
+find(uint32_t number)
+{
+	size_t i = 0;
+	while (i < n_rows && rows[i].number != number)
+		i++;
+	return i;
+}
+
+static struct wire_error
+make(int status, uint32_t number)
+{
+	size_t i = find(number);
+	if (i == n_rows)
+		i = find((uint32_t)status * 1000);
+	if (i == n_rows)
+		i = find(500000);
+	return (struct wire_error){.status = status,
+	    .number = number,
+	    .name = rows[i].name,
+	    .words = rows[i].words};
+}
+
+struct wire_error
+wire_error_of(uint32_t number)
+{
+	return make((int)(number / 1000), number);
+}
+
+/* The number that a plane uses for a status when the core gave none. */
+static uint32_t
+usual(int status, enum wire_plane plane)
+{
+	switch (status) {
+	case 400:
+		return 400004;
+	case 401:
+		return 401002;
+	case 404:
+		return plane == WIRE_HUB ? 404001 : 404201;
+	case 409:
+	case 412:
+	case 413:
+	case 429:
+	case 500:
+	case 503:
+		return (uint32_t)status * 1000 + 1;
+	case 504:
+		return 504101;
+	default:
+		return (uint32_t)status * 1000;
+	}
+}
+
+struct wire_error
+wire_error_of_code(enum err_code code, enum wire_plane plane)
+{
+	int status = err_row(code)->http;
+	return make(status, usual(status, plane));
+}
+
+struct wire_error
+wire_error_of_done(const struct ipc_done *d, enum wire_plane plane)
+{
+	int status = err_row(d->code)->http;
+	return make(status, d->error ? d->error : usual(status, plane));
+}
+
+static void
+put_message(struct js *o, const char *key, const struct wire_error *w, const char *detail)
+{
+	auto_buf text = BUF_INIT(2048);
+	buf_str(&text, w->words);
+	if (*detail)
+		buf_printf(&text, ": %s", detail);
+	struct js *v = js_str(buf_span(&text), NULL);
+	js_set(o, key, v ? v : js_text(w->words));
+}
+
+void
+wire_error_dps_body(
+    const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	char id[37], now[CLOCK_TEXT];
+	rand_uuid(id);
+	clock_iso(now_ms, 7, now);
+	js_set_int(o, "errorCode", w->number);
+	js_set_text(o, "trackingId", id);
+	put_message(o, "message", w, detail);
+	js_set_text(o, "timestampUtc", now);
+	js_dump(o, JS_AS_BUILT, out);
+}
+
+void
+wire_error_hub_body(
+    const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	auto_buf text = BUF_INIT(2048);
+	uint8_t id[16];
+	char now[CLOCK_TEXT];
+	/* Node splits Message at ';' and takes what follows "ErrorCode:". */
+	buf_printf(&text, "ErrorCode:%s;%s", w->name, w->words);
+	if (*detail)
+		buf_printf(&text, ": %s", detail);
+	struct js *message = js_str(buf_span(&text), NULL);
+	js_set(o, "Message", message ? message : js_text(w->words));
+	buf_reset(&text);
+	rand_bytes(id, sizeof(id));
+	clock_iso(now_ms, 3, now);
+	buf_str(&text, "Tracking ID:");
+	for (size_t i = 0; i < sizeof(id); i++)
+		buf_printf(&text, "%02x", id[i]);
+	buf_printf(
+	    &text, "-G:0-TimeStamp:%.2s/%.2s/%.4s %.8s", now + 5, now + 8, now, now + 11);
+	js_set_text(o, "ExceptionMessage", buf_text(&text));
+	js_dump(o, JS_AS_BUILT, out);
+}
+
+void
+wire_error_arm_body(const struct wire_error *w, const char *detail, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	struct js *inner = js_object();
+	js_set_text(inner, "code", w->status == 404 ? "ResourceNotFound" : w->name);
+	put_message(inner, "message", w, detail);
+	js_set(o, "error", inner);
+	js_dump(o, JS_AS_BUILT, out);
+}

@@ -1,0 +1,436 @@
+/*
+ * The edge process: its links, its listeners, its certificate, its end. What is spoken on
+ * the connections is proto's.
+ */
+#include "role/edge.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "codec/der.h"
+#include "codec/js.h"
+#include "codec/pem.h"
+#include "crypto/chain.h"
+#include "crypto/tls.h"
+#include "io/ipc.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "proto/core_link.h"
+#include "proto/dps_mqtt.h"
+#include "proto/env.h"
+#include "proto/http_server.h"
+#include "proto/hub_mqtt.h"
+#include "proto/mqtt_server.h"
+#include "role/boot.h"
+
+enum {
+	LISTENERS_MAX = 8,
+	TICK_FIRST_MS = 200, /* until there is a certificate */
+	TICK_MS = 15000,
+	DRAIN_TICK_MS = 50,
+	DRAIN_MS = 3000,
+	SPARE_FDS = 64,
+	MAIN_QUEUE_MAX = 1 << 20,
+};
+
+/* A listening socket that waits for the certificate. */
+struct waiting {
+	int fd;
+	uint8_t kind; /* 'm' MQTT, 'h' HTTPS */
+};
+
+struct edge {
+	struct loop *loop;
+	struct config cfg;
+	struct arena *cfg_arena;
+	struct env env;
+	struct ipc_link *main;
+	struct core_link *core;
+	struct hub_mqtt *hub;
+	struct mqtt_server *mqtt;
+	struct http_server *http;
+
+	struct waiting waiting[LISTENERS_MAX];
+	size_t n_waiting;
+	struct stream_listener *listeners[LISTENERS_MAX];
+	size_t n_listeners;
+
+	struct tls_server *tls; /* NULL before the first certificate */
+	struct key *next_key;   /* of the certificate that is asked for; NULL: none is */
+	int64_t renew_at_ms;    /* wall clock */
+	struct core_owner owner;
+	struct loop_timer *tick;
+
+	struct chain_set *anchors;
+	struct buf ca_chain;
+	bool has_anchors;
+
+	bool draining;
+	int64_t drain_until_ms;
+};
+
+/* ---- listeners --------------------------------------------------------------------- */
+
+static int
+listen_mqtt(struct edge *d, int fd, struct err *e)
+{
+	const struct stream_opts opts = mqtt_server_stream_opts(&d->env);
+	if (d->n_listeners == LISTENERS_MAX) {
+		own_close(&fd);
+		return err_set(e, ERR_LIMIT, "over %d listeners", LISTENERS_MAX);
+	}
+	struct stream_listener *n = stream_listen(d->loop, fd, d->tls, &opts,
+	    (size_t)d->cfg.server.max_connections, mqtt_server_on_accept, d->mqtt, e);
+	if (!n)
+		return -1;
+	d->listeners[d->n_listeners++] = n;
+	return 0;
+}
+
+/* A socket is listened on when there is a certificate to show and there are anchors to
+ * judge by; until then peers wait in the kernel's backlog. */
+static void
+open_listeners(struct edge *d)
+{
+	struct err e = {0};
+	if (!d->tls || !d->has_anchors || d->draining)
+		return;
+	while (d->n_waiting) {
+		struct waiting w = d->waiting[--d->n_waiting];
+		int rc = w.kind == 'h' ? http_server_listen(d->http, w.fd, &e)
+				       : listen_mqtt(d, w.fd, &e);
+		if (rc)
+			log_event(LOG_ERROR, "edge.listen", LOG_ERR(&e));
+	}
+}
+
+/* ---- the certificate --------------------------------------------------------------- */
+
+static int
+write_chain(struct span ders, struct buf *pem, struct err *e)
+{
+	struct der_tlv one;
+	while (ders.len) {
+		if (der_next(&ders, &one, e))
+			return -1;
+		pem_write(pem, "CERTIFICATE", one.whole);
+	}
+	return buf_check(pem, "certificate chain", e);
+}
+
+static int
+use_cert(struct edge *d, const struct ipc_tls_cert *m, struct err *e)
+{
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	if (write_chain(m->chain, &pem, e))
+		return -1;
+	if (d->tls)
+		return tls_server_replace(d->tls, buf_span(&pem), d->next_key, e);
+	d->tls = tls_server_new(buf_span(&pem), d->next_key, e);
+	if (!d->tls)
+		return -1;
+	http_server_set_tls(d->http, d->tls);
+	return 0;
+}
+
+static void
+on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
+{
+	struct edge *d = arg;
+	auto_(key_free) struct key *key = d->next_key;
+	struct err e = {0};
+	(void)tag;
+	if (type == IPC_DONE) {
+		const struct ipc_done *done = msg;
+		d->next_key = NULL;
+		log_event(LOG_DEBUG, "edge.no_certificate", LOG_SPAN("why", done->text));
+		return; /* the tick asks again */
+	}
+	const struct ipc_tls_cert *m = msg;
+	int rc = use_cert(d, m, &e);
+	d->next_key = NULL;
+	if (rc) {
+		log_event(LOG_ERROR, "edge.certificate", LOG_ERR(&e));
+		return;
+	}
+	int64_t now = clock_wall_ms(loop_clock(d->loop));
+	d->renew_at_ms = now + (m->not_after_ms - now) / 3 * 2;
+	log_event(LOG_INFO, "edge.certificate", LOG_INT("until_ms", m->not_after_ms));
+	loop_timer_repeat(d->tick, TICK_MS);
+	open_listeners(d);
+}
+
+/* Each certificate has a key of its own, made here and kept in memory alone. */
+static int
+ask_cert(struct edge *d, struct err *e)
+{
+	auto_(key_free) struct key *key = key_generate(KEY_P256, e);
+	if (!key)
+		return -1;
+	const struct ipc_tls_request m = {.spki = key_spki(key)};
+	const struct core_asker who = {.owner = &d->owner, .fn = on_tls_answer, .arg = d};
+	if (core_link_ask(d->core, &who, IPC_TLS_REQUEST, &m, e))
+		return -1;
+	d->next_key = TAKE(key);
+	return 0;
+}
+
+static void
+on_tick(void *arg)
+{
+	struct edge *d = arg;
+	struct err e = {0};
+	bool due = !d->tls || clock_wall_ms(loop_clock(d->loop)) >= d->renew_at_ms;
+	if (!due || d->next_key || !core_link_is_up(d->core))
+		return;
+	if (ask_cert(d, &e))
+		log_event(LOG_WARN, "edge.certificate", LOG_ERR(&e));
+}
+
+/* ---- the core ---------------------------------------------------------------------- */
+
+static int
+add_anchor(struct chain_set *set, struct span der, uint8_t flag, struct err *e)
+{
+	auto_(cert_free) struct cert *c = cert_parse(der, e);
+	if (!c)
+		return -1;
+	return chain_set_add(set, c, flag ? CHAIN_TRUSTED : CHAIN_HELPER, e);
+}
+
+/* One certificate that cannot be used takes no other away. */
+static struct chain_set *
+build_anchors(const struct ipc_anchors *m)
+{
+	struct chain_set *set = chain_set_new();
+	struct cursor flags = cursor_of(m->flags);
+	struct span rest = m->certs;
+	struct err e = {0};
+	for (struct der_tlv one; rest.len;) {
+		if (der_next(&rest, &one, &e)) {
+			log_event(LOG_ERROR, "edge.anchors", LOG_ERR(&e));
+			break;
+		}
+		if (add_anchor(set, one.whole, cursor_u8(&flags), &e))
+			log_event(LOG_WARN, "edge.anchor", LOG_ERR(&e));
+	}
+	return set;
+}
+
+static void
+take_anchors(struct edge *d, const struct ipc_anchors *m)
+{
+	struct chain_set *old = d->anchors;
+	d->anchors = build_anchors(m);
+	d->env.anchors = d->anchors;
+	chain_set_free(old);
+	buf_reset(&d->ca_chain);
+	buf_put_span(&d->ca_chain, m->ca_chain);
+	d->env.ca_chain = buf_span(&d->ca_chain);
+	d->has_anchors = true;
+	log_event(LOG_INFO, "edge.anchors", LOG_INT("count", chain_set_len(d->anchors)));
+	open_listeners(d);
+}
+
+static void
+on_core_push(void *arg, enum ipc_type type, const void *msg)
+{
+	struct edge *d = arg;
+	if (type == IPC_ANCHORS)
+		take_anchors(d, msg);
+	else
+		hub_mqtt_on_session_close(d->hub, msg);
+}
+
+static void
+on_core_orphan(void *arg, enum ipc_type type, const void *msg)
+{
+	struct edge *d = arg;
+	if (type == IPC_HUB_OPENED)
+		hub_mqtt_on_orphan(d->hub, msg);
+}
+
+static void
+on_core_lost(void *arg)
+{
+	struct edge *d = arg;
+	log_event(
+	    LOG_WARN, "edge.core_lost", LOG_INT("sessions", hub_mqtt_sessions(d->hub)));
+	hub_mqtt_on_core_lost(d->hub);
+}
+
+static void
+on_core_pressure(void *arg, bool high)
+{
+	struct edge *d = arg;
+	mqtt_server_pause(d->mqtt, high);
+}
+
+static const struct core_link_ops core_ops = {.on_push = on_core_push,
+    .on_orphan = on_core_orphan,
+    .on_lost = on_core_lost,
+    .on_pressure = on_core_pressure};
+
+/* ---- main -------------------------------------------------------------------------- */
+
+static void
+on_drain(void *arg)
+{
+	struct edge *d = arg;
+	bool busy = mqtt_server_count(d->mqtt) || http_server_calls(d->http);
+	if (!busy || loop_now_ms(d->loop) >= d->drain_until_ms)
+		loop_stop(d->loop);
+}
+
+/* Nothing new; what is under way is ended in order, and then so are we. */
+static void
+drain(struct edge *d)
+{
+	if (d->draining)
+		return;
+	d->draining = true;
+	d->drain_until_ms = loop_now_ms(d->loop) + DRAIN_MS;
+	for (size_t i = 0; i < d->n_listeners; i++)
+		stream_listener_pause(d->listeners[i], true);
+	http_server_drain(d->http);
+	mqtt_server_close_all(d->mqtt, "server stops");
+	loop_timer_free(d->tick);
+	d->tick = loop_timer_new(d->loop, on_drain, d);
+	loop_timer_repeat(d->tick, DRAIN_TICK_MS);
+}
+
+static void
+take_listener(struct edge *d, uint8_t kind, int fd)
+{
+	if (d->n_waiting == LISTENERS_MAX || d->draining) {
+		own_close(&fd);
+		return;
+	}
+	d->waiting[d->n_waiting++] = (struct waiting){.fd = fd, .kind = kind};
+	open_listeners(d);
+}
+
+static void
+attach_core(struct edge *d, int fd)
+{
+	struct err e = {0};
+	if (core_link_attach(d->core, fd, &e))
+		log_event(LOG_ERROR, "edge.core", LOG_ERR(&e));
+	else
+		on_tick(d);
+}
+
+static void
+on_main_frame(void *arg, struct ipc_frame *f)
+{
+	struct edge *d = arg;
+	struct ipc_attach attach;
+	struct ipc_listen listen;
+	struct err e = {0};
+	if (f->type == IPC_STOP) {
+		drain(d);
+		return;
+	}
+	if (f->fd < 0)
+		return;
+	if (f->type == IPC_ATTACH && !ipc_msg_unpack(IPC_ATTACH, f->body, &attach, &e) &&
+	    attach.peer == 'c')
+		attach_core(d, TAKE_FD(f->fd));
+	else if (f->type == IPC_LISTEN &&
+		 !ipc_msg_unpack(IPC_LISTEN, f->body, &listen, &e))
+		take_listener(d, listen.kind, TAKE_FD(f->fd));
+}
+
+static void
+on_main_closed(void *arg, const struct err *why)
+{
+	struct edge *d = arg;
+	log_event(LOG_WARN, "edge.main_gone", LOG_ERR(why));
+	loop_stop(d->loop);
+}
+
+static const struct ipc_ops main_ops = {
+    .on_frame = on_main_frame, .on_closed = on_main_closed};
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static int
+make_servers(struct edge *d, struct err *e)
+{
+	d->anchors = chain_set_new();
+	d->ca_chain = BUF_INIT(2 * CAP_CERT);
+	core_link_owner_init(&d->owner);
+	d->core = core_link_new(d->loop, &core_link_defaults, &core_ops, d);
+	d->env = (struct env){
+	    .loop = d->loop, .config = &d->cfg, .core = d->core, .anchors = d->anchors};
+	d->hub = hub_mqtt_new(&d->env);
+	struct mqtt_server_opts opts = mqtt_server_defaults;
+	opts.dps = &dps_mqtt_endpoint;
+	opts.hub = &hub_mqtt_endpoint;
+	opts.hub_arg = d->hub;
+	d->mqtt = mqtt_server_new(&d->env, &opts);
+	d->http = http_server_new(&d->env, e);
+	return d->http ? 0 : -1;
+}
+
+static int
+start(struct edge *d, int fd, struct err *e)
+{
+	static const struct ipc_opts link_opts = {
+	    .body_max = IPC_BODY_MAX, .queue_max = MAIN_QUEUE_MAX};
+	struct boot b;
+	if (boot_receive(fd, "edge", &d->cfg, &d->cfg_arena, &b, e))
+		return -1;
+	js_free(js_object()); /* draws the hash seed while files can be opened */
+	if (tls_init(e))
+		return -1;
+	d->loop = loop_new(&clock_system, e);
+	if (!d->loop || make_servers(d, e))
+		return -1;
+	d->main = ipc_new(d->loop, fd, &link_opts, &main_ops, d, e);
+	if (!d->main)
+		return -1;
+	d->tick = loop_timer_new(d->loop, on_tick, d);
+	loop_timer_repeat(d->tick, TICK_FIRST_MS);
+	/* MQTT and HTTPS each hold so many at most */
+	unsigned nofile = 2 * (unsigned)d->cfg.server.max_connections + SPARE_FDS;
+	if (boot_jail(JAIL_EDGE, &b, nofile, NULL, e))
+		return -1;
+	return boot_ready(d->main, e);
+}
+
+static void
+stop(struct edge *d)
+{
+	mqtt_server_free(d->mqtt); /* before the listeners: it frees their streams */
+	http_server_free(d->http);
+	for (size_t i = 0; i < d->n_listeners; i++)
+		stream_listener_free(d->listeners[i]);
+	while (d->n_waiting)
+		own_close(&d->waiting[--d->n_waiting].fd);
+	hub_mqtt_free(d->hub);
+	core_link_drop(d->core, &d->owner);
+	core_link_free(d->core);
+	ipc_free(d->main);
+	loop_timer_free(d->tick);
+	key_free(d->next_key);
+	tls_server_free(d->tls);
+	chain_set_free(d->anchors);
+	buf_done(&d->ca_chain);
+	loop_free(d->loop);
+	arena_free(d->cfg_arena);
+}
+
+int
+edge_main(int fd)
+{
+	static struct edge d; /* large; one a process */
+	struct err e = {0};
+	log_role("edge");
+	if (start(&d, fd, &e) || loop_run(d.loop, &e)) {
+		log_event(LOG_ERROR, "edge.failed", LOG_ERR(&e));
+		return err_row(e.code)->exit;
+	}
+	stop(&d);
+	return 0;
+}
