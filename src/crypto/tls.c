@@ -278,6 +278,20 @@ tls_client_ssl(struct tls_client *t, const char *host, struct err *e)
 	return TAKE(ssl);
 }
 
+int
+tls_client_pin_host(struct tls_client *t, const char *host, struct err *e)
+{
+	/* every SSL made from the context inherits this */
+	X509_VERIFY_PARAM *p = SSL_CTX_get0_param(t->ctx);
+	X509_VERIFY_PARAM_set_hostflags(p,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	int ok = is_address(host) ? X509_VERIFY_PARAM_set1_ip_asc(p, host)
+				  : X509_VERIFY_PARAM_set1_host(p, host, 0);
+	if (!host[0] || ok != 1)
+		return ossl_error(e, ERR_USAGE, "TLS connections to '%.100s'", host);
+	return 0;
+}
+
 SSL_CTX *
 tls_client_ctx(struct tls_client *t)
 {

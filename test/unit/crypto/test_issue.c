@@ -1,0 +1,572 @@
+/*
+ * What our issuers write: profiles, dates, serials, the CA's material, PKCS#7; each read
+ * back by OpenSSL.
+ */
+#include "forge.h"
+
+#include <openssl/asn1.h>
+#include <openssl/pkcs7.h>
+#include <openssl/x509v3.h>
+
+#include "crypto/ca.h"
+#include "crypto/p7.h"
+
+#define PASSPHRASE SPAN_LIT("correct horse battery")
+
+static struct ca
+make_ca(struct ca_material *m, enum key_alg root, enum key_alg issuing)
+{
+	struct err e = {0};
+	const struct ca_options o = {.root_alg = root,
+	    .issuing_alg = issuing,
+	    .org = "Example",
+	    .passphrase = PASSPHRASE};
+	struct ca ca;
+	assert_ok(ca_create(&o, NOW_S, m, &e), &e);
+	assert_ok(ca_load(m, NOW_S, &ca, &e), &e);
+	return ca;
+}
+
+static struct cert *
+issue(struct issuer *i, struct issuer_request r, struct issuer_result *ret)
+{
+	struct err e = {0};
+	auto_buf der = BUF_INIT(CERT_MAX);
+	if (!r.now_s)
+		r.now_s = NOW_S;
+	assert_ok(issuer_sign(i, &r, &der, ret, &e), &e);
+	struct cert *c = cert_parse(buf_span(&der), &e);
+	if (!c)
+		fail_msg("%s", e.text);
+	assert_memory_equal(c->sha256, ret->sha256, DIGEST_SHA256);
+	return c;
+}
+
+/* OpenSSL, strict, from the root down, for that purpose. */
+static void
+assert_verifies(
+    struct ca *ca, struct cert *leaf, struct issuer *by, int purpose, bool want)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	STACK_OF(X509) *middle = sk_X509_new_null();
+	X509_STORE_add_cert(store, ca->root->x509);
+	sk_X509_push(middle, issuer_cert(by)->x509);
+	X509_STORE_CTX_init(ctx, store, leaf->x509, middle);
+	X509_STORE_CTX_set_time(ctx, 0, NOW_S);
+	X509_STORE_CTX_set_flags(
+	    ctx, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
+	X509_STORE_CTX_set_purpose(ctx, purpose);
+	int ok = X509_verify_cert(ctx), code = X509_STORE_CTX_get_error(ctx);
+	if ((ok == 1) != want)
+		fail_msg("%s", X509_verify_cert_error_string(code));
+	sk_X509_free(middle);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+}
+
+static bool
+is_critical(const struct cert *c, int nid)
+{
+	int at = X509_get_ext_by_NID(c->x509, nid, -1);
+	return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(c->x509, at));
+}
+
+static void
+device_leaf_is_exactly_its_profile(void **state)
+{
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P384, KEY_P256);
+	for (int alg = 0; alg <= KEY_RSA2048; alg++) {
+		struct err e = {0};
+		struct issuer_result res;
+		auto_(key_free) struct key *k = key_generate((enum key_alg)alg, &e);
+		auto_(cert_free) struct cert *c = issue(ca.device,
+		    (struct issuer_request){.profile = PROFILE_DEVICE,
+			.cn = "dev-17",
+			.org = "Example",
+			.spki = key_spki(k)},
+		    &res);
+		unsigned rsa = alg == KEY_RSA2048 ? CERT_KEY_ENCIPHERMENT : 0;
+		assert_int_equal(c->version, 3);
+		assert_string_equal(c->cn, "dev-17");
+		assert_false(c->is_ca);
+		assert_true(is_critical(c, NID_basic_constraints));
+		assert_true(is_critical(c, NID_key_usage));
+		assert_int_equal(c->usage, CERT_DIGITAL_SIGNATURE | rsa);
+		assert_int_equal(c->eku, CERT_CLIENT_AUTH);
+		assert_int_equal(X509_get_ext_count(c->x509), 5);
+		assert_true(span_eq(c->aki, issuer_cert(ca.device)->ski));
+		assert_int_equal(c->ski.len, PUBKEY_ID);
+		assert_true(span_eq(c->spki, key_spki(k)));
+		assert_int_equal(res.not_after_s, NOW_S + 90 * FORGE_DAY);
+		assert_int_equal(c->not_before_ms, issuer_cert(ca.device)->not_before_ms);
+		struct cert_info info;
+		cert_info(c, &info);
+		assert_string_equal(info.subject, "CN=dev-17, O=Example");
+		assert_string_equal(
+		    info.issuer, "CN=muster Device Issuing CA, O=Example");
+		assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, true);
+		assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_SERVER, false);
+	}
+	ca_done(&ca);
+}
+
+static void
+server_leaf_names_hosts_and_addresses(void **state)
+{
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	static const char *const san[] = {"hub.example.net", "127.0.0.1", "::1"};
+	struct issuer_result res;
+	auto_(cert_free) struct cert *c = issue(ca.service,
+	    (struct issuer_request){.profile = PROFILE_SERVER,
+		.cn = "hub.example.net",
+		.san = san,
+		.n_san = 3,
+		.spki = key_spki(issuer_key(ca.device))},
+	    &res);
+	assert_int_equal(c->eku, CERT_SERVER_AUTH);
+	assert_int_equal(X509_check_host(c->x509, "hub.example.net", 0, 0, NULL), 1);
+	assert_int_equal(X509_check_ip_asc(c->x509, "127.0.0.1", 0), 1);
+	assert_int_equal(X509_check_ip_asc(c->x509, "::1", 0), 1);
+	assert_int_equal(X509_check_ip_asc(c->x509, "127.0.0.2", 0), 0);
+	assert_verifies(&ca, c, ca.service, X509_PURPOSE_SSL_SERVER, true);
+	ca_done(&ca);
+}
+
+static int
+try_issue(struct issuer *i, struct issuer_request r, struct err *e)
+{
+	struct issuer_result res;
+	auto_buf der = BUF_INIT(CERT_MAX);
+	if (!r.now_s)
+		r.now_s = NOW_S;
+	if (!r.spki.p)
+		r.spki = key_spki(issuer_key(i));
+	return issuer_sign(i, &r, &der, &res, e);
+}
+
+static void
+issuer_refuses_names_and_lives_its_profile_does_not_allow(void **state)
+{
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	static const char *const bad_ids[] = {"", "a+b", "a#b", "a/b", "a b", "dev\n",
+	    "0123456789012345678901234567890123456789012345678901234567890123456"};
+	static const char *const san[] = {"not a host"};
+	struct err e = {0};
+	for (size_t i = 0; i < sizeof(bad_ids) / sizeof(bad_ids[0]); i++)
+		assert_fails(try_issue(ca.device,
+				 (struct issuer_request){
+				     .profile = PROFILE_DEVICE, .cn = bad_ids[i]},
+				 &e),
+		    &e, PARSE);
+	assert_fails(
+	    try_issue(ca.device,
+		(struct issuer_request){
+		    .profile = PROFILE_DEVICE, .cn = "d", .life_s = 3651 * FORGE_DAY},
+		&e),
+	    &e, USAGE);
+	assert_fails(
+	    try_issue(ca.device,
+		(struct issuer_request){
+		    .profile = PROFILE_DEVICE, .cn = "d", .san = san, .n_san = 1},
+		&e),
+	    &e, USAGE);
+	assert_fails(
+	    try_issue(ca.service,
+		(struct issuer_request){.profile = PROFILE_SERVER, .cn = "h"}, &e),
+	    &e, USAGE);
+	assert_fails(
+	    try_issue(ca.service,
+		(struct issuer_request){
+		    .profile = PROFILE_SERVER, .cn = "h", .san = san, .n_san = 1},
+		&e),
+	    &e, PARSE);
+	assert_fails(
+	    try_issue(ca.device,
+		(struct issuer_request){
+		    .profile = PROFILE_DEVICE, .cn = "d", .spki = SPAN_LIT("\x30\x00")},
+		&e),
+	    &e, PARSE);
+	assert_fails(
+	    try_issue(ca.device,
+		(struct issuer_request){.profile = PROFILE_INTERMEDIATE, .cn = "d"}, &e),
+	    &e, DENIED);
+	assert_fails(try_issue(ca.device,
+			 (struct issuer_request){.profile = PROFILE_ROOT, .cn = "d"}, &e),
+	    &e, USAGE);
+	ca_done(&ca);
+}
+
+static void
+leaf_never_outlives_its_issuer_and_is_never_older(void **state)
+{
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	const struct cert *by = issuer_cert(ca.device);
+	int64_t last_s = by->not_after_ms / 1000;
+	struct issuer_request r = {.profile = PROFILE_DEVICE,
+	    .cn = "d",
+	    .spki = key_spki(issuer_key(ca.service)),
+	    .now_s = NOW_S + 1000 * FORGE_DAY};
+	struct issuer_result res;
+	struct err e = {0};
+	auto_(cert_free) struct cert *mid = issue(ca.device, r, &res);
+	assert_false(res.clamped);
+	assert_int_equal(res.not_before_s, r.now_s - 3600);
+	assert_true(mid->not_before_ms > by->not_before_ms);
+	r.now_s = last_s - FORGE_DAY;
+	auto_(cert_free) struct cert *late = issue(ca.device, r, &res);
+	assert_true(res.clamped);
+	assert_int_equal(late->not_after_ms, by->not_after_ms);
+	assert_fails((r.now_s = last_s + 1, try_issue(ca.device, r, &e)), &e, DENIED);
+	assert_fails(
+	    (r.now_s = by->not_before_ms / 1000 - 1, try_issue(ca.device, r, &e)), &e,
+	    DENIED);
+	assert_non_null(strstr(e.text, "not valid yet"));
+	ca_done(&ca);
+}
+
+/* reliability row 40 */
+static void
+validity_crosses_2038_2049_2050_and_9999(void **state)
+{
+	static const struct {
+		int64_t at_s;
+		int type;
+	} borders[] = {
+	    {INT64_C(2147483647), V_ASN1_UTCTIME}, /* 2038-01-19T03:14:07Z */
+	    {INT64_C(2147483648), V_ASN1_UTCTIME},
+	    {INT64_C(2524607999), V_ASN1_UTCTIME},         /* 2049-12-31T23:59:59Z */
+	    {INT64_C(2524608000), V_ASN1_GENERALIZEDTIME}, /* 2050-01-01T00:00:00Z */
+	    {TBS_NO_EXPIRY_S, V_ASN1_GENERALIZEDTIME},
+	};
+	struct err e = {0};
+	auto_(key_free) struct key *k = key_generate(KEY_P256, &e);
+	const struct tbs_issuer by = {.alg = KEY_P256};
+	for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+		struct tbs_fields f = {.profile = PROFILE_ROOT,
+		    .cn = "Border",
+		    .spki = key_spki(k),
+		    .not_before_s = borders[i].at_s - 1,
+		    .not_after_s = borders[i].at_s};
+		uint8_t sig[KEY_SIG_MAX];
+		size_t len;
+		auto_buf tbs = BUF_INIT(TBS_MAX), der = BUF_INIT(CERT_MAX);
+		tbs_serial(f.serial);
+		assert_ok(tbs_build(&f, &by, &tbs, &e), &e);
+		assert_ok(key_sign(k, buf_span(&tbs), sig, &len, &e), &e);
+		tbs_finish(buf_span(&tbs), KEY_P256, span_of(sig, len), &der);
+		auto_(cert_free) struct cert *c = cert_parse(buf_span(&der), &e);
+		assert_non_null(c);
+		assert_int_equal(c->not_after_ms, borders[i].at_s * 1000);
+		assert_int_equal(c->not_before_ms, (borders[i].at_s - 1) * 1000);
+		assert_int_equal(
+		    ASN1_STRING_type(X509_get0_notAfter(c->x509)), borders[i].type);
+		assert_true(c->self_signed);
+		assert_true(cert_valid_at(c, borders[i].at_s * 1000));
+	}
+	struct tbs_fields past = {.profile = PROFILE_ROOT,
+	    .cn = "Past",
+	    .spki = key_spki(k),
+	    .serial = {1},
+	    .not_after_s = TBS_NO_EXPIRY_S + 1};
+	auto_buf tbs = BUF_INIT(TBS_MAX);
+	assert_fails(tbs_build(&past, &by, &tbs, &e), &e, USAGE);
+}
+
+/* reliability row 4 */
+static void
+serials_are_positive_short_and_every_bit_is_random(void **state)
+{
+	enum { N = 100000 };
+	static unsigned ones[TBS_SERIAL * 8];
+	uint8_t s[TBS_SERIAL];
+	for (int i = 0; i < N; i++) {
+		tbs_serial(s);
+		for (size_t b = 0; b < TBS_SERIAL * 8; b++)
+			ones[b] += s[b / 8] >> (7 - b % 8) & 1;
+	}
+	assert_int_equal(ones[0], 0);
+	for (size_t b = 1; b < TBS_SERIAL * 8; b++)
+		if (ones[b] < N * 49 / 100 || ones[b] > N * 51 / 100)
+			fail_msg("bit %zu is set in %u of %d", b, ones[b], N);
+}
+
+static void
+tbs_refuses_zero_and_negative_serials(void **state)
+{
+	struct err e = {0};
+	auto_(key_free) struct key *k = key_generate(KEY_P256, &e);
+	const struct tbs_issuer by = {.alg = KEY_P256};
+	struct tbs_fields f = {.profile = PROFILE_ROOT,
+	    .cn = "R",
+	    .spki = key_spki(k),
+	    .not_after_s = NOW_S};
+	auto_buf tbs = BUF_INIT(TBS_MAX);
+	assert_fails(tbs_build(&f, &by, &tbs, &e), &e, USAGE);
+	f.serial[0] = 0x80;
+	assert_fails(tbs_build(&f, &by, &tbs, &e), &e, USAGE);
+}
+
+static void
+issuer_of_every_algorithm_passes_its_self_check(void **state)
+{
+	for (int alg = 0; alg < KEY_ALG_N; alg++) {
+		struct err e = {0};
+		auto_(key_free) struct key *k = key_generate((enum key_alg)alg, &e);
+		auto_buf der = BUF_INIT(CERT_MAX), pem = BUF_INIT(CERT_PEM_MAX);
+		assert_ok(issuer_self_sign(k, "Root", NULL, NOW_S, 0, &der, &e), &e);
+		cert_write_pem(buf_span(&der), &pem);
+		auto_(issuer_free) struct issuer *i = issuer_new(buf_span(&pem), k, &e);
+		if (!i)
+			fail_msg("%s", e.text);
+		assert_ok(issuer_self_check(i, NOW_S, &e), &e);
+		auto_(issuer_free) struct issuer *other = issuer_clone(i, &e);
+		assert_ok(issuer_self_check(other, NOW_S, &e), &e);
+	}
+}
+
+static void
+issuer_check_names_what_differs_from_the_profile(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct issuer_result res;
+	auto_(cert_free) struct cert *c = issue(ca.service,
+	    (struct issuer_request){.profile = PROFILE_OPERATOR,
+		.cn = "alice",
+		.spki = key_spki(issuer_key(ca.device))},
+	    &res);
+	assert_ok(issuer_check(ca.service, PROFILE_OPERATOR, c->der, &e), &e);
+	assert_fails(issuer_check(ca.service, PROFILE_SERVER, c->der, &e), &e, CRYPTO);
+	assert_non_null(strstr(e.text, "extendedKeyUsage"));
+	assert_fails(issuer_check(ca.device, PROFILE_OPERATOR, c->der, &e), &e, CRYPTO);
+	assert_non_null(strstr(e.text, "issuer name"));
+	ca_done(&ca);
+}
+
+static void
+issuer_refuses_a_key_that_is_not_its_certificates(void **state)
+{
+	struct err e = {0};
+	auto_party root = forge_root("Root");
+	auto_party leaf = forge_leaf("dev", &root);
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	cert_write_pem(root.cert->der, &pem);
+	assert_null(issuer_new(buf_span(&pem), leaf.key, &e));
+	assert_int_equal(e.code, ERR_CRYPTO);
+	buf_reset(&pem);
+	cert_write_pem(leaf.cert->der, &pem);
+	assert_null(issuer_new(buf_span(&pem), leaf.key, &e));
+	assert_int_equal(e.code, ERR_USAGE);
+}
+
+/* --- the CA's material --- */
+
+static void
+ca_is_seven_files_with_an_encrypted_root_key(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	assert_int_equal(m.n, CA_FILES_MAX);
+	for (size_t i = 0; i < CA_FILES_MAX; i++) {
+		assert_string_equal(m.files[i].name, ca_file_rows[i].name);
+		bool key = strstr(m.files[i].name, ".key") != NULL;
+		assert_int_equal(m.files[i].secret, key);
+		assert_int_equal(m.files[i].pem.secret, key);
+	}
+	const char *root_key = buf_text(&ca_material_get(&m, "root.key")->pem);
+	assert_non_null(strstr(root_key, "BEGIN ENCRYPTED PRIVATE KEY"));
+	assert_ptr_equal(ca_issuer(&ca, PROFILE_DEVICE), ca.device);
+	assert_ptr_equal(ca_issuer(&ca, PROFILE_OPERATOR), ca.service);
+	assert_ptr_equal(ca_issuer(&ca, PROFILE_SERVER), ca.service);
+	assert_null(ca_issuer(&ca, PROFILE_INTERMEDIATE));
+	assert_int_equal(issuer_cert(ca.device)->pathlen, 0);
+	assert_int_equal(ca.root->pathlen, -1);
+	assert_int_equal((ca.root->not_after_ms / 1000 - NOW_S) / FORGE_DAY, 7300);
+	auto_cert_list chain = {.n = 0};
+	assert_ok(cert_list_parse(buf_span(&ca_material_get(&m, "chain.pem")->pem),
+		      "chain", &chain, &e),
+	    &e);
+	assert_int_equal(chain.n, 3);
+	ca_done(&ca);
+}
+
+static void
+ca_without_passphrase_or_with_equal_names_is_refused(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca_options o = {.root_alg = KEY_P256, .issuing_alg = KEY_P256};
+	assert_fails(ca_create(&o, NOW_S, &m, &e), &e, USAGE);
+	o.passphrase = PASSPHRASE;
+	o.device_cn = "Same";
+	o.service_cn = "Same";
+	assert_fails(ca_create(&o, NOW_S, &m, &e), &e, USAGE);
+	assert_int_equal(m.n, 0);
+}
+
+/* Loads m with the file named replaced (or left away). */
+static int
+load_with(struct ca_material *m, const char *name, struct span text, int64_t now_s,
+    struct err *e)
+{
+	auto_ca_material copy = {.n = 0};
+	struct ca ca;
+	for (size_t i = 0; i < m->n; i++) {
+		struct span pem = buf_span(&m->files[i].pem);
+		bool other = strcmp(m->files[i].name, name) == 0;
+		if (other && !text.p)
+			continue;
+		assert_ok(
+		    ca_material_put(&copy, m->files[i].name, other ? text : pem, e), e);
+	}
+	int got = ca_load(&copy, now_s, &ca, e);
+	if (got == 0)
+		ca_done(&ca);
+	return got;
+}
+
+static void
+ca_load_tells_what_does_not_fit(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0}, other = {.n = 0};
+	struct ca a = make_ca(&m, KEY_P256, KEY_P256),
+		  b = make_ca(&other, KEY_P256, KEY_P256);
+	struct span foreign_key =
+	    buf_span(&ca_material_get(&other, "device-ca.key")->pem);
+	struct span foreign_root = buf_span(&ca_material_get(&other, "root.pem")->pem);
+	assert_int_equal(load_with(&m, "root.key", SPAN_NONE, NOW_S, &e), 0);
+	assert_fails(load_with(&m, "device-ca.key", SPAN_NONE, NOW_S, &e), &e, NOT_FOUND);
+	assert_fails(load_with(&m, "device-ca.key", foreign_key, NOW_S, &e), &e, CRYPTO);
+	assert_fails(load_with(&m, "root.pem", foreign_root, NOW_S, &e), &e, CRYPTO);
+	assert_fails(
+	    load_with(&m, "service-ca.pem", SPAN_LIT("rubbish"), NOW_S, &e), &e, PARSE);
+	assert_fails(
+	    load_with(&m, "x", SPAN_NONE, NOW_S + 1826 * FORGE_DAY, &e), &e, DENIED);
+	assert_fails(load_with(&m, "x", SPAN_NONE, NOW_S - FORGE_DAY, &e), &e, DENIED);
+	assert_non_null(strstr(e.text, "clock"));
+	ca_done(&a);
+	ca_done(&b);
+}
+
+static void
+ca_material_takes_only_its_own_names_once(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	assert_fails(ca_material_put(&m, "other.pem", SPAN_LIT("x"), &e), &e, USAGE);
+	assert_ok(ca_material_put(&m, "root.pem", SPAN_LIT("x"), &e), &e);
+	assert_fails(ca_material_put(&m, "root.pem", SPAN_LIT("x"), &e), &e, USAGE);
+}
+
+/* --- certificates read --- */
+
+static void
+cert_list_refuses_keys_and_emptiness(void **state)
+{
+	struct err e = {0};
+	auto_cert_list l = {.n = 0};
+	auto_party root = forge_root("Root");
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	cert_write_pem(root.cert->der, &pem);
+	assert_ok(key_write(root.key, &pem, &e), &e);
+	assert_fails(cert_list_parse(buf_span(&pem), "f", &l, &e), &e, PARSE);
+	assert_non_null(strstr(e.text, "PRIVATE KEY"));
+	assert_fails(cert_list_parse(SPAN_LIT("hello"), "f", &l, &e), &e, PARSE);
+	assert_int_equal(l.n, 0);
+}
+
+static void
+cert_parse_survives_every_truncation_and_flip(void **state)
+{
+	auto_party root = forge_root("Root");
+	auto_party leaf = forge_leaf("dev", &root);
+	struct span der = leaf.cert->der;
+	uint8_t copy[2048];
+	for (size_t n = 0; n < der.len; n++) {
+		struct cert *c = cert_parse(span_head(der, n), NULL);
+		assert_null(c);
+	}
+	for (size_t n = 0; n < der.len; n++) {
+		memcpy(copy, der.p, der.len);
+		copy[n] ^= 0x81;
+		cert_free(cert_parse(span_of(copy, der.len), NULL));
+	}
+	memcpy(copy, der.p, der.len);
+	copy[der.len] = 0;
+	assert_null(cert_parse(span_of(copy, der.len + 1), NULL));
+}
+
+static void
+cert_days_left_counts_down_past_zero(void **state)
+{
+	struct cert c = {.not_before_ms = 0, .not_after_ms = 10 * FORGE_DAY * 1000};
+	assert_int_equal(cert_days_left(&c, 0), 10);
+	assert_int_equal(cert_days_left(&c, 1), 9);
+	assert_int_equal(cert_days_left(&c, c.not_after_ms), 0);
+	assert_int_equal(cert_days_left(&c, c.not_after_ms + 1), -1);
+	assert_int_equal(cert_days_left(&c, 12 * FORGE_DAY * 1000), -2);
+}
+
+/* --- PKCS#7 --- */
+
+static void
+p7_goes_through_openssl_and_back(void **state)
+{
+	struct err e = {0};
+	auto_party root = forge_root("Root");
+	auto_party leaf = forge_leaf("dev", &root);
+	const struct span certs[] = {leaf.cert->der, root.cert->der};
+	auto_buf der = BUF_INIT(P7_MAX);
+	assert_ok(p7_write(certs, 2, &der, &e), &e);
+	const unsigned char *at = der.p;
+	PKCS7 *p = d2i_PKCS7(NULL, &at, (long)der.len);
+	assert_non_null(p);
+	assert_true(PKCS7_type_is_signed(p));
+	assert_int_equal(sk_X509_num(p->d.sign->cert), 2);
+	unsigned char *again = NULL;
+	int n = i2d_PKCS7(p, &again);
+	struct span got[P7_CERTS_MAX];
+	size_t n_got = 0;
+	assert_ok(p7_parse(span_of(again, (size_t)n), got, P7_CERTS_MAX, &n_got, &e), &e);
+	assert_int_equal(n_got, 2);
+	assert_true(span_eq(got[0], leaf.cert->der) || span_eq(got[1], leaf.cert->der));
+	assert_fails(p7_parse(span_of(again, (size_t)n), got, 1, &n_got, &e), &e, LIMIT);
+	assert_fails(
+	    p7_parse(span_of(again, (size_t)n - 1), got, 2, &n_got, &e), &e, PARSE);
+	OPENSSL_free(again);
+	PKCS7_free(p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(device_leaf_is_exactly_its_profile),
+	    cmocka_unit_test(server_leaf_names_hosts_and_addresses),
+	    cmocka_unit_test(issuer_refuses_names_and_lives_its_profile_does_not_allow),
+	    cmocka_unit_test(leaf_never_outlives_its_issuer_and_is_never_older),
+	    cmocka_unit_test(validity_crosses_2038_2049_2050_and_9999),
+	    cmocka_unit_test(serials_are_positive_short_and_every_bit_is_random),
+	    cmocka_unit_test(tbs_refuses_zero_and_negative_serials),
+	    cmocka_unit_test(issuer_of_every_algorithm_passes_its_self_check),
+	    cmocka_unit_test(issuer_check_names_what_differs_from_the_profile),
+	    cmocka_unit_test(issuer_refuses_a_key_that_is_not_its_certificates),
+	    cmocka_unit_test(ca_is_seven_files_with_an_encrypted_root_key),
+	    cmocka_unit_test(ca_without_passphrase_or_with_equal_names_is_refused),
+	    cmocka_unit_test(ca_load_tells_what_does_not_fit),
+	    cmocka_unit_test(ca_material_takes_only_its_own_names_once),
+	    cmocka_unit_test(cert_list_refuses_keys_and_emptiness),
+	    cmocka_unit_test(cert_parse_survives_every_truncation_and_flip),
+	    cmocka_unit_test(cert_days_left_counts_down_past_zero),
+	    cmocka_unit_test(p7_goes_through_openssl_and_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
