@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -261,14 +262,19 @@ add_special(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 	/* abort() signals itself; nobody else may be signalled */
 	struct scmp_arg_cmp self = {
 	    0, SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)getpid()};
+	/* getnameinfo (in evhttp) wants the name of the interface of a peer with a
+	 * link-local address, over a datagram socket. It does without when it gets none;
+	 * a peer must not be able to kill an edge by its address. */
+	struct scmp_arg_cmp dgram = {
+	    1, SCMP_CMP_MASKED_EQ, UINT32_MAX, SOCK_DGRAM | SOCK_CLOEXEC};
 	int ret = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &self);
-	if (ret)
-		return failed(ret, "rule", e);
-	if (kind != JAIL_SIGNER)
-		return 0;
+	if (!ret && kind == JAIL_EDGE)
+		ret = seccomp_rule_add_array(
+		    f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, &dgram);
 	/* clone3 has its flags in memory, where a filter cannot look: glibc is told that
 	 * it does not exist and takes clone */
-	ret = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (!ret && kind == JAIL_SIGNER)
+		ret = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return ret ? failed(ret, "rule", e) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,11 +25,14 @@
 
 #include "base/own.h"
 #include "base/rand.h"
+#include "crypto/tls.h"
 #include "io/file.h"
+#include "io/http.h"
 #include "io/ipc.h"
 #include "io/jail.h"
 #include "io/loop.h"
 #include "io/sock.h"
+#include "peer.h"
 
 static char dir[] = "/tmp/muster-unit-XXXXXX";
 static const char *const dirs[] = {dir, NULL};
@@ -271,6 +275,19 @@ edge_work(struct prep *p)
 	return 0;
 }
 
+/* getnameinfo as evhttp calls it for a peer on the same wire */
+static int
+name_link_local(struct prep *p)
+{
+	(void)p;
+	char host[64], port[16];
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_scope_id = 1};
+	a.sin6_addr.s6_addr[0] = 0xfe;
+	a.sin6_addr.s6_addr[1] = 0x80;
+	return getnameinfo((struct sockaddr *)&a, sizeof(a), host, sizeof(host), port,
+	    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+}
+
 static void *
 thread(void *arg)
 {
@@ -298,6 +315,85 @@ edge_and_signer_do_their_work(void **state)
 	(void)state;
 	assert_lives(JAIL_EDGE, NULL, edge_work);
 	assert_lives(JAIL_SIGNER, NULL, signer_work);
+}
+
+/* --- an edge's whole day: accept, handshake, a request over TLS, its answer --- */
+
+static void
+on_request(void *arg, struct http_req *r)
+{
+	(void)arg;
+	http_reply(r, 200, SPAN_LIT("from jail"));
+}
+
+static void
+serve_from_jail(int listener)
+{
+	struct err e;
+	struct http_opts o = {.head_max = 4096,
+	    .body_max = 4096,
+	    .out_max = 4096,
+	    .conns_max = 10,
+	    .request_ms = 5000,
+	    .idle_ms = 5000,
+	    .write_ms = 5000};
+	struct jail_opts jail = {.uid = 65534, .gid = 65534};
+	struct loop *l = loop_new(&clock_system, &e);
+	if (!l || tls_init(&e))
+		_exit(1);
+	struct tls_server *tls = peer_tls_server();
+	struct http *h = http_new(l, &o, on_request, NULL, &e);
+	if (!tls || !h || jail_enter(JAIL_EDGE, &jail, &e))
+		_exit(2);
+	http_set_tls(h, tls);
+	if (http_listen(h, listener, &e) || loop_run(l, &e))
+		_exit(3);
+}
+
+static int
+ask_twice(struct peer *p, void *arg)
+{
+	(void)arg;
+	char answer[2000];
+	for (int i = 0; i < 2; i++) {
+		if (!peer_connect(p) ||
+		    !peer_say(
+			p, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"))
+			return -1;
+		size_t n = peer_recv(p, answer, sizeof(answer));
+		if (!span_ends(span_of(answer, n), SPAN_LIT("from jail")))
+			return -2;
+		peer_close(p);
+	}
+	return 1;
+}
+
+static void
+edge_serves_https_from_within(void **state)
+{
+	(void)state;
+	struct err e;
+	int fd, status;
+	uint16_t port;
+	assert_ok(sock_listen("127.0.0.1:0", false, &fd, &port, &e), &e);
+	pid_t pid = fork();
+	if (pid == 0)
+		serve_from_jail(fd);
+	struct loop *l = loop_new(&clock_system, &e);
+	int answered = peer_run(l, port, true, ask_twice, NULL, 0);
+	loop_free(l);
+	close(fd);
+	kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, SIGTERM);
+	assert_int_equal(answered, 1);
+}
+
+static void
+a_link_local_peer_does_not_kill_an_edge(void **state)
+{
+	(void)state;
+	assert_lives(JAIL_EDGE, NULL, name_link_local);
 }
 
 /* --- SQLite as src/store opens it --- */
@@ -499,6 +595,8 @@ main(void)
 	    cmocka_unit_test(core_is_killed_for_what_it_may_not),
 	    cmocka_unit_test(signer_is_killed_for_what_it_may_not),
 	    cmocka_unit_test(edge_and_signer_do_their_work),
+	    cmocka_unit_test(edge_serves_https_from_within),
+	    cmocka_unit_test(a_link_local_peer_does_not_kill_an_edge),
 	    cmocka_unit_test(core_uses_a_database_that_is_open),
 	    cmocka_unit_test(main_is_limited_and_still_spawns),
 	    cmocka_unit_test(landlock_leaves_only_the_named_directories),
