@@ -21,7 +21,8 @@ struct migrant_run {
 	void (*on_done)(void *arg, struct migrant *g);
 };
 
-/* Copies d. Begins in the loop's next turn, from d's state. */
+/* Copies d. Begins in the loop's next turn, from d's state; holds one of the run's slots
+ * until on_free_slot. */
 struct migrant *migrant_new(
     const struct migrant_run *run, const struct campaign_device *d);
 const struct campaign_device *migrant_device(const struct migrant *g);

@@ -50,6 +50,9 @@ void migration_done(struct migration *m);
 
 /* DIR/name, in the command's arena. */
 const char *migration_path(struct migration *m, const char *name);
+/* Fills what the command line left open about the way to the devices from what plan
+ * recorded. */
+must_check int migration_ssh(struct migration *m, struct ssh_opts *o, struct err *e);
 /* Meta values; def where absent. */
 must_check int migration_get(struct migration *m, const char *key, const char *def,
     const char **ret, struct err *e);

@@ -51,7 +51,7 @@ must_check struct session *session_new(struct loop *l, const struct proc_spec *s
 void session_call(
     struct session *s, const char *op, struct js *args, int64_t deadline_ms);
 bool session_is_over(const struct session *s);
-/* Says quit when the agent can hear it, and kills what is left. Nothing is called any
+/* Ends the child; for the agent the end of its input is "quit". Nothing is called any
  * more. */
 void session_free(struct session *s);
 own_define(struct session, session_free);

@@ -359,6 +359,25 @@ campaign_meta_put(struct campaign *c, const char *key, const char *value, struct
 	return rc == SQLITE_DONE ? 0 : fail(c, rc, "meta", e);
 }
 
+static void
+move_texts(const struct shape *sh, struct arena *a, void *row)
+{
+	for (int i = 0; i < sh->n; i++) {
+		const char **m = (const char **)((char *)row + sh->cols[i].off);
+		if (sh->cols[i].kind == STMT_TEXT)
+			*m = arena_str(a, span_str(*m));
+	}
+}
+
+void
+campaign_device_copy(
+    const struct campaign_device *d, struct arena *a, struct campaign_device *ret)
+{
+	struct campaign_device row = *d;
+	move_texts(&device_shape, a, &row);
+	*ret = row;
+}
+
 int
 campaign_device_add(struct campaign *c, const struct campaign_device *d, struct err *e)
 {
@@ -369,16 +388,6 @@ int
 campaign_device_put(struct campaign *c, const struct campaign_device *d, struct err *e)
 {
 	return write_row(c, &device_shape, device_put, d, d->id, e);
-}
-
-static void
-move_texts(const struct shape *sh, struct arena *a, void *row)
-{
-	for (int i = 0; i < sh->n; i++) {
-		const char **m = (const char **)((char *)row + sh->cols[i].off);
-		if (sh->cols[i].kind == STMT_TEXT)
-			*m = arena_str(a, span_str(*m));
-	}
 }
 
 int

@@ -63,6 +63,10 @@ struct campaign_device {
 	int64_t started_ms, proved_ms, promoted_ms, done_ms, updated_ms;
 };
 
+/* All of d with its texts in a. */
+void campaign_device_copy(
+    const struct campaign_device *d, struct arena *a, struct campaign_device *ret);
+
 must_check int campaign_device_add(
     struct campaign *c, const struct campaign_device *d, struct err *e);
 /* Rewrites all columns of d->id; ERR_NOT_FOUND. */

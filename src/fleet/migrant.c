@@ -1,0 +1,847 @@
+/*
+ * One device's way. Each step begins in next(), which the loop calls after the commit of
+ * what came before; each ends in moved() or failed(). Nothing here waits.
+ */
+#include "fleet/migrant.h"
+
+#include <stdio.h>
+
+#include "base/hex.h"
+#include "base/rand.h"
+#include "codec/js.h"
+#include "fleet/azure.h"
+#include "fleet/enroll.h"
+#include "fleet/inventory.h"
+#include "fleet/session.h"
+#include "fleet/state.h"
+#include "io/loop.h"
+
+#define ARENA_MAX   (16 * 1024 * 1024)
+#define NEED_BYTES  65536
+#define NONCE_BYTES 16
+
+#define HELLO_MS     30000 /* login included */
+#define PREFLIGHT_MS 30000
+#define KEYGEN_MS    60000 /* an RSA key on a small device */
+#define INSTALL_MS   30000
+#define PROVE_MS     90000
+#define PROMOTE_MS   120000
+#define CONFIRM_MS   30000
+#define POLL_MIN_MS  150
+#define POLL_MAX_MS  5000
+
+struct migrant {
+	const struct migrant_run *run;
+	struct arena *a;
+	struct campaign_device d; /* texts in a */
+	int state;
+	struct session *session;
+	bool holds_slot, checked; /* checked: this session passed the pre-flight */
+	struct rest_call *call;
+	struct loop_timer *timer;
+	struct loop_task next;
+	int64_t poll_ms, poll_until_ms;
+	bool connected, heard; /* since the switch, as the hub's logs tell */
+	bool failing;          /* decided; the identity may still be put back */
+};
+
+/* ---- small things ---- */
+
+static struct loop *
+loop_of(const struct migrant *g)
+{
+	return g->run->m->loop;
+}
+
+static int64_t
+wall_ms(const struct migrant *g)
+{
+	return clock_wall_ms(loop_clock(loop_of(g)));
+}
+
+static void
+set(struct migrant *g, const char **field, struct span text)
+{
+	*field = arena_str(g->a, text);
+}
+
+static void
+drop_session(struct migrant *g)
+{
+	session_free(TAKE(g->session));
+	g->checked = false;
+}
+
+/* The device needs no session any more. */
+static void
+release(struct migrant *g)
+{
+	drop_session(g);
+	if (!g->holds_slot)
+		return;
+	g->holds_slot = false;
+	g->run->on_free_slot(g->run->arg);
+}
+
+static void
+save(struct migrant *g)
+{
+	g->d.state = sm_name(&state_machine, g->state);
+	g->d.updated_ms = wall_ms(g);
+	g->run->on_save(g->run->arg, &g->d);
+}
+
+/* A step is done: on record first, the next one after the commit. */
+static void
+moved(struct migrant *g, int to)
+{
+	sm_move(&state_machine, &g->state, to);
+	save(g);
+	loop_defer(loop_of(g), LOOP_FLUSH, &g->next);
+}
+
+/* ---- failing ---- */
+
+static const struct {
+	enum err_code code;
+	const char *fix;
+} fixes[] = {
+    {ERR_FULL, "free disk space on the device"},
+    {ERR_PERM, "correct the permissions of the device directory"},
+    {ERR_NOT_FOUND,
+	"make sure that the device is on the hub and muster-agent on the device"},
+    {ERR_TIMEOUT, "make sure that the device is on the network and not overloaded"},
+    {ERR_UNAVAILABLE, "make sure that the device is on the network"},
+    {ERR_BUSY, "wait: the server throttles"},
+    {ERR_DENIED, "check the credential that was refused, and the connection log"},
+    {ERR_UNSUPPORTED, "update muster-agent on the device"},
+};
+
+static const char *
+fix_of(enum err_code code)
+{
+	for (size_t i = 0; i < sizeof(fixes) / sizeof(fixes[0]); i++)
+		if (fixes[i].code == code)
+			return fixes[i].fix;
+	return "see the reason";
+}
+
+static void
+finish_failed(struct migrant *g)
+{
+	release(g);
+	moved(g, STATE_FAILED);
+}
+
+static void
+on_restored(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "identity", &e))
+		set(g, &g->d.reason,
+		    span_str(arena_printf(g->a,
+			"%s; and its old identity was not put back: %s", g->d.reason,
+			e.text)));
+	finish_failed(g);
+}
+
+static void
+on_identity_after(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	struct rest_request q;
+	g->call = NULL;
+	auto_(js_free) struct js *now = r ? js_parse(r->body, 1024 * 1024, 16, &e) : NULL;
+	auto_(js_free) struct js *was =
+	    js_parse(span_str(g->d.identity), 1024 * 1024, 16, &e);
+	if (now && was && strcmp(azure_auth_type(now), azure_auth_type(was)) == 0) {
+		finish_failed(g);
+		return;
+	}
+	auto_(js_free) struct js *identity = azure_identity_restore(was);
+	azure_device_put(g->a, g->d.id, identity, false, &q);
+	g->call = rest_start(g->run->m->rest, &q, on_restored, g);
+}
+
+/* The device goes on with SAS; where the hub took it for an X.509 device already (what
+ * the azure profile does at registration) its old identity is put back. Where the switch
+ * may have happened without our knowing, nothing is touched: the next run asks the
+ * device. */
+static void
+failed(struct migrant *g, const char *step, const struct session_failure *why)
+{
+	struct rest_request q;
+	bool proving = g->state == STATE_INSTALLED || g->state == STATE_PROVED;
+	bool reverted = g->state == STATE_CONFIRMED && why->answered;
+	set(g, &g->d.step, span_str(step));
+	set(g, &g->d.error, span_str(err_row(why->err.code)->name));
+	set(g, &g->d.reason, span_str(why->err.text));
+	set(g, &g->d.fix, span_str(why->fix[0] ? why->fix : fix_of(why->err.code)));
+	g->failing = true;
+	loop_timer_cancel(g->timer);
+	if (!proving && !reverted) {
+		finish_failed(g);
+		return;
+	}
+	g->d.proved_ms = 0;
+	azure_device_get(g->a, g->d.id, &q);
+	g->call = rest_start(g->run->m->rest, &q, on_identity_after, g);
+}
+
+static void
+failed_with(struct migrant *g, const char *step, const struct err *e)
+{
+	struct session_failure why = {.err = *e};
+	failed(g, step, &why);
+}
+
+/* ---- polling the hub's logs ---- */
+
+static void
+poll_begin(struct migrant *g, int64_t for_ms)
+{
+	g->poll_ms = POLL_MIN_MS;
+	g->poll_until_ms = loop_now_ms(loop_of(g)) + for_ms;
+}
+
+/* Asks again a little later; -1 when the time is over. */
+static int
+poll_again(struct migrant *g)
+{
+	if (loop_now_ms(loop_of(g)) >= g->poll_until_ms)
+		return -1;
+	loop_timer_start(g->timer, g->poll_ms);
+	g->poll_ms = g->poll_ms * 3 / 2 < POLL_MAX_MS ? g->poll_ms * 3 / 2 : POLL_MAX_MS;
+	return 0;
+}
+
+static void
+ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
+{
+	struct azure_log_filter f = {
+	    .after_seq = after_seq,
+	    .limit = AZURE_PAGE,
+	    .device_id = g->d.id,
+	    .thumb = events ? g->d.thumb : NULL,
+	    .what = events ? NULL : "connect",
+	    .auth = events ? NULL : "x509",
+	    .plane = events ? NULL : "hub",
+	};
+	auto_(arena_free) struct arena *a = arena_new(65536);
+	struct rest_request q;
+	(events ? azure_events : azure_connections)(a, &f, &q);
+	g->call = rest_start(g->run->m->rest, &q, fn, g);
+}
+
+static bool
+is_mine(const struct migrant *g, const struct azure_row *r)
+{
+	return strcmp(r->device_id, g->d.id) == 0 && strcmp(r->auth, "x509") == 0 &&
+	       strcmp(r->thumb, g->d.thumb) == 0;
+}
+
+/* Reads a log's answer; the step fails on an error. */
+static int
+read_log(struct migrant *g, const char *step, const struct rest_response *r,
+    const struct err *why, int (*visit)(void *, const struct azure_row *, struct err *))
+{
+	struct err e;
+	struct azure_log_end end;
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "log of the hub", &e) ||
+	    azure_log_read(r->body, visit, g, &end, &e)) {
+		failed_with(g, step, &e);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- confirm: the hub saw this very credential ---- */
+
+static int
+visit_proof(void *ctx, const struct azure_row *r, struct err *e)
+{
+	struct migrant *g = ctx;
+	if (is_mine(g, r) && strcmp(r->proof, g->d.nonce) == 0)
+		g->d.proof_seq = r->seq;
+	return 0;
+}
+
+static int
+visit_connection(void *ctx, const struct azure_row *r, struct err *e)
+{
+	struct migrant *g = ctx;
+	if (is_mine(g, r) && r->seq > g->d.conn_seq)
+		g->d.conn_seq = r->seq;
+	return 0;
+}
+
+static void
+on_proof_connection(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	if (read_log(g, "confirm", r, why, visit_connection))
+		return;
+	if (g->d.conn_seq == 0) {
+		err_set(&e, ERR_NOT_FOUND,
+		    "the hub has the proof but no X.509 connection of it in its log");
+		failed_with(g, "confirm", &e);
+		return;
+	}
+	g->d.proved_ms = wall_ms(g);
+	moved(g, STATE_CONFIRMED);
+}
+
+static void
+on_proof(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	if (read_log(g, "confirm", r, why, visit_proof))
+		return;
+	if (g->d.proof_seq) {
+		ask_log(g, false, 0, on_proof_connection);
+		return;
+	}
+	if (poll_again(g) == 0)
+		return;
+	err_set(&e, ERR_TIMEOUT,
+	    "the hub did not see the message that proves the certificate");
+	failed_with(g, "confirm", &e);
+}
+
+static void
+poll_proof(struct migrant *g)
+{
+	ask_log(g, true, 0, on_proof);
+}
+
+static void
+start_confirm(struct migrant *g)
+{
+	g->d.proof_seq = g->d.conn_seq = 0;
+	poll_begin(g, CONFIRM_MS);
+	poll_proof(g);
+}
+
+/* ---- resume: connected after the switch, and heard ---- */
+
+static void
+silent(struct migrant *g)
+{
+	struct err e;
+	err_set(&e, ERR_TIMEOUT, "switched to X.509, but %s",
+	    g->connected ? "no telemetry came since" : "the hub saw no connection since");
+	failed_with(g, "resume", &e);
+}
+
+static void
+on_tagged(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "twin tags", &e)) {
+		failed_with(g, "resume", &e);
+		return;
+	}
+	g->d.done_ms = wall_ms(g);
+	set(g, &g->d.step, SPAN_NONE);
+	set(g, &g->d.error, SPAN_NONE);
+	set(g, &g->d.reason, SPAN_NONE);
+	set(g, &g->d.fix, SPAN_NONE);
+	moved(g, STATE_RESUMED);
+}
+
+static void
+tag(struct migrant *g)
+{
+	char date[CLOCK_TEXT], wave[24];
+	struct rest_request q;
+	clock_iso(wall_ms(g), 0, date);
+	snprintf(wave, sizeof(wave), "%lld", (long long)g->d.wave);
+	auto_(js_free) struct js *tags = js_object();
+	js_set_text(tags, "authType", "x509");
+	js_set_text(tags, "migrationWave", wave);
+	js_set_text(tags, "migratedDate", date);
+	azure_twin_patch(g->a, g->d.id, tags, &q);
+	g->call = rest_start(g->run->m->rest, &q, on_tagged, g);
+}
+
+static int
+visit_switched(void *ctx, const struct azure_row *r, struct err *e)
+{
+	struct migrant *g = ctx;
+	if (g->connected || !is_mine(g, r) || r->seq <= g->d.conn_seq)
+		return 0;
+	g->connected = true;
+	g->d.conn_seq = r->seq;
+	return 0;
+}
+
+static int
+visit_telemetry(void *ctx, const struct azure_row *r, struct err *e)
+{
+	struct migrant *g = ctx;
+	g->heard |= is_mine(g, r) && r->seq > g->d.proof_seq && r->proof[0] == '\0';
+	return 0;
+}
+
+static void
+on_telemetry(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	if (read_log(g, "resume", r, why, visit_telemetry))
+		return;
+	if (g->heard)
+		tag(g);
+	else if (poll_again(g))
+		silent(g);
+}
+
+static void
+on_switched(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	if (read_log(g, "resume", r, why, visit_switched))
+		return;
+	if (g->connected)
+		ask_log(g, true, g->d.proof_seq, on_telemetry);
+	else if (poll_again(g))
+		silent(g);
+}
+
+static void
+poll_resumed(struct migrant *g)
+{
+	if (g->connected)
+		ask_log(g, true, g->d.proof_seq, on_telemetry);
+	else
+		ask_log(g, false, g->d.conn_seq, on_switched);
+}
+
+static void
+start_resume(struct migrant *g)
+{
+	release(g);
+	poll_begin(g, g->run->m->o->resume_ms);
+	poll_resumed(g);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct migrant *g = arg;
+	if (g->state == STATE_PROVED)
+		poll_proof(g);
+	else
+		poll_resumed(g);
+}
+
+/* ---- sign ---- */
+
+static void
+signed_with(struct migrant *g, const char *chain)
+{
+	struct err e;
+	char thumb[65];
+	int64_t not_after_ms;
+	if (enroll_thumb(chain, thumb, &not_after_ms, &e)) {
+		failed_with(g, "sign", &e);
+		return;
+	}
+	set(g, &g->d.chain, span_str(chain));
+	set(g, &g->d.thumb, span_str(thumb));
+	g->d.not_after_ms = not_after_ms;
+	moved(g, STATE_SIGNED);
+}
+
+static void
+on_signed(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	auto_buf chain = BUF_INIT(65536);
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "EST simpleenroll", &e) ||
+	    enroll_chain(
+		g->run->enroll, r->body, g->d.csr, g->d.id, wall_ms(g), &chain, &e)) {
+		failed_with(g, "sign", &e);
+		return;
+	}
+	signed_with(g, buf_text(&chain));
+}
+
+static void
+start_sign(struct migrant *g)
+{
+	struct err e;
+	struct rest_request q;
+	auto_buf der = BUF_INIT(65536);
+	if (enroll_fits(g->run->enroll, g->d.chain, g->d.csr, g->d.id, wall_ms(g))) {
+		signed_with(g, g->d.chain);
+		return;
+	}
+	if (enroll_csr(g->d.csr, g->d.id, &der, &e)) {
+		failed_with(g, "sign", &e);
+		return;
+	}
+	azure_est_enroll(g->a, buf_span(&der), &q);
+	g->call = rest_start(g->run->m->rest, &q, on_signed, g);
+}
+
+/* ---- what the device does ---- */
+
+static void
+start_keygen(struct migrant *g)
+{
+	struct js *args = js_object();
+	js_set_text(args, "alg", "p256");
+	session_call(g->session, "keygen", args, KEYGEN_MS);
+}
+
+static int
+take_keygen(struct migrant *g, const struct js *answer, struct err *e)
+{
+	struct span generation, csr;
+	auto_buf der = BUF_INIT(65536);
+	if (js_need_str(answer, "generation", &generation, e) ||
+	    js_need_str(answer, "csr", &csr, e) ||
+	    enroll_csr((const char *)csr.p, g->d.id, &der, e))
+		return -1;
+	set(g, &g->d.generation, generation);
+	set(g, &g->d.csr, csr);
+	return 0;
+}
+
+static void
+start_install(struct migrant *g)
+{
+	struct js *args = js_object();
+	js_set_text(args, "generation", g->d.generation);
+	js_set_text(args, "chain", g->d.chain);
+	session_call(g->session, "install", args, INSTALL_MS);
+}
+
+static int
+need_thumb(struct migrant *g, const struct js *answer, struct err *e)
+{
+	struct span thumb;
+	if (js_need_str(answer, "thumbprint", &thumb, e))
+		return -1;
+	if (!span_ieq_str(thumb, g->d.thumb))
+		return err_set(e, ERR_CONFLICT,
+		    "the device names another certificate (%.*s) than the one it was "
+		    "given (%s)",
+		    SPAN_FMT(span_head(thumb, 64)), g->d.thumb);
+	return 0;
+}
+
+/* The nonce is on record before the device can use it. */
+static int
+take_install(struct migrant *g, const struct js *answer, struct err *e)
+{
+	uint8_t nonce[NONCE_BYTES];
+	char hex[2 * NONCE_BYTES + 1];
+	if (need_thumb(g, answer, e))
+		return -1;
+	rand_bytes(nonce, sizeof(nonce));
+	hex_write(span_of(nonce, sizeof(nonce)), hex);
+	set(g, &g->d.nonce, span_str(hex));
+	return 0;
+}
+
+static void
+start_prove(struct migrant *g)
+{
+	struct js *args = js_object();
+	js_set_text(args, "generation", g->d.generation);
+	js_set_text(args, "nonce", g->d.nonce);
+	session_call(g->session, "prove", args, PROVE_MS);
+}
+
+static int
+take_prove(struct migrant *g, const struct js *answer, struct err *e)
+{
+	struct span id;
+	if (js_need_str(answer, "deviceId", &id, e) || need_thumb(g, answer, e))
+		return -1;
+	if (!span_eq_str(id, g->d.id))
+		return err_set(e, ERR_CONFLICT, "DPS registered it as device %.*s",
+		    SPAN_FMT(span_head(id, 128)));
+	return 0;
+}
+
+static void
+start_promote(struct migrant *g)
+{
+	struct js *args = js_object();
+	js_set_text(args, "generation", g->d.generation);
+	session_call(g->session, "promote", args, PROMOTE_MS);
+}
+
+static int
+take_promote(struct migrant *g, const struct js *answer, struct err *e)
+{
+	bool connected;
+	if (js_need_bool(answer, "connected", &connected, e) || need_thumb(g, answer, e))
+		return -1;
+	g->d.promoted_ms = wall_ms(g);
+	/* no longer needed, and the file stays small */
+	set(g, &g->d.csr, SPAN_NONE);
+	set(g, &g->d.chain, SPAN_NONE);
+	return 0;
+}
+
+/* ---- the steps, by the state they begin in ---- */
+
+static void start_preflight(struct migrant *g);
+
+static const struct step {
+	const char *name;
+	int to;
+	bool on_device;
+	void (*start)(struct migrant *g);
+	int (*take)(struct migrant *g, const struct js *answer, struct err *e);
+} steps[STATE_N] = {
+    [STATE_PLANNED] = {"preflight", STATE_PREFLIGHT, false, start_preflight, NULL},
+    [STATE_PREFLIGHT] = {"keygen", STATE_KEYED, true, start_keygen, take_keygen},
+    [STATE_KEYED] = {"sign", STATE_SIGNED, false, start_sign, NULL},
+    [STATE_SIGNED] = {"install", STATE_INSTALLED, true, start_install, take_install},
+    [STATE_INSTALLED] = {"prove", STATE_PROVED, true, start_prove, take_prove},
+    [STATE_PROVED] = {"confirm", STATE_CONFIRMED, false, start_confirm, NULL},
+    [STATE_CONFIRMED] = {"promote", STATE_PROMOTED, true, start_promote, take_promote},
+    [STATE_PROMOTED] = {"resume", STATE_RESUMED, false, start_resume, NULL},
+};
+
+/* ---- the session ---- */
+
+static void
+on_hello(void *arg, const char *device_id, const char *version)
+{
+	struct migrant *g = arg;
+	struct err e;
+	if (strcmp(device_id, g->d.id) != 0) {
+		err_set(&e, ERR_CONFLICT, "what answers at %s is device %.128s",
+		    g->d.address, device_id);
+		failed_with(g, "preflight", &e);
+		return;
+	}
+	struct js *args = js_object();
+	js_set_int(args, "timeMs", wall_ms(g));
+	js_set_int(args, "needBytes", NEED_BYTES);
+	session_call(g->session, "preflight", args, PREFLIGHT_MS);
+}
+
+/* The pre-flight, on every new session: what was fine yesterday may not be. */
+static void
+take_preflight(struct migrant *g, const struct js *answer)
+{
+	struct err e;
+	const char *auth = js_as_text(js_get(answer, "auth"));
+	struct span thumb = js_as_str(js_get(answer, "thumbprint"));
+	bool ours =
+	    strcmp(auth, "x509") == 0 && thumb.len && span_ieq_str(thumb, g->d.thumb);
+	g->checked = true;
+	if (g->state == STATE_CONFIRMED && ours) { /* killed between switch and record */
+		g->d.promoted_ms = wall_ms(g);
+		moved(g, STATE_PROMOTED);
+		return;
+	}
+	if (strcmp(auth, "sas") != 0) {
+		err_set(&e, ERR_CONFLICT,
+		    "the device is on X.509 already, with a certificate of "
+		    "its own");
+		failed_with(g, "preflight", &e);
+		return;
+	}
+	if (g->state == STATE_PLANNED)
+		moved(g, STATE_PREFLIGHT);
+	else
+		steps[g->state].start(g);
+}
+
+static void
+on_answer(void *arg, const struct js *answer)
+{
+	struct migrant *g = arg;
+	struct err e;
+	const struct step *s = &steps[g->state];
+	if (!g->checked) {
+		take_preflight(g, answer);
+		return;
+	}
+	if (s->take(g, answer, &e))
+		failed_with(g, s->name, &e);
+	else
+		moved(g, s->to);
+}
+
+static void
+on_failed(void *arg, const struct session_failure *why)
+{
+	struct migrant *g = arg;
+	const struct step *s = &steps[g->state];
+	if (g->failing || (g->checked && !s->on_device))
+		drop_session(g); /* the next operation on the device opens another */
+	else
+		failed(g, g->checked ? s->name : "preflight", why);
+}
+
+static const struct session_ops session_ops = {
+    .on_hello = on_hello,
+    .on_answer = on_answer,
+    .on_failed = on_failed,
+    .explain = ssh_explain,
+};
+
+static void
+open_session(struct migrant *g)
+{
+	struct err e;
+	struct proc_spec spec;
+	struct ssh_target t = {
+	    .id = g->d.id, .user = g->d.user, .host_key = g->d.host_key};
+	if (inventory_address(span_str(g->d.address), g->a, &t.host, &t.port, &e) ||
+	    ssh_spec(&g->run->m->o->ssh, &t, g->a, &spec, &e)) {
+		failed_with(g, "preflight", &e);
+		return;
+	}
+	g->session = session_new(loop_of(g), &spec, HELLO_MS, &session_ops, g, &e);
+	if (!g->session)
+		failed_with(g, "preflight", &e);
+}
+
+/* ---- the first step: the old identity on record, then the session ---- */
+
+static int
+take_identity(struct migrant *g, struct span body, struct err *e)
+{
+	auto_(js_free) struct js *identity = js_parse(body, 1024 * 1024, 16, e);
+	if (!identity)
+		return err_wrap(e, "identity");
+	const char *type = azure_auth_type(identity);
+	if (strcmp(type, "sas") != 0)
+		return err_set(e, ERR_CONFLICT,
+		    "its identity on the hub is %s, not sas, since the campaign was "
+		    "planned",
+		    type);
+	set(g, &g->d.auth_before, span_str(type));
+	set(g, &g->d.identity, body);
+	save(g);
+	return 0;
+}
+
+static void
+on_identity(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "identity on the hub", &e) ||
+	    take_identity(g, r->body, &e))
+		failed_with(g, "preflight", &e);
+	else
+		open_session(g);
+}
+
+static void
+start_preflight(struct migrant *g)
+{
+	struct rest_request q;
+	if (g->d.identity[0]) { /* of an earlier try: what was there before the first
+				   change */
+		open_session(g);
+		return;
+	}
+	azure_device_get(g->a, g->d.id, &q);
+	g->call = rest_start(g->run->m->rest, &q, on_identity, g);
+}
+
+static void
+next(void *arg)
+{
+	struct migrant *g = arg;
+	const struct step *s = &steps[g->state];
+	if (!s->start)
+		g->run->on_done(g->run->arg, g);
+	else if (s->on_device && !g->checked)
+		open_session(g);
+	else
+		s->start(g);
+}
+
+/* ---- life ---- */
+
+/* Where a new try begins. After a failure as late as the switch the device may be on
+ * either side of it: the pre-flight asks. */
+static int
+begin_state(const struct campaign_device *d)
+{
+	int state = sm_find(&state_machine, d->state);
+	if (state != STATE_FAILED)
+		return state == STATE_ROLLED_BACK ? STATE_PLANNED : state;
+	if (d->promoted_ms)
+		return STATE_PROMOTED;
+	if (d->proved_ms)
+		return STATE_CONFIRMED;
+	return STATE_PLANNED;
+}
+
+struct migrant *
+migrant_new(const struct migrant_run *run, const struct campaign_device *d)
+{
+	struct migrant *g = own_alloc(sizeof(*g));
+	*g = (struct migrant){
+	    .run = run,
+	    .a = arena_new(ARENA_MAX),
+	    .state = sm_find(&state_machine, d->state),
+	    .next = {.fn = next, .arg = g},
+	    .holds_slot = true,
+	};
+	g->timer = loop_timer_new(run->m->loop, on_timer, g);
+	campaign_device_copy(d, g->a, &g->d);
+	int from = begin_state(d);
+	if (from != g->state)
+		sm_move(&state_machine, &g->state, from);
+	g->d.attempts++;
+	if (!g->d.started_ms)
+		g->d.started_ms = wall_ms(g);
+	save(g);
+	loop_defer(run->m->loop, LOOP_FLUSH, &g->next);
+	return g;
+}
+
+const struct campaign_device *
+migrant_device(const struct migrant *g)
+{
+	return &g->d;
+}
+
+void
+migrant_free(struct migrant *g)
+{
+	if (!g)
+		return;
+	loop_defer_cancel(&g->next);
+	loop_timer_free(g->timer);
+	rest_cancel(g->call);
+	session_free(g->session);
+	own_wipe((char *)g->d.identity, strlen(g->d.identity));
+	arena_free(g->a);
+	free(g);
+}

@@ -1,0 +1,207 @@
+/*
+ * An open campaign.
+ */
+#include "fleet/migration.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "fleet/azure.h"
+#include "io/file.h"
+#include "io/loop.h"
+
+#define ARENA_MAX (size_t)(1024 * 1024 * 1024)
+#define LOG_PAGE  5000
+
+const char *
+migration_path(struct migration *m, const char *name)
+{
+	return arena_printf(m->arena, "%s/%s", m->o->dir, name);
+}
+
+int
+migration_open_file(struct migration *m, const struct migration_opts *o, struct err *e)
+{
+	*m = (struct migration){.o = o, .lock = -1};
+	m->arena = arena_new(ARENA_MAX);
+	m->progress = progress_new(o->json);
+	m->file = campaign_open(migration_path(m, "campaign.db"), e);
+	if (!m->file)
+		return e && e->code == ERR_NOT_FOUND
+			   ? err_wrap(e,
+				 "no campaign in %s (muster migrate plan makes one)",
+				 o->dir)
+			   : -1;
+	return migration_get(m, "group", MIGRATION_GROUP, &m->group, e);
+}
+
+static int
+open_server(struct migration *m, struct err *e)
+{
+	m->loop = loop_new(&clock_system, e);
+	if (!m->loop || target_find(&m->o->target, m->arena, &m->target, e))
+		return -1;
+	m->rest = rest_new(m->loop, &m->target.rest, e);
+	return m->rest ? 0 : -1;
+}
+
+int
+migration_open(
+    struct migration *m, const struct migration_opts *o, bool exclusive, struct err *e)
+{
+	if (migration_open_file(m, o, e))
+		return -1;
+	if (exclusive && file_lock(migration_path(m, "lock"), &m->lock, e))
+		return err_wrap(e, "campaign");
+	return open_server(m, e);
+}
+
+void
+migration_done(struct migration *m)
+{
+	progress_end(&m->progress);
+	rest_free(m->rest);
+	loop_free(m->loop);
+	campaign_close(m->file);
+	arena_free(m->arena);
+	own_close(&m->lock);
+}
+
+int
+migration_get(struct migration *m, const char *key, const char *def, const char **ret,
+    struct err *e)
+{
+	struct err why;
+	if (campaign_meta_get(m->file, key, m->arena, ret, &why) == 0)
+		return 0;
+	if (why.code != ERR_NOT_FOUND)
+		return err_copy(e, &why);
+	*ret = def;
+	return 0;
+}
+
+/* "a\nb\n", as plan joined them; the operator's own come first and so win. */
+static void
+add_options(struct migration *m, struct ssh_opts *o, const char *joined)
+{
+	for (struct span rest = span_str(joined);
+	     rest.p && o->n_options < SSH_OPTIONS_MAX;) {
+		struct span line = span_split(&rest, '\n');
+		if (line.len)
+			o->option[o->n_options++] = arena_str(m->arena, line);
+	}
+}
+
+static int
+recorded(struct migration *m, const char *key, const char *def, const char **field,
+    struct err *e)
+{
+	const char *text;
+	if (*field)
+		return 0;
+	if (migration_get(m, key, "", &text, e))
+		return -1;
+	*field = text[0] ? text : def;
+	return 0;
+}
+
+int
+migration_ssh(struct migration *m, struct ssh_opts *o, struct err *e)
+{
+	const char *options;
+	if (recorded(m, "ssh_program", "ssh", &o->program, e) ||
+	    recorded(m, "ssh_config", NULL, &o->config, e) ||
+	    recorded(m, "known_hosts", NULL, &o->known_hosts, e) ||
+	    recorded(m, "remote_command", "muster-agent session", &o->command, e) ||
+	    migration_get(m, "ssh_options", "", &options, e))
+		return -1;
+	add_options(m, o, options);
+	o->pinned = migration_path(m, "known_hosts");
+	return 0;
+}
+
+int
+migration_get_int(
+    struct migration *m, const char *key, int64_t def, int64_t *ret, struct err *e)
+{
+	const char *text;
+	if (migration_get(m, key, NULL, &text, e))
+		return -1;
+	if (!text) {
+		*ret = def;
+		return 0;
+	}
+	if (num_parse(span_str(text), INT64_MIN, INT64_MAX, ret, e))
+		return err_wrap(e, "campaign file: %s", key);
+	return 0;
+}
+
+int
+migration_put_int(struct migration *m, const char *key, int64_t v, struct err *e)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%lld", (long long)v);
+	return campaign_meta_put(m->file, key, text, e);
+}
+
+int
+migration_ask(struct migration *m, const struct rest_request *q, const char *what,
+    struct buf *body, struct rest_response *ret, struct err *e)
+{
+	body->secret = true;
+	if (rest_wait(m->rest, q, body, ret, e))
+		return err_wrap(e, "%s", what);
+	return azure_check(ret, what, e);
+}
+
+int
+migration_each_device(struct migration *m,
+    int (*visit)(void *ctx, const struct azure_device *d, struct err *e), void *ctx,
+    struct err *e)
+{
+	struct rest_response r = {0};
+	do {
+		auto_buf body = BUF_INIT(REST_BODY_MAX);
+		auto_(arena_free) struct arena *page = arena_new(REST_BODY_MAX * 2);
+		struct rest_request q;
+		struct azure_device *v;
+		size_t n;
+		azure_device_query(page, r.continuation, &q);
+		if (migration_ask(m, &q, "device query", &body, &r, e) ||
+		    azure_device_page(r.body, page, &v, &n, e))
+			return -1;
+		for (size_t i = 0; i < n; i++)
+			if (visit(ctx, &v[i], e))
+				return -1;
+	} while (r.continuation[0]);
+	return 0;
+}
+
+int
+migration_each_row(struct migration *m, bool events, const struct azure_log_filter *f,
+    int (*visit)(void *ctx, const struct azure_row *r, struct err *e), void *ctx,
+    int64_t *ret_complete_since_ms, struct err *e)
+{
+	struct azure_log_filter at = *f;
+	struct azure_log_end end;
+	at.limit = LOG_PAGE;
+	do {
+		auto_buf body = BUF_INIT(REST_BODY_MAX);
+		auto_(arena_free) struct arena *page = arena_new(1024 * 1024);
+		struct rest_request q;
+		struct rest_response r;
+		(events ? azure_events : azure_connections)(page, &at, &q);
+		if (migration_ask(
+			m, &q, events ? "events" : "connection log", &body, &r, e) ||
+		    azure_log_read(r.body, visit, ctx, &end, e))
+			return -1;
+		if (end.rows && end.next <= at.after_seq)
+			return err_set(
+			    e, ERR_CORRUPT, "log of the hub: does not advance");
+		at.after_seq = end.next;
+	} while (end.rows);
+	if (ret_complete_since_ms)
+		*ret_complete_since_ms = end.complete_since_ms;
+	return 0;
+}
