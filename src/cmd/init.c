@@ -3,6 +3,7 @@
  * a directory beside and then renamed into place, so there is no half a home.
  */
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -235,8 +236,9 @@ make_operator(struct init *in, struct err *e)
 static int
 fill_store(struct init *in, struct store *s, struct err *e)
 {
-	char sha[65];
+	char sha[65], created[24];
 	auto_(arena_free) struct arena *a = arena_new(1 << 20);
+	snprintf(created, sizeof(created), "%" PRId64, clock_wall_ms(&clock_system));
 	struct domain d = {
 	    .store = s, .cfg = &in->cfg, .clock = &clock_system, .arena = a};
 	hex_write(span_of(in->operator_cert->sha256, DIGEST_SHA256), sha);
@@ -247,7 +249,8 @@ fill_store(struct init *in, struct store *s, struct err *e)
 	    .enabled = true};
 	if (store_begin(s, e))
 		return -1;
-	if (policy_defaults(&d, e) || store_operator_put(s, &op, e)) {
+	if (policy_defaults(&d, e) || store_operator_put(s, &op, e) ||
+	    store_meta_put(s, "created_ms", created, e)) {
 		store_rollback(s);
 		return -1;
 	}

@@ -4,7 +4,9 @@
 #include "role/boot.h"
 
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -64,6 +66,10 @@ boot_receive(int fd, const char *role, struct config *cfg, struct arena **ret_ar
     struct boot *ret, struct err *e)
 {
 	auto_(arena_free) struct arena *a = arena_new(4 * CONF_FILE_MAX);
+	/* a terminal's Ctrl-C reaches the whole group; when a child ends is main's
+	 * decision, told by STOP or by the end of its link */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	int copy = dup(fd);
 	if (copy < 0)
 		return err_sys(e, ERR_IO, "link to main");
@@ -73,6 +79,18 @@ boot_receive(int fd, const char *role, struct config *cfg, struct arena **ret_ar
 	set_log(cfg, role, ret->index, role[0] == 'e');
 	*ret_arena = TAKE(a);
 	return 0;
+}
+
+unsigned
+boot_descriptors(unsigned wanted)
+{
+	struct rlimit l;
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_max >= wanted)
+		return wanted;
+	log_event(LOG_WARN, "role.descriptors", LOG_INT("wanted", wanted),
+	    LOG_INT("granted", l.rlim_max),
+	    LOG_STR("fix", "raise LimitNOFILE (ulimit -Hn)"));
+	return (unsigned)l.rlim_max;
 }
 
 int

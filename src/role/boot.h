@@ -29,6 +29,10 @@ must_check int boot_receive(int fd, const char *role, struct config *cfg,
 must_check int boot_jail(enum jail_kind kind, const struct boot *b, unsigned nofile,
     const char *const *write_dirs, struct err *e);
 
+/* How many descriptors a process may have that wants so many: fewer, and a line in the
+ * log, where the hard limit is lower. */
+unsigned boot_descriptors(unsigned wanted);
+
 /* Says READY over the link to main. */
 must_check int boot_ready(struct ipc_link *main, struct err *e);
 

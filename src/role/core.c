@@ -317,6 +317,16 @@ is_storage_failure(const struct err *e)
 	       e->code == ERR_INTERNAL;
 }
 
+/* A store that begins no transaction has seen a sync fail and trusts itself no more; a
+ * fresh process opens it anew and finds what is really on the disk. */
+static void
+give_up(struct core *c, const struct err *why)
+{
+	log_event(LOG_ERROR, "core.store_lost", LOG_ERR(why));
+	c->status = err_row(why->code)->exit;
+	loop_stop(c->loop);
+}
+
 static void
 take(struct core *c, const struct ask *a, struct span body)
 {
@@ -328,6 +338,7 @@ take(struct core *c, const struct ask *a, struct span body)
 	} msg;
 	if (turn_enter(c->turn, a, &e)) {
 		send_failure(c, a, &e);
+		give_up(c, &e);
 		return;
 	}
 	if (ipc_msg_unpack(a->type, body, &msg, &e) == 0 && handle(c, a, &msg, &e) == 0)
@@ -664,7 +675,7 @@ on_housekeeping(void *arg)
 		c->refusals_unlogged = 0;
 	}
 	if (turn_enter(c->turn, NULL, &e)) {
-		log_event(LOG_ERROR, "core.housekeeping", LOG_ERR(&e));
+		give_up(c, &e);
 		return;
 	}
 	if (store_event_trim(c->store, now - c->cfg.hub.retention_age_ms,
@@ -772,5 +783,5 @@ core_main(int fd)
 		return err_row(e.code)->exit;
 	}
 	stop(&c);
-	return 0;
+	return c.status;
 }

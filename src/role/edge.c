@@ -30,7 +30,7 @@ enum {
 	DRAIN_TICK_MS = 50,
 	DRAIN_MS = 3000,
 	SPARE_FDS = 64,
-	MAIN_QUEUE_MAX = 1 << 20,
+	MAIN_QUEUE_MAX = IPC_BODY_MAX + (1 << 20),
 };
 
 /* A listening socket that waits for the certificate. */
@@ -373,6 +373,19 @@ make_servers(struct edge *d, struct err *e)
 	return d->http ? 0 : -1;
 }
 
+/* MQTT and HTTPS each hold max_connections at most; where the system grants fewer
+ * descriptors, fewer connections are accepted rather than none. */
+static unsigned
+descriptors(struct config *cfg)
+{
+	unsigned wanted = 2 * (unsigned)cfg->server.max_connections + SPARE_FDS;
+	unsigned given = boot_descriptors(wanted);
+	if (given < wanted)
+		cfg->server.max_connections =
+		    given > SPARE_FDS ? (given - SPARE_FDS) / 2 : 1;
+	return given;
+}
+
 static int
 start(struct edge *d, int fd, struct err *e)
 {
@@ -381,6 +394,7 @@ start(struct edge *d, int fd, struct err *e)
 	struct boot b;
 	if (boot_receive(fd, "edge", &d->cfg, &d->cfg_arena, &b, e))
 		return -1;
+	unsigned nofile = descriptors(&d->cfg);
 	js_free(js_object()); /* draws the hash seed while files can be opened */
 	if (tls_init(e))
 		return -1;
@@ -392,8 +406,6 @@ start(struct edge *d, int fd, struct err *e)
 		return -1;
 	d->tick = loop_timer_new(d->loop, on_tick, d);
 	loop_timer_repeat(d->tick, TICK_FIRST_MS);
-	/* MQTT and HTTPS each hold so many at most */
-	unsigned nofile = 2 * (unsigned)d->cfg.server.max_connections + SPARE_FDS;
 	if (boot_jail(JAIL_EDGE, &b, nofile, NULL, e))
 		return -1;
 	return boot_ready(d->main, e);

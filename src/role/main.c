@@ -174,8 +174,7 @@ on_child_link_closed(void *arg, const struct err *why)
 
 static const struct ipc_ops child_ops = {
     .on_frame = on_child_frame, .on_closed = on_child_link_closed};
-static const struct ipc_opts child_opts = {
-    .body_max = IPC_BODY_MAX, .queue_max = 4u << 20};
+static const struct ipc_opts child_opts = {.body_max = 1u << 20, .queue_max = 4u << 20};
 
 static bool
 all_gone(const struct server *s)

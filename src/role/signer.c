@@ -312,9 +312,18 @@ open_journal(struct signer *s, const char *home, struct err *e)
 	return 0;
 }
 
+/* Reads a file of /sys, so it comes before the jail. */
+static unsigned
+count_workers(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	return cpus < 1 ? 1 : cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
+}
+
 static int
 start(struct signer *s, int fd, struct err *e)
 {
+	unsigned workers = count_workers();
 	struct boot b;
 	if (boot_receive(fd, "signer", &s->cfg, &s->cfg_arena, &b, e))
 		return -1;
@@ -328,12 +337,7 @@ start(struct signer *s, int fd, struct err *e)
 	s->main = ipc_new(s->loop, fd, &link_opts, &main_ops, s, e);
 	if (!s->main || boot_jail(JAIL_SIGNER, &b, 64, NULL, e))
 		return -1;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	s->pool = sign_pool_new(&s->ca, s->cfg.pki.organization,
-	    cpus < 1             ? 1
-	    : cpus > WORKERS_MAX ? WORKERS_MAX
-				 : (unsigned)cpus,
-	    e);
+	s->pool = sign_pool_new(&s->ca, s->cfg.pki.organization, workers, e);
 	if (!s->pool)
 		return -1;
 	return boot_ready(s->main, e);

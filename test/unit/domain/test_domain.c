@@ -1,0 +1,648 @@
+/*
+ * Rules, on a real store and a clock of our own: enrollment, sessions, policies,
+ * identities.
+ */
+#include "../test.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/hex.h"
+#include "codec/sas.h"
+#include "crypto/chain.h"
+#include "crypto/digest.h"
+#include "crypto/sas_key.h"
+#include "domain/alloc.h"
+#include "domain/device.h"
+#include "domain/domain.h"
+#include "domain/enrol.h"
+#include "domain/group.h"
+#include "domain/policy.h"
+#include "domain/session.h"
+#include "domain/throttle.h"
+#include "io/file.h"
+
+#define NOW_MS INT64_C(1795319096000)
+
+struct world {
+	char dir[64];
+	struct domain d;
+	struct config cfg;
+	struct clock clock;
+	struct arena *arena, *cfg_arena;
+	struct throttle throttle;
+	struct err e;
+	struct refusal no;
+};
+
+static int
+setup(void **state)
+{
+	struct world *w = own_alloc(sizeof(*w));
+	char path[100];
+	snprintf(w->dir, sizeof(w->dir), "/tmp/muster-domain-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(path, sizeof(path), "%s/hub.db", w->dir);
+	w->arena = arena_new(64 << 20);
+	w->cfg_arena = arena_new(4 * CONF_FILE_MAX);
+	w->clock = clock_fake(NOW_MS);
+	conf_defaults(&config_table, &w->cfg, w->cfg_arena);
+	throttle_init(&w->throttle, 0, NOW_MS);
+	struct store *s = store_open(path, &w->e);
+	assert_non_null(s);
+	w->d = (struct domain){.store = s,
+	    .cfg = &w->cfg,
+	    .clock = &w->clock,
+	    .arena = w->arena,
+	    .throttle = &w->throttle};
+	memset(w->d.service_ca, 0x55, sizeof(w->d.service_ca));
+	assert_ok(store_begin(s, &w->e), &w->e);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	store_rollback(w->d.store);
+	store_close(w->d.store);
+	arena_free(w->arena);
+	arena_free(w->cfg_arena);
+	assert_ok(file_remove_tree(w->dir, &w->e), &w->e);
+	free(w);
+	return 0;
+}
+
+/* ---- credentials ----------------------------------------------------------------------
+ */
+
+/* A SAS credential as an edge would pass it on. */
+static struct ipc_cred
+sas(struct world *w, const char *resource, struct span key, const char *policy,
+    int64_t expiry_s)
+{
+	struct buf *token = arena_alloc(w->arena, sizeof(*token));
+	static struct sas t;
+	*token = BUF_INIT(SAS_KEY_TOKEN_MAX);
+	assert_ok(
+	    sas_key_sign(span_str(resource), key, expiry_s, policy, token, &w->e), &w->e);
+	char *text = arena_str(w->arena, buf_span(token));
+	buf_done(token);
+	assert_ok(sas_parse(span_str(text), &t, &w->e), &w->e);
+	return (struct ipc_cred){.kind = CRED_SAS,
+	    .sas_sr = t.sr,
+	    .sas_se = t.se,
+	    .sas_expiry_s = t.se_s,
+	    .sas_resource = arena_span(w->arena, span_str(t.resource)),
+	    .sas_sig = arena_span(w->arena, span_of(t.sig, sizeof(t.sig))),
+	    .sas_policy = arena_span(w->arena, span_str(t.policy))};
+}
+
+static const uint8_t group_ca_der[] = "certificate of the device CA";
+
+static struct ipc_cred
+leaf(struct world *w, const char *cn)
+{
+	uint8_t *ca = arena_alloc(w->arena, DIGEST_SHA256);
+	digest_sha256(span_of(group_ca_der, sizeof(group_ca_der)), ca);
+	return (struct ipc_cred){.kind = CRED_X509,
+	    .verdict = CHAIN_OK,
+	    .cn = span_str(cn),
+	    .sha256 = SPAN_LIT("0123456789abcdef0123456789abcdef"),
+	    .sha1 = SPAN_LIT("0123456789abcdef0123"),
+	    .not_before_ms = NOW_MS - 1000,
+	    .not_after_ms = NOW_MS + 86400000,
+	    .chain = span_of(ca, DIGEST_SHA256)};
+}
+
+static struct store_group
+put_group(struct world *w, const char *id, int attestation, bool enabled)
+{
+	struct ipc_group_put m = {.id = span_str(id),
+	    .attestation = (uint8_t)attestation,
+	    .enabled = enabled,
+	    .update_hub = 1,
+	    .migrate_data = 1,
+	    .tags = SPAN_LIT("{\"site\":\"a\"}")};
+	if (attestation == STORE_ATT_X509)
+		m.primary_cert = span_of(group_ca_der, sizeof(group_ca_der));
+	struct store_group g;
+	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+	return g;
+}
+
+static struct ipc_dps_state
+register_(struct world *w, const char *id, struct ipc_cred cred)
+{
+	struct ipc_dps_register m = {.cred = cred,
+	    .id_scope = span_str(w->cfg.dps.id_scope),
+	    .registration_id = span_str(id)};
+	struct ipc_dps_state st = {0};
+	assert_ok(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e);
+	return st;
+}
+
+static struct ipc_cred
+group_token(
+    struct world *w, const struct store_group *g, const char *id, int64_t expiry_s)
+{
+	uint8_t key[SAS_KEY_DERIVED];
+	char resource[300];
+	sas_key_derive(g->primary_key, span_str(id), key);
+	snprintf(
+	    resource, sizeof(resource), "%s/registrations/%s", w->cfg.dps.id_scope, id);
+	return sas(w, resource, span_of(key, sizeof(key)), "registration", expiry_s);
+}
+
+static struct store_device
+device(struct world *w, const char *id)
+{
+	struct store_device d;
+	assert_ok(store_device_get(w->d.store, id, w->arena, &d, &w->e), &w->e);
+	return d;
+}
+
+static void
+open_hub(struct world *w, const char *id, struct ipc_cred cred)
+{
+	struct ipc_hub_open m = {
+	    .cred = cred, .host = SPAN_LIT("127.0.0.1"), .device_id = span_str(id)};
+	struct session s;
+	int64_t close_ms;
+	assert_ok(session_judge(&w->d, &m, &s, &close_ms, &w->no, &w->e), &w->e);
+}
+
+static struct ipc_cred
+device_token(struct world *w, const char *id, int64_t expiry_s)
+{
+	struct store_device d = device(w, id);
+	char resource[300];
+	snprintf(resource, sizeof(resource), "127.0.0.1/devices/%s", id);
+	return sas(w, resource, d.primary_key, NULL, expiry_s);
+}
+
+#define assert_refused(w, want) assert_int_equal((w)->no.code, REFUSAL_##want)
+#define LATER                   ((NOW_MS / 1000) + 3600)
+
+/* ---- enrollment -----------------------------------------------------------------------
+ */
+
+static void
+enrol_by_group_key_makes_a_sas_identity_with_the_derived_key(void **state)
+{
+	struct world *w = *state;
+	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct ipc_dps_state st =
+	    register_(w, "Dev-1", group_token(w, &g, "Dev-1", LATER));
+	assert_refused(w, NONE);
+	assert_true(span_eq_str(st.status, "assigned"));
+	assert_true(span_eq_str(st.device_id, "Dev-1"));
+	assert_true(span_eq_str(st.hub, "127.0.0.1"));
+	struct store_device d = device(w, "Dev-1");
+	uint8_t key[SAS_KEY_DERIVED];
+	sas_key_derive(g.primary_key, SPAN_LIT("Dev-1"), key);
+	assert_true(span_eq(d.primary_key, span_of(key, sizeof(key))));
+	assert_int_equal(d.auth, STORE_AUTH_SAS);
+	assert_true(span_eq_str(d.tags, "{\"site\":\"a\"}"));
+	open_hub(w, "Dev-1", device_token(w, "Dev-1", LATER));
+	assert_refused(w, NONE);
+}
+
+static void
+enrol_refuses_wrong_key_scope_resource_and_expired_token(void **state)
+{
+	struct world *w = *state;
+	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_group other = g;
+	other.primary_key = SPAN_LIT("another key, long enough to be one");
+	register_(w, "d1", group_token(w, &other, "d1", LATER));
+	assert_refused(w, SAS_SIGNATURE);
+	register_(w, "d2", group_token(w, &g, "d1", LATER));
+	assert_refused(w, SAS_RESOURCE);
+	register_(w, "d1", group_token(w, &g, "d1", NOW_MS / 1000 - 301));
+	assert_refused(w, SAS_EXPIRED);
+	register_(w, "d1", group_token(w, &g, "d1", NOW_MS / 1000 - 299));
+	assert_refused(w, NONE);
+	struct ipc_dps_register m = {.cred = group_token(w, &g, "d1", LATER),
+	    .id_scope = SPAN_LIT("0neOTHER"),
+	    .registration_id = SPAN_LIT("d1")};
+	struct ipc_dps_state st;
+	assert_ok(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e);
+	assert_refused(w, WRONG_SCOPE);
+	register_(w, "d1", (struct ipc_cred){0});
+	assert_refused(w, NO_CREDENTIAL);
+}
+
+static void
+enrol_by_chain_keeps_the_sas_keys_for_the_migration_window(void **state)
+{
+	struct world *w = *state;
+	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	put_group(w, "certs", STORE_ATT_X509, true);
+	register_(w, "d1", group_token(w, &keys, "d1", LATER));
+	struct ipc_cred token = device_token(w, "d1", LATER);
+	register_(w, "d1", leaf(w, "d1"));
+	assert_refused(w, NONE);
+	struct store_device d = device(w, "d1");
+	assert_int_equal(d.auth, STORE_AUTH_CA);
+	assert_true(d.sas_window);
+	open_hub(w, "d1", leaf(w, "d1"));
+	assert_refused(w, NONE);
+	open_hub(w, "d1", token);
+	assert_refused(w, NONE);
+	/* a fallback to the group key within the window changes nothing */
+	register_(w, "d1", group_token(w, &keys, "d1", LATER));
+	assert_refused(w, NONE);
+	assert_int_equal(device(w, "d1").auth, STORE_AUTH_CA);
+}
+
+static void
+enrol_by_key_cannot_undo_x509_once_the_window_is_closed(void **state)
+{
+	struct world *w = *state;
+	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	put_group(w, "certs", STORE_ATT_X509, true);
+	register_(w, "d1", leaf(w, "d1"));
+	assert_false(device(w, "d1").sas_window);
+	register_(w, "d1", group_token(w, &keys, "d1", LATER));
+	assert_refused(w, DOWNGRADE);
+	assert_int_equal(device(w, "d1").auth, STORE_AUTH_CA);
+}
+
+static void
+enrol_in_azure_profile_writes_a_thumbprint_and_answers_on_the_poll(void **state)
+{
+	struct world *w = *state;
+	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	w->cfg.server.profile = CONFIG_PROFILE_AZURE;
+	put_group(w, "certs", STORE_ATT_X509, true);
+	register_(w, "d1", group_token(w, &keys, "d1", LATER));
+	struct ipc_cred token = device_token(w, "d1", LATER);
+	struct ipc_dps_state st = register_(w, "d1", leaf(w, "d1"));
+	assert_true(span_eq_str(st.status, "assigning"));
+	assert_int_equal(st.retry_after_s, 3);
+	struct store_device d = device(w, "d1");
+	assert_int_equal(d.auth, STORE_AUTH_SELF_SIGNED);
+	assert_string_equal(d.primary_thumb, d.secondary_thumb);
+	assert_int_equal(d.primary_key.len, 0);
+	struct ipc_dps_poll poll = {.cred = leaf(w, "d1"),
+	    .id_scope = span_str(w->cfg.dps.id_scope),
+	    .registration_id = SPAN_LIT("d1"),
+	    .operation_id = arena_span(w->arena, st.operation_id)};
+	w->clock.skew_ms += 3000;
+	assert_ok(enrol_poll(&w->d, &poll, &st, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	assert_true(span_eq_str(st.status, "assigned"));
+	open_hub(w, "d1", leaf(w, "d1"));
+	assert_refused(w, NONE);
+	open_hub(w, "d1", token);
+	assert_refused(w, AUTH_TYPE);
+	struct ipc_cred renewed = leaf(w, "d1");
+	renewed.sha256 = SPAN_LIT("another leaf, same chain, same C");
+	open_hub(w, "d1", renewed);
+	assert_refused(w, CERT_THUMBPRINT);
+	poll.operation_id = SPAN_LIT("4.0.x");
+	assert_ok(enrol_poll(&w->d, &poll, &st, &w->no, &w->e), &w->e);
+	assert_refused(w, OPERATION);
+}
+
+static void
+enrol_refuses_bad_leaves_by_their_own_reason(void **state)
+{
+	struct world *w = *state;
+	put_group(w, "certs", STORE_ATT_X509, true);
+	struct ipc_cred c = leaf(w, "d1");
+	register_(w, "d2", c);
+	assert_refused(w, CERT_CN);
+	c.not_after_ms = NOW_MS - 1;
+	register_(w, "d1", c);
+	assert_refused(w, CERT_INVALID);
+	c = leaf(w, "d1");
+	c.not_before_ms = NOW_MS + 1;
+	register_(w, "d1", c);
+	assert_refused(w, CERT_INVALID);
+	c = leaf(w, "d1");
+	c.verdict = CHAIN_UNKNOWN_ISSUER;
+	register_(w, "d1", c);
+	assert_refused(w, CERT_INVALID);
+	c = leaf(w, "d1");
+	c.chain = SPAN_LIT("some other CA, also of 32 bytes.");
+	register_(w, "d1", c);
+	assert_refused(w, CERT_NO_GROUP);
+	c.chain = span_of(w->d.service_ca, sizeof(w->d.service_ca));
+	register_(w, "d1", c);
+	assert_refused(w, CERT_OPERATOR);
+	struct store_device d;
+	assert_fails(
+	    store_device_get(w->d.store, "d1", w->arena, &d, &w->e), &w->e, NOT_FOUND);
+}
+
+static void
+enrol_in_a_disabled_group_says_disabled_and_makes_no_device(void **state)
+{
+	struct world *w = *state;
+	put_group(w, "certs", STORE_ATT_X509, false);
+	struct ipc_dps_state st = register_(w, "d1", leaf(w, "d1"));
+	assert_refused(w, GROUP_DISABLED);
+	assert_true(span_eq_str(st.status, "disabled"));
+	assert_int_not_equal(st.error, 0);
+	struct store_device d;
+	assert_fails(
+	    store_device_get(w->d.store, "d1", w->arena, &d, &w->e), &w->e, NOT_FOUND);
+}
+
+static void
+enrol_by_key_ends_when_device_sas_is_switched_off(void **state)
+{
+	struct world *w = *state;
+	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_hub h;
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	struct ipc_cred token = device_token(w, "d1", LATER);
+	assert_ok(store_hub_get(w->d.store, &h, &w->e), &w->e);
+	h.disable_device_sas = true;
+	assert_ok(store_hub_put(w->d.store, &h, &w->e), &w->e);
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, SAS_DISABLED);
+	open_hub(w, "d1", token);
+	assert_refused(w, SAS_DISABLED);
+}
+
+/* ---- connections ----------------------------------------------------------------------
+ */
+
+static void
+session_refuses_by_the_right_reason(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put put = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	struct store_device d;
+	assert_ok(device_put(&w->d, &put, &d, &w->e), &w->e);
+	open_hub(w, "nobody", device_token(w, "d1", LATER));
+	assert_refused(w, DEVICE_UNKNOWN);
+	open_hub(w, "D1", device_token(w, "d1", LATER)); /* hub IDs have case */
+	assert_refused(w, DEVICE_UNKNOWN);
+	open_hub(w, "d1", leaf(w, "d1"));
+	assert_refused(w, AUTH_TYPE);
+	open_hub(w, "d1", (struct ipc_cred){0});
+	assert_refused(w, NO_CREDENTIAL);
+	open_hub(w, "d1", device_token(w, "d1", NOW_MS / 1000 - 301));
+	assert_refused(w, SAS_EXPIRED);
+	open_hub(w, "d1", sas(w, "127.0.0.1/devices/d2", d.primary_key, NULL, LATER));
+	assert_refused(w, SAS_RESOURCE);
+	open_hub(w, "d1",
+	    sas(w, "127.0.0.1/devices/d1", SPAN_LIT("not the key of this one"), NULL,
+		LATER));
+	assert_refused(w, SAS_SIGNATURE);
+	open_hub(w, "d1",
+	    sas(w, "127.0.0.1/devices/d1/?api-version=2020-09-30", d.secondary_key, NULL,
+		LATER));
+	assert_refused(w, NONE);
+	put.if_match = SPAN_LIT("\"*\"");
+	put.enabled = 0;
+	assert_ok(device_put(&w->d, &put, &d, &w->e), &w->e);
+	open_hub(w, "d1", device_token(w, "d1", LATER));
+	assert_refused(w, DEVICE_DISABLED);
+}
+
+static void
+session_by_policy_token_works_until_local_auth_is_disabled(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put put = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	struct store_device d;
+	struct store_policy p;
+	struct store_hub h;
+	assert_ok(device_put(&w->d, &put, &d, &w->e), &w->e);
+	assert_ok(policy_defaults(&w->d, &w->e), &w->e);
+	assert_ok(
+	    store_policy_get(w->d.store, "hub", "device", w->arena, &p, &w->e), &w->e);
+	struct ipc_cred token =
+	    sas(w, "127.0.0.1/devices", p.primary_key, "device", LATER);
+	open_hub(w, "d1", token);
+	assert_refused(w, NONE);
+	open_hub(w, "d1", sas(w, "127.0.0.1/devices/d", p.primary_key, "device", LATER));
+	assert_refused(w, SAS_RESOURCE);
+	assert_ok(
+	    store_policy_get(w->d.store, "hub", "registryRead", w->arena, &p, &w->e),
+	    &w->e);
+	open_hub(w, "d1", sas(w, "127.0.0.1", p.primary_key, "registryRead", LATER));
+	assert_refused(w, RIGHT);
+	assert_ok(store_hub_get(w->d.store, &h, &w->e), &w->e);
+	h.disable_local_auth = true;
+	assert_ok(store_hub_put(w->d.store, &h, &w->e), &w->e);
+	open_hub(w, "d1", token);
+	assert_refused(w, SAS_DISABLED);
+}
+
+static void
+session_table_keeps_one_connection_a_device(void **state)
+{
+	struct session_table t;
+	struct session s = {.device_id = "d1"}, old = {0};
+	int64_t first, second;
+	session_table_init(&t);
+	assert_false(session_enter(&t, &s, &old, &first));
+	assert_true(session_enter(&t, &s, &old, &second));
+	assert_int_equal(old.id, first);
+	assert_null(session_find(&t, first));
+	assert_int_equal(session_of_device(&t, "d1")->id, second);
+	assert_false(session_leave(&t, first));
+	assert_true(session_leave(&t, second));
+	assert_null(session_of_device(&t, "d1"));
+	session_table_done(&t);
+}
+
+/* ---- the service side -----------------------------------------------------------------
+ */
+
+static void
+policy_tokens_may_do_what_their_rights_say_and_no_more(void **state)
+{
+	struct world *w = *state;
+	struct store_policy p;
+	assert_ok(policy_defaults(&w->d, &w->e), &w->e);
+	assert_ok(
+	    store_policy_get(w->d.store, "hub", "registryRead", w->arena, &p, &w->e),
+	    &w->e);
+	struct ipc_cred c = sas(w, "127.0.0.1", p.primary_key, "registryRead", LATER);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_REGISTRY_READ, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	assert_ok(
+	    policy_authorize(&w->d, &c, RIGHT_REGISTRY_WRITE, &w->no, &w->e), &w->e);
+	assert_refused(w, RIGHT);
+	assert_ok(
+	    policy_authorize(&w->d, &c, RIGHT_ENROLLMENT_READ, &w->no, &w->e), &w->e);
+	assert_refused(w, SAS_POLICY); /* a hub's policy is unknown to the DPS */
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, RIGHT);
+	c.sas_policy = SPAN_NONE;
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_REGISTRY_READ, &w->no, &w->e), &w->e);
+	assert_refused(w, SAS_POLICY);
+}
+
+static void
+policy_lets_only_registered_enabled_unexpired_operators_in(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred c = leaf(w, "admin");
+	char sha[65];
+	hex_write(c.sha256, sha);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, NOT_OPERATOR);
+	struct store_operator op = {.sha256 = sha, .name = "admin", .enabled = true};
+	assert_ok(store_operator_put(w->d.store, &op, &w->e), &w->e);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	c.not_after_ms = NOW_MS - 1;
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, CERT_INVALID);
+	op.enabled = false;
+	assert_ok(store_operator_put(w->d.store, &op, &w->e), &w->e);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, NOT_OPERATOR);
+}
+
+static void
+device_put_obeys_if_match_and_clears_what_is_absent(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put m = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	struct store_device d;
+	assert_ok(device_put(&w->d, &m, &d, &w->e), &w->e);
+	assert_int_equal(d.primary_key.len, SAS_KEY_MAX);
+	assert_fails(device_put(&w->d, &m, &d, &w->e), &w->e, EXISTS);
+	m.if_match = SPAN_LIT("\"99\"");
+	assert_fails(device_put(&w->d, &m, &d, &w->e), &w->e, CONFLICT);
+	m.if_match = SPAN_LIT("1");
+	m.auth = STORE_AUTH_CA;
+	assert_ok(device_put(&w->d, &m, &d, &w->e), &w->e);
+	assert_int_equal(d.primary_key.len, 0);
+	assert_int_equal(d.etag, 2);
+	m.if_match = SPAN_LIT("*");
+	m.auth = STORE_AUTH_SELF_SIGNED;
+	assert_fails(device_put(&w->d, &m, &d, &w->e), &w->e, PARSE);
+	m.primary_thumb = SPAN_LIT("ABCDEF0123456789abcdef0123456789abcdef01");
+	assert_ok(device_put(&w->d, &m, &d, &w->e), &w->e);
+	assert_string_equal(d.primary_thumb, "abcdef0123456789abcdef0123456789abcdef01");
+	m.id = SPAN_LIT("a/b");
+	m.if_match = SPAN_NONE;
+	assert_fails(device_put(&w->d, &m, &d, &w->e), &w->e, PARSE);
+}
+
+static void
+twin_patch_merges_and_null_deletes(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put put = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	struct store_device d;
+	assert_ok(device_put(&w->d, &put, &d, &w->e), &w->e);
+	struct ipc_twin_patch m = {
+	    .id = SPAN_LIT("d1"), .tags = SPAN_LIT("{\"a\":1,\"b\":{\"c\":2}}")};
+	assert_ok(device_twin_patch(&w->d, &m, &d, &w->e), &w->e);
+	m.tags = SPAN_LIT("{\"a\":null,\"b\":{\"d\":3}}");
+	assert_ok(device_twin_patch(&w->d, &m, &d, &w->e), &w->e);
+	assert_true(span_eq_str(d.tags, "{\"b\":{\"c\":2,\"d\":3}}"));
+	m.tags = SPAN_LIT("{\"a$\":1}");
+	assert_fails(device_twin_patch(&w->d, &m, &d, &w->e), &w->e, PARSE);
+	m.tags = SPAN_LIT("{}");
+	m.if_match = SPAN_LIT("\"1\"");
+	assert_fails(device_twin_patch(&w->d, &m, &d, &w->e), &w->e, CONFLICT);
+}
+
+static void
+group_refuses_a_certificate_that_stands_in_another(void **state)
+{
+	struct world *w = *state;
+	put_group(w, "one", STORE_ATT_X509, true);
+	struct ipc_group_put m = {.id = SPAN_LIT("two"),
+	    .attestation = STORE_ATT_X509,
+	    .primary_cert = span_of(group_ca_der, sizeof(group_ca_der))};
+	struct store_group g;
+	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, EXISTS);
+	m.id = SPAN_LIT("ONE"); /* the same group: IDs have no case */
+	m.keep_primary = 1;
+	m.primary_cert = SPAN_NONE;
+	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+	assert_string_equal(g.id, "one");
+	assert_int_equal(g.primary_cert.len, sizeof(group_ca_der));
+	m.hubs = SPAN_LIT("elsewhere.example");
+	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, PARSE);
+}
+
+static void
+alloc_moves_only_what_must_move_when_a_hub_is_added(void **state)
+{
+	const char *names[] = {"a.x", "b.x", "c.x", "d.x"};
+	struct conf_list three = {names, 3}, four = {names, 4};
+	int moved = 0, count[4] = {0};
+	for (int i = 0; i < 4000; i++) {
+		char id[20];
+		snprintf(id, sizeof(id), "Dev-%d", i);
+		const char *was = alloc_hub(span_str(id), "hashed", "", &three);
+		const char *is = alloc_hub(span_str(id), "hashed", "", &four);
+		if (was != is) {
+			assert_string_equal(is, "d.x");
+			moved++;
+		}
+		for (int h = 0; h < 4; h++)
+			count[h] += is == names[h];
+	}
+	assert_in_range(moved, 850, 1150);
+	for (int h = 0; h < 4; h++)
+		assert_in_range(count[h], 850, 1150);
+	assert_ptr_equal(alloc_hub(SPAN_LIT("X"), "hashed", "", &four),
+	    alloc_hub(SPAN_LIT("x"), "hashed", "", &four));
+	assert_string_equal(alloc_hub(SPAN_LIT("x"), "static", "c.x b.x", &four), "b.x");
+	assert_null(alloc_hub(SPAN_LIT("x"), "hashed", "z.x", &four));
+}
+
+static void
+throttle_refills_evenly_and_never_above_its_burst(void **state)
+{
+	struct throttle t;
+	throttle_init(&t, 60, 0);
+	for (int i = 0; i < 60; i++)
+		assert_true(throttle_take(&t, 0));
+	assert_false(throttle_take(&t, 0));
+	assert_false(throttle_take(&t, 999));
+	assert_true(throttle_take(&t, 1000));
+	for (int i = 0; i < 60; i++)
+		assert_true(throttle_take(&t, 3600000));
+	assert_false(throttle_take(&t, 3600000));
+	throttle_init(&t, 0, 0);
+	assert_true(throttle_take(&t, 0));
+}
+
+#define row(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    row(enrol_by_group_key_makes_a_sas_identity_with_the_derived_key),
+	    row(enrol_refuses_wrong_key_scope_resource_and_expired_token),
+	    row(enrol_by_chain_keeps_the_sas_keys_for_the_migration_window),
+	    row(enrol_by_key_cannot_undo_x509_once_the_window_is_closed),
+	    row(enrol_in_azure_profile_writes_a_thumbprint_and_answers_on_the_poll),
+	    row(enrol_refuses_bad_leaves_by_their_own_reason),
+	    row(enrol_in_a_disabled_group_says_disabled_and_makes_no_device),
+	    row(enrol_by_key_ends_when_device_sas_is_switched_off),
+	    row(session_refuses_by_the_right_reason),
+	    row(session_by_policy_token_works_until_local_auth_is_disabled),
+	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
+	    row(policy_tokens_may_do_what_their_rights_say_and_no_more),
+	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
+	    row(device_put_obeys_if_match_and_clears_what_is_absent),
+	    row(twin_patch_merges_and_null_deletes),
+	    row(group_refuses_a_certificate_that_stands_in_another),
+	    cmocka_unit_test(alloc_moves_only_what_must_move_when_a_hub_is_added),
+	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
