@@ -119,8 +119,8 @@ fill(
 		return -1;
 	g->enabled = m->enabled != 0;
 	g->iot_edge = m->iot_edge != 0;
-	g->allocation =
-	    arena_str(d->arena, m->allocation.len ? m->allocation : SPAN_LIT("hashed"));
+	g->allocation = m->allocation.len ? arena_str(d->arena, m->allocation)
+					  : default_allocation(d->cfg);
 	g->hubs = arena_str(d->arena, m->hubs);
 	g->tags = m->tags.len ? m->tags : SPAN_LIT("{}");
 	g->desired = m->desired.len ? m->desired : SPAN_LIT("{}");

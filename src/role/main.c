@@ -24,10 +24,10 @@
 
 enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE };
 
-struct server;
+struct supervisor;
 
 struct child {
-	struct server *server;
+	struct supervisor *server;
 	enum child_kind kind;
 	uint32_t index;
 	struct proc *proc;
@@ -37,7 +37,7 @@ struct child {
 	int64_t started_ms, delay_ms;
 };
 
-struct server {
+struct supervisor {
 	const struct main_opts *o;
 	struct loop *loop;
 	int mqtt_fd, https_fd, lock_fd;
@@ -93,7 +93,7 @@ attach(struct child *a, char a_is, struct child *b, char b_is)
 static void
 hand_listeners(struct child *edge)
 {
-	struct server *s = edge->server;
+	struct supervisor *s = edge->server;
 	struct err e;
 	struct ipc_listen mqtt = {.kind = 'm'}, https = {.kind = 'h'};
 	if (boot_send(edge->link, IPC_LISTEN, 0, &mqtt, s->mqtt_fd, &e) ||
@@ -102,7 +102,7 @@ hand_listeners(struct child *edge)
 }
 
 static void
-announce(struct server *s)
+announce(struct supervisor *s)
 {
 	if (s->up)
 		return;
@@ -113,7 +113,7 @@ announce(struct server *s)
 
 /* Edges start when there is somebody to ask. */
 static void
-start_edges(struct server *s)
+start_edges(struct supervisor *s)
 {
 	if (!s->signer.ready || !s->core.ready)
 		return;
@@ -125,7 +125,7 @@ start_edges(struct server *s)
 static void
 on_ready(struct child *c)
 {
-	struct server *s = c->server;
+	struct supervisor *s = c->server;
 	c->ready = true;
 	switch (c->kind) {
 	case CHILD_SIGNER:
@@ -177,7 +177,7 @@ static const struct ipc_ops child_ops = {
 static const struct ipc_opts child_opts = {.body_max = 1u << 20, .queue_max = 4u << 20};
 
 static bool
-all_gone(const struct server *s)
+all_gone(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->n_edges; i++)
 		if (s->edges[i].proc)
@@ -199,7 +199,7 @@ send_stop(struct child *c)
 /* Edges first, so that the core still answers what they have in hand; then core; then
  * signer. */
 static void
-stop_next(struct server *s)
+stop_next(struct supervisor *s)
 {
 	bool edges = false;
 	for (unsigned i = 0; i < s->n_edges; i++)
@@ -218,7 +218,7 @@ static void
 on_child_exit(void *arg, const struct proc_exit *x)
 {
 	struct child *c = arg;
-	struct server *s = c->server;
+	struct supervisor *s = c->server;
 	bool expected = s->stopping;
 	log_event(expected ? LOG_INFO : LOG_ERROR, "main.exit",
 	    LOG_STR("role", kind_name(c->kind)), LOG_INT("index", c->index),
@@ -259,7 +259,7 @@ spawn(struct child *c, int fd, struct err *e)
 static int
 try_start(struct child *c, struct err *e)
 {
-	struct server *s = c->server;
+	struct supervisor *s = c->server;
 	int pair[2];
 	if (sock_pair(pair, e))
 		return -1;
@@ -296,7 +296,7 @@ on_restart(void *arg)
 }
 
 static void
-init_child(struct server *s, struct child *c, enum child_kind kind, uint32_t index)
+init_child(struct supervisor *s, struct child *c, enum child_kind kind, uint32_t index)
 {
 	*c = (struct child){.server = s, .kind = kind, .index = index};
 	c->restart = loop_timer_new(s->loop, on_restart, c);
@@ -316,7 +316,7 @@ done_child(struct child *c)
 static void
 on_deadline(void *arg)
 {
-	struct server *s = arg;
+	struct supervisor *s = arg;
 	log_event(LOG_WARN, "main.stop_forced", LOG_INT("after_ms", STOP_MS));
 	loop_stop(s->loop); /* what is left is killed when it is freed */
 }
@@ -324,7 +324,7 @@ on_deadline(void *arg)
 static void
 on_stop_signal(void *arg)
 {
-	struct server *s = arg;
+	struct supervisor *s = arg;
 	if (s->stopping)
 		return;
 	s->stopping = true;
@@ -345,7 +345,7 @@ listen_on(const char *bind, int64_t port, int *ret_fd, uint16_t *ret_port, struc
 }
 
 static int
-take_home(struct server *s, struct err *e)
+take_home(struct supervisor *s, struct err *e)
 {
 	char path[4200];
 	snprintf(path, sizeof(path), "%s/run", s->o->home);
@@ -356,7 +356,7 @@ take_home(struct server *s, struct err *e)
 }
 
 static int
-write_ports(const struct server *s, struct err *e)
+write_ports(const struct supervisor *s, struct err *e)
 {
 	char path[4200], text[64];
 	snprintf(path, sizeof(path), "%s/run/ports", s->o->home);
@@ -378,7 +378,7 @@ edge_count(const struct config *cfg)
 }
 
 static int
-start(struct server *s, struct err *e)
+start(struct supervisor *s, struct err *e)
 {
 	const struct config *cfg = s->o->cfg;
 	if (take_home(s, e) ||
@@ -406,7 +406,7 @@ start(struct server *s, struct err *e)
 int
 main_serve(const struct main_opts *o, struct err *e)
 {
-	struct server s = {.o = o, .mqtt_fd = -1, .https_fd = -1, .lock_fd = -1};
+	struct supervisor s = {.o = o, .mqtt_fd = -1, .https_fd = -1, .lock_fd = -1};
 	s.loop = loop_new(&clock_system, e);
 	if (!s.loop)
 		return -1;
