@@ -55,7 +55,7 @@ int
 err_set_sys(struct err *e, enum err_code code, const char *where, const char *fmt, ...)
 {
 	int sys = errno;
-	if (sys == ENOSPC || sys == EDQUOT)
+	if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
 		code = ERR_FULL;
 	va_list ap;
 	va_start(ap, fmt);
