@@ -24,8 +24,6 @@
 
 enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE };
 
-struct supervisor;
-
 struct child {
 	struct supervisor *server;
 	enum child_kind kind;
