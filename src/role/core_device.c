@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "domain/enrol.h"
 #include "domain/issue.h"
+#include "role/boot.h"
 #include "role/core.h"
 
 static int
@@ -88,22 +89,14 @@ struct granted {
 	int64_t close_ms;
 };
 
+/* Sends after the turn; to a link that is gone it is lost, as is the connection behind it. */
 static void
-send_packed(
-    struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg)
+send_late(struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg)
 {
-	auto_buf body = BUF_INIT(4096);
 	struct err e;
 	struct ipc_link *link = c->edges[edge].link;
-	if (!link)
-		return;
-	if (ipc_msg_pack(type, msg, &body, &e) == 0) {
-		struct ipc_frame f = {
-		    .type = type, .id = id, .body = buf_span(&body), .fd = -1};
-		if (ipc_send(link, &f, &e) == 0)
-			return;
-	}
-	log_event(LOG_WARN, "core.send", LOG_INT("edge", edge), LOG_ERR(&e));
+	if (link && boot_send(link, type, id, msg, -1, &e))
+		log_event(LOG_WARN, "core.send", LOG_INT("edge", edge), LOG_ERR(&e));
 }
 
 static void
@@ -118,10 +111,10 @@ after_granted(void *arg, const void *item)
 		struct ipc_session_close close = {.session = old.id,
 		    .reason =
 			SPAN_LIT("400027: closed by a newer connection of the device")};
-		send_packed(c, old.edge, IPC_SESSION_CLOSE, 0, &close);
+		send_late(c, old.edge, IPC_SESSION_CLOSE, 0, &close);
 	}
 	struct ipc_hub_opened opened = {.session = id, .close_ms = g.close_ms};
-	send_packed(c, g.ask.edge, IPC_HUB_OPENED, g.ask.id, &opened);
+	send_late(c, g.ask.edge, IPC_HUB_OPENED, g.ask.id, &opened);
 }
 
 static int
