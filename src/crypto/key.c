@@ -1,14 +1,11 @@
 /*
- * Private keys. The slow paths of OpenSSL 3.0 are walked around where many keys are made:
- * contexts are kept, SPKI and PKCS#8 of EC keys are written by our own DER code, RSA
- * primes come from BN_generate_prime_ex2 (the EVP path's auxiliary primes cost 2 to 3
- * times more).
+ * Private keys: the struct, opening and saving. Making is key_maker.c, signing
+ * key_signer.c.
  */
-#include "crypto/key.h"
+#include "crypto/key_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,24 +14,7 @@
 #include "crypto/ossl.h"
 #include "crypto/pubkey.h"
 
-struct key {
-	atomic_int refs;
-	enum key_alg alg;
-	EVP_PKEY *pkey;
-	struct buf spki;
-	uint8_t sha256[DIGEST_SHA256];
-};
-
-struct alg_row {
-	const char *name;
-	enum spki_kind kind;
-	int bits;
-	enum key_hash hash;
-	const char *group; /* EC: OpenSSL's name */
-	struct span curve; /* EC: the OID's content */
-};
-
-static const struct alg_row algs[KEY_ALG_N] = {
+static const struct key_row algs[KEY_ALG_N] = {
     [KEY_P256] = {"p256", SPKI_EC_P256, 256, KEY_SHA256, "P-256",
 	SPAN_LIT("\x2a\x86\x48\xce\x3d\x03\x01\x07")},
     [KEY_P384] = {"p384", SPKI_EC_P384, 384, KEY_SHA384, "P-384",
@@ -44,10 +24,11 @@ static const struct alg_row algs[KEY_ALG_N] = {
     [KEY_RSA4096] = {"rsa4096", SPKI_RSA, 4096, KEY_SHA256},
 };
 
-#define OID_EC_KEY   SPAN_LIT("\x2a\x86\x48\xce\x3d\x02\x01")
-#define OID_RSA      SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01")
-#define EC_POINT_MAX 97 /* P-384: 04 x y */
-#define RSA_EXPONENT 65537
+const struct key_row *
+key_row(enum key_alg alg)
+{
+	return &algs[alg];
+}
 
 const char *
 key_alg_name(enum key_alg alg)
@@ -75,45 +56,24 @@ key_alg_hash(enum key_alg alg)
 	return algs[alg].hash;
 }
 
-static const char *const hash_names[] = {
-    [KEY_SHA256] = "SHA2-256",
-    [KEY_SHA384] = "SHA2-384",
-    [KEY_SHA512] = "SHA2-512",
-};
-
 /* --- the struct --- */
 
 /* AlgorithmIdentifier of an EC key (RFC 5480 2.1.1). */
-static void
-put_ec_alg(struct buf *b, const struct alg_row *row)
+void
+key_put_ec_alg(struct buf *b, const struct key_row *row)
 {
 	size_t seq = der_begin(b, DER_SEQUENCE);
-	der_put_oid(b, OID_EC_KEY);
+	der_put_oid(b, KEY_OID_EC);
 	der_put_oid(b, row->curve);
 	der_end(b, seq);
 }
 
-static int
-ec_point(EVP_PKEY *p, uint8_t out[EC_POINT_MAX], size_t *ret_len, struct err *e)
+int
+key_ec_point(EVP_PKEY *p, uint8_t out[KEY_POINT_MAX], size_t *ret_len, struct err *e)
 {
 	if (EVP_PKEY_get_octet_string_param(
-		p, OSSL_PKEY_PARAM_PUB_KEY, out, EC_POINT_MAX, ret_len) != 1)
+		p, OSSL_PKEY_PARAM_PUB_KEY, out, KEY_POINT_MAX, ret_len) != 1)
 		return ossl_error(e, ERR_CRYPTO, "public key");
-	return 0;
-}
-
-/* SPKI of an EC key as generated here: the point is uncompressed. */
-static int
-put_ec_spki(struct buf *b, EVP_PKEY *p, const struct alg_row *row, struct err *e)
-{
-	uint8_t point[EC_POINT_MAX];
-	size_t len;
-	if (ec_point(p, point, &len, e) < 0)
-		return -1;
-	size_t seq = der_begin(b, DER_SEQUENCE);
-	put_ec_alg(b, row);
-	der_put_bits(b, span_of(point, len), 0);
-	der_end(b, seq);
 	return 0;
 }
 
@@ -142,8 +102,8 @@ alg_of(const struct spki *k, enum key_alg *ret)
 }
 
 /* Wraps pkey, whose SPKI is already in *spki; both are taken over on success. */
-static struct key *
-wrap(EVP_PKEY **pkey, struct buf *spki, enum key_alg alg)
+struct key *
+key_wrap(EVP_PKEY **pkey, struct buf *spki, enum key_alg alg)
 {
 	struct key *k = own_alloc(sizeof(*k));
 	atomic_init(&k->refs, 1);
@@ -178,7 +138,7 @@ wrap_foreign(EVP_PKEY **pkey, const char *what, struct err *e)
 		    "%s: RSA key of %d bits: not 2048, 3072 or 4096", what, shape.bits);
 		return NULL;
 	}
-	return wrap(pkey, &spki, alg);
+	return key_wrap(pkey, &spki, alg);
 }
 
 struct key *
@@ -228,219 +188,21 @@ key_evp(const struct key *k)
 	return k->pkey;
 }
 
-/* --- making --- */
-
-struct key_maker {
-	enum key_alg alg;
-	EVP_PKEY_CTX *ctx;
-};
-
-struct key_maker *
-key_maker_new(enum key_alg alg, struct err *e)
-{
-	const struct alg_row *row = &algs[alg];
-	auto_(key_maker_free) struct key_maker *m = own_alloc(sizeof(*m));
-	m->alg = alg;
-	if (row->kind == SPKI_RSA)
-		return TAKE(m);
-	m->ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	if (m->ctx && EVP_PKEY_keygen_init(m->ctx) == 1 &&
-	    EVP_PKEY_CTX_set_group_name(m->ctx, row->group) == 1)
-		return TAKE(m);
-	ossl_error(e, ERR_CRYPTO, "key generation, %s", row->name);
-	return NULL;
-}
-
-void
-key_maker_free(struct key_maker *m)
-{
-	if (!m)
-		return;
-	EVP_PKEY_CTX_free(m->ctx);
-	free(m);
-}
-
-static struct key *
-make_ec(struct key_maker *m, struct err *e)
-{
-	auto_(EVP_PKEY_free) EVP_PKEY *p = NULL;
-	auto_buf spki = BUF_INIT(SPKI_MAX);
-	if (EVP_PKEY_generate(m->ctx, &p) != 1) {
-		ossl_error(e, ERR_CRYPTO, "key generation");
-		return NULL;
-	}
-	if (put_ec_spki(&spki, p, &algs[m->alg], e) < 0)
-		return NULL;
-	return wrap(&p, &spki, m->alg);
-}
-
-/* The numbers of an RSA key while it is made. */
-struct rsa {
-	BN_CTX *ctx;
-	BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *qi; /* as in RFC 8017 A.1.2 */
-	BIGNUM *p1, *q1, *lcm, *t;
-};
-
-static int
-rsa_alloc(struct rsa *r)
-{
-	BIGNUM **const all[] = {&r->n, &r->e, &r->d, &r->p, &r->q, &r->dp, &r->dq, &r->qi,
-	    &r->p1, &r->q1, &r->lcm, &r->t};
-	r->ctx = BN_CTX_new();
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		*all[i] = BN_new();
-		if (!*all[i])
-			return -1;
-		if (*all[i] != r->n && *all[i] != r->e)
-			BN_set_flags(*all[i], BN_FLG_CONSTTIME);
-	}
-	return r->ctx ? 0 : -1;
-}
-
-static void
-rsa_done(struct rsa *r)
-{
-	BIGNUM *const all[] = {r->n, r->e, r->d, r->p, r->q, r->dp, r->dq, r->qi, r->p1,
-	    r->q1, r->lcm, r->t};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		BN_clear_free(all[i]);
-	BN_CTX_free(r->ctx);
-}
-
-/* A prime of bits with gcd(prime - 1, e) = 1. The two top bits are set, so that the
- * product of two has its full length. e is prime: the gcd is 1 unless e divides. */
-static int
-rsa_prime(struct rsa *r, BIGNUM *out, int bits)
-{
-	for (;;) {
-		if (!BN_generate_prime_ex2(out, bits, 0, NULL, NULL, NULL, r->ctx))
-			return -1;
-		BN_ULONG rest = BN_mod_word(out, RSA_EXPONENT);
-		if (rest == (BN_ULONG)-1)
-			return -1;
-		if (rest != 1)
-			return 0;
-	}
-}
-
-/* p > q, further apart than 2^(bits/2 - 100) (FIPS 186-5 A.1.3). */
-static int
-rsa_primes(struct rsa *r, int bits)
-{
-	if (rsa_prime(r, r->p, bits / 2) < 0)
-		return -1;
-	do {
-		if (rsa_prime(r, r->q, bits / 2) < 0 || !BN_sub(r->t, r->p, r->q))
-			return -1;
-	} while (BN_num_bits(r->t) <= bits / 2 - 100);
-	if (BN_cmp(r->p, r->q) < 0)
-		BN_swap(r->p, r->q);
-	BN_set_flags(r->p, BN_FLG_CONSTTIME);
-	BN_set_flags(r->q, BN_FLG_CONSTTIME);
-	return 0;
-}
-
-/* n and the private values, d modulo lcm(p-1, q-1). */
-static int
-rsa_derive(struct rsa *r)
-{
-	BN_CTX *c = r->ctx;
-	if (!BN_mul(r->n, r->p, r->q, c) || !BN_sub(r->p1, r->p, BN_value_one()) ||
-	    !BN_sub(r->q1, r->q, BN_value_one()) || !BN_mul(r->d, r->p1, r->q1, c) ||
-	    !BN_gcd(r->t, r->p1, r->q1, c) || !BN_div(r->lcm, NULL, r->d, r->t, c) ||
-	    !BN_mod_inverse(r->d, r->e, r->lcm, c))
-		return -1;
-	if (!BN_mod(r->dp, r->d, r->p1, c) || !BN_mod(r->dq, r->d, r->q1, c) ||
-	    !BN_mod_inverse(r->qi, r->q, r->p, c))
-		return -1;
-	return 0;
-}
-
-/* A BN as a native-endian OSSL_PARAM, its bytes in *room, which moves on. */
-static OSSL_PARAM
-rsa_param(const char *name, const BIGNUM *v, uint8_t **room)
-{
-	uint8_t *p = *room;
-	size_t len = (size_t)BN_num_bytes(v);
-	if (BN_bn2nativepad(v, p, (int)len) < 0)
-		abort();
-	*room += len;
-	return OSSL_PARAM_construct_BN(name, p, len);
-}
-
-static EVP_PKEY *
-rsa_to_pkey(const struct rsa *r)
-{
-	uint8_t room[8 * 512 + 64], *at = room; /* eight numbers of at most 4096 bits */
-	OSSL_PARAM params[] = {
-	    rsa_param(OSSL_PKEY_PARAM_RSA_N, r->n, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_E, r->e, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_D, r->d, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_FACTOR1, r->p, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_FACTOR2, r->q, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_EXPONENT1, r->dp, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_EXPONENT2, r->dq, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_COEFFICIENT1, r->qi, &at),
-	    OSSL_PARAM_construct_end(),
-	};
-	auto_(EVP_PKEY_CTX_free) EVP_PKEY_CTX *c =
-	    EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	EVP_PKEY *p = NULL;
-	if (c && EVP_PKEY_fromdata_init(c) == 1 &&
-	    EVP_PKEY_fromdata(c, &p, EVP_PKEY_KEYPAIR, params) != 1)
-		p = NULL;
-	own_wipe(room, sizeof(room));
-	return p;
-}
-
-/* RSAPublicKey inside SubjectPublicKeyInfo (RFC 3279 2.3.1). */
-static void
-put_rsa_spki(struct buf *b, const struct rsa *r)
-{
-	uint8_t n[512];
-	int len = BN_bn2bin(r->n, n);
-	size_t seq = der_begin(b, DER_SEQUENCE), alg = der_begin(b, DER_SEQUENCE);
-	der_put_oid(b, OID_RSA);
-	der_put_null(b);
-	der_end(b, alg);
-	auto_buf key = BUF_INIT(SPKI_MAX);
-	size_t inner = der_begin(&key, DER_SEQUENCE);
-	der_put_unsigned(&key, span_of(n, (size_t)len));
-	der_put_int(&key, RSA_EXPONENT);
-	der_end(&key, inner);
-	der_put_bits(b, buf_span(&key), 0);
-	der_end(b, seq);
-}
-
-static struct key *
-make_rsa(enum key_alg alg, struct err *e)
-{
-	struct rsa r = {0};
-	auto_(EVP_PKEY_free) EVP_PKEY *p = NULL;
-	auto_buf spki = BUF_INIT(SPKI_MAX);
-	if (rsa_alloc(&r) == 0 && BN_set_word(r.e, RSA_EXPONENT) &&
-	    rsa_primes(&r, algs[alg].bits) == 0 && rsa_derive(&r) == 0)
-		p = rsa_to_pkey(&r);
-	if (p)
-		put_rsa_spki(&spki, &r);
-	rsa_done(&r);
-	if (p)
-		return wrap(&p, &spki, alg);
-	ossl_error(e, ERR_CRYPTO, "key generation, %s", algs[alg].name);
-	return NULL;
-}
-
-struct key *
-key_maker_make(struct key_maker *m, struct err *e)
-{
-	return m->ctx ? make_ec(m, e) : make_rsa(m->alg, e);
-}
+/* --- one-shot doors to key_maker and key_signer --- */
 
 struct key *
 key_generate(enum key_alg alg, struct err *e)
 {
 	auto_(key_maker_free) struct key_maker *m = key_maker_new(alg, e);
 	return m ? key_maker_make(m, e) : NULL;
+}
+
+int
+key_sign(const struct key *k, struct span msg, uint8_t sig[KEY_SIG_MAX], size_t *ret_len,
+    struct err *e)
+{
+	auto_(key_signer_free) struct key_signer *s = key_signer_new((struct key *)k, e);
+	return s ? key_signer_sign(s, msg, sig, ret_len, e) : -1;
 }
 
 /* --- reading --- */
@@ -490,7 +252,7 @@ key_parse(struct span pem, key_passphrase ask, void *arg, const char *what, stru
 }
 
 static int
-check_key_file(int fd, const char *path, size_t *ret_size, struct err *e)
+check_key_file(int fd, const char *path, struct err *e)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0)
@@ -508,7 +270,6 @@ check_key_file(int fd, const char *path, size_t *ret_size, struct err *e)
 	if (st.st_size > KEY_PEM_MAX)
 		return err_set(
 		    e, ERR_LIMIT, "%s: larger than %d bytes", path, KEY_PEM_MAX);
-	*ret_size = (size_t)st.st_size;
 	return 0;
 }
 
@@ -536,7 +297,6 @@ open_file(const char *path, key_passphrase ask, void *arg, struct err *e)
 	/* file:///path (RFC 8089 2) is /path */
 	if (path[0] == '/' && path[1] == '/' && path[2] == '/')
 		path += 2;
-	size_t size;
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX + 1024);
 	pem.secret = true;
 	/* without O_NONBLOCK a FIFO in the key's place would hang us before fstat */
@@ -546,7 +306,7 @@ open_file(const char *path, key_passphrase ask, void *arg, struct err *e)
 		    e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "private key %s", path);
 		return NULL;
 	}
-	if (check_key_file(fd, path, &size, e) < 0 || read_all(fd, path, &pem, e) < 0)
+	if (check_key_file(fd, path, e) < 0 || read_all(fd, path, &pem, e) < 0)
 		return NULL;
 	return key_parse(buf_span(&pem), ask, arg, path, e);
 }
@@ -582,14 +342,14 @@ key_open(const char *uri, key_passphrase ask, void *arg, struct err *e)
 static int
 put_ec_private(struct buf *b, const struct key *k, struct err *e)
 {
-	uint8_t d[48], point[EC_POINT_MAX];
+	uint8_t d[48], point[KEY_POINT_MAX];
 	size_t len = (size_t)algs[k->alg].bits / 8, point_len;
 	auto_(BN_clear_free) BIGNUM *bn = NULL;
 	if (EVP_PKEY_get_bn_param(k->pkey, OSSL_PKEY_PARAM_PRIV_KEY, &bn) != 1 ||
 	    BN_bn2binpad(bn, d, (int)len) < 0)
 		return ossl_error(
 		    e, ERR_UNSUPPORTED, "the private key cannot be exported");
-	if (ec_point(k->pkey, point, &point_len, e) < 0) {
+	if (key_ec_point(k->pkey, point, &point_len, e) < 0) {
 		own_wipe(d, sizeof(d));
 		return -1;
 	}
@@ -612,7 +372,7 @@ write_ec(const struct key *k, struct buf *out, struct err *e)
 	der.secret = true;
 	size_t seq = der_begin(&der, DER_SEQUENCE);
 	der_put_int(&der, 0);
-	put_ec_alg(&der, &algs[k->alg]);
+	key_put_ec_alg(&der, &algs[k->alg]);
 	size_t octets = der_begin(&der, DER_OCTET_STRING);
 	if (put_ec_private(&der, k, e) < 0)
 		return -1;
@@ -674,132 +434,4 @@ key_write_encrypted(
 		return ossl_error(e, ERR_CRYPTO, "encrypting the private key");
 	ossl_put_bio(out, b);
 	return buf_check(out, "private key PEM", e);
-}
-
-/* --- signing --- */
-
-struct key_signer {
-	struct key *key;
-	EVP_MD_CTX *md;
-	EVP_PKEY_CTX *ctx;
-	const EVP_MD *hash;
-};
-
-struct key_signer *
-key_signer_new(struct key *k, struct err *e)
-{
-	auto_(key_signer_free) struct key_signer *s = own_alloc(sizeof(*s));
-	s->key = key_ref(k);
-	s->hash =
-	    algs[k->alg].hash == KEY_SHA384 ? ossl_algs()->sha384 : ossl_algs()->sha256;
-	s->md = EVP_MD_CTX_new();
-	s->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, k->pkey, NULL);
-	if (s->md && s->ctx && EVP_PKEY_sign_init(s->ctx) == 1 &&
-	    EVP_PKEY_CTX_set_signature_md(s->ctx, s->hash) == 1)
-		return TAKE(s);
-	ossl_error(e, ERR_CRYPTO, "signing, %s", algs[k->alg].name);
-	return NULL;
-}
-
-void
-key_signer_free(struct key_signer *s)
-{
-	if (!s)
-		return;
-	EVP_PKEY_CTX_free(s->ctx);
-	EVP_MD_CTX_free(s->md);
-	key_free(s->key);
-	free(s);
-}
-
-/* Digest and EVP_PKEY_sign with kept contexts: EVP_DigestSign would set up both each
- * time. */
-int
-key_signer_sign(struct key_signer *s, struct span msg, uint8_t sig[KEY_SIG_MAX],
-    size_t *ret_len, struct err *e)
-{
-	uint8_t md[EVP_MAX_MD_SIZE];
-	unsigned md_len;
-	size_t len = KEY_SIG_MAX;
-	if (EVP_DigestInit_ex2(s->md, s->hash, NULL) != 1 ||
-	    EVP_DigestUpdate(s->md, msg.p, msg.len) != 1 ||
-	    EVP_DigestFinal_ex(s->md, md, &md_len) != 1 ||
-	    EVP_PKEY_sign(s->ctx, sig, &len, md, md_len) != 1)
-		return ossl_error(e, ERR_CRYPTO, "signing");
-	*ret_len = len;
-	return 0;
-}
-
-int
-key_sign(const struct key *k, struct span msg, uint8_t sig[KEY_SIG_MAX], size_t *ret_len,
-    struct err *e)
-{
-	auto_(key_signer_free) struct key_signer *s = key_signer_new((struct key *)k, e);
-	return s ? key_signer_sign(s, msg, sig, ret_len, e) : -1;
-}
-
-static EVP_PKEY *
-public_from(const char *type, OSSL_PARAM *params)
-{
-	EVP_PKEY *p = NULL;
-	auto_(EVP_PKEY_CTX_free) EVP_PKEY_CTX *c =
-	    EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-	if (c && EVP_PKEY_fromdata_init(c) == 1 &&
-	    EVP_PKEY_fromdata(c, &p, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		return NULL;
-	return p;
-}
-
-static EVP_PKEY *
-public_ec(const struct spki *s)
-{
-	const char *group = algs[s->kind == SPKI_EC_P384 ? KEY_P384 : KEY_P256].group;
-	OSSL_PARAM params[] = {
-	    OSSL_PARAM_construct_utf8_string(
-		OSSL_PKEY_PARAM_GROUP_NAME, (char *)group, 0),
-	    OSSL_PARAM_construct_octet_string(
-		OSSL_PKEY_PARAM_PUB_KEY, (void *)s->point.p, s->point.len),
-	    OSSL_PARAM_construct_end(),
-	};
-	return public_from("EC", params);
-}
-
-static EVP_PKEY *
-public_rsa(const struct spki *s)
-{
-	uint8_t room[512 + 16], *at = room;
-	auto_(BN_clear_free) BIGNUM *n =
-	    BN_bin2bn(s->modulus.p, (int)s->modulus.len, NULL);
-	auto_(BN_clear_free) BIGNUM *e =
-	    BN_bin2bn(s->exponent.p, (int)s->exponent.len, NULL);
-	if (!n || !e)
-		return NULL;
-	OSSL_PARAM params[] = {
-	    rsa_param(OSSL_PKEY_PARAM_RSA_N, n, &at),
-	    rsa_param(OSSL_PKEY_PARAM_RSA_E, e, &at),
-	    OSSL_PARAM_construct_end(),
-	};
-	return public_from("RSA", params);
-}
-
-/* From the fields our reader found: d2i_PUBKEY would cost 120 us of decoder set-up. */
-int
-key_verify(
-    struct span spki, enum key_hash hash, struct span msg, struct span sig, struct err *e)
-{
-	struct spki s;
-	if (pubkey_parse(spki, &s, e) < 0)
-		return -1;
-	auto_(EVP_PKEY_free) EVP_PKEY *p =
-	    s.kind == SPKI_RSA ? public_rsa(&s) : public_ec(&s);
-	if (!p)
-		return ossl_error(e, ERR_CRYPTO, "public key");
-	auto_(EVP_MD_CTX_free) EVP_MD_CTX *c = EVP_MD_CTX_new();
-	if (!c ||
-	    EVP_DigestVerifyInit_ex(c, NULL, hash_names[hash], NULL, NULL, p, NULL) != 1)
-		return ossl_error(e, ERR_CRYPTO, "verifying");
-	if (EVP_DigestVerify(c, sig.p, sig.len, msg.p, msg.len) == 1)
-		return 0;
-	ERR_clear_error();
-	return err_set(e, ERR_CRYPTO, "signature does not match the key");
 }

@@ -54,3 +54,14 @@ ossl_put_bio(struct buf *out, BIO *b)
 	if (n > 0)
 		buf_put(out, p, (size_t)n);
 }
+
+OSSL_PARAM
+ossl_bn_param(const char *name, const BIGNUM *v, uint8_t **room)
+{
+	uint8_t *p = *room;
+	size_t len = (size_t)BN_num_bytes(v);
+	if (BN_bn2nativepad(v, p, (int)len) < 0)
+		abort();
+	*room += len;
+	return OSSL_PARAM_construct_BN(name, p, len);
+}

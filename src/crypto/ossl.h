@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/rand.h>
@@ -46,6 +47,10 @@ const struct ossl_algs *ossl_algs(void);
 #define ossl_error(e, code, ...) ossl_error_at((e), (code), ERR_HERE, __VA_ARGS__)
 int ossl_error_at(struct err *e, enum err_code code, const char *where, const char *fmt,
     ...) printf_like(4, 5);
+
+/* A number as a parameter, in native byte order; its bytes go to *room, which moves on.
+ */
+OSSL_PARAM ossl_bn_param(const char *name, const BIGNUM *v, uint8_t **room);
 
 /* Appends what a memory BIO holds. */
 void ossl_put_bio(struct buf *out, BIO *b);

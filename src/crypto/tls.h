@@ -25,7 +25,8 @@ struct tls_server;
 /* Leaf and chain from PEM (leaf first) and its key. */
 must_check struct tls_server *tls_server_new(
     struct span chain_pem, struct key *key, struct err *e);
-/* New connections get the new certificate; old ones go on. On failure the old one stays.
+/* New connections get the new certificate (and no added one); old ones go on. On failure
+ * the old one stays.
  */
 must_check int tls_server_replace(
     struct tls_server *t, struct span chain_pem, struct key *key, struct err *e);
@@ -43,7 +44,7 @@ struct ssl_ctx_st *tls_server_ctx(struct tls_server *t);
 /* --- client --- */
 struct tls_client;
 struct tls_client_options {
-	struct span roots_pem; /* replaces the default store */
+	struct span roots_pem; /* replaces the default store; empty: the system\'s */
 	struct span chain_pem; /* own certificate and chain, leaf first; empty: none */
 	struct key *key;
 };

@@ -505,7 +505,7 @@ csr_signed_by_another_key_is_refused(void **state)
 
 /* OpenSSL's request with extensions and a challengePassword. */
 static void
-put_greedy_csr(struct buf *out, EVP_PKEY *k)
+put_greedy_csr(struct buf *out, EVP_PKEY *k, const char *hash)
 {
 	X509_REQ *r = X509_REQ_new();
 	X509_REQ_set_version(r, 0);
@@ -525,7 +525,7 @@ put_greedy_csr(struct buf *out, EVP_PKEY *k)
 	sk_X509_EXTENSION_pop_free(sk, X509_EXTENSION_free);
 	X509_REQ_add1_attr_by_NID(r, NID_pkcs9_challengePassword, MBSTRING_ASC,
 	    (const unsigned char *)"secret", -1);
-	X509_REQ_sign(r, k, EVP_sha512());
+	assert_true(X509_REQ_sign(r, k, EVP_get_digestbyname(hash)) > 0);
 	unsigned char *der = NULL;
 	int n = i2d_X509_REQ(r, &der);
 	buf_put(out, der, (size_t)n);
@@ -539,7 +539,7 @@ csr_reports_what_it_ignores(void **state)
 	struct err e = {0};
 	EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
 	auto_buf der = BUF_INIT(CSR_MAX);
-	put_greedy_csr(&der, k);
+	put_greedy_csr(&der, k, "SHA512");
 	struct csr c;
 	assert_ok(csr_parse(buf_span(&der), &c, &e), &e);
 	assert_true(c.has_challenge);
@@ -547,6 +547,22 @@ csr_reports_what_it_ignores(void **state)
 	assert_string_equal(
 	    c.ignored, "basicConstraints, keyUsage, subjectAltName, other");
 	csr_done(&c);
+	EVP_PKEY_free(k);
+}
+
+/* reliability row 16 */
+static void
+csr_signed_with_md5_or_sha1_is_refused(void **state)
+{
+	static const char *const hashes[] = {"MD5", "SHA1"};
+	EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+	for (size_t i = 0; i < 2; i++) {
+		struct err e = {0};
+		struct csr c;
+		auto_buf der = BUF_INIT(CSR_MAX);
+		put_greedy_csr(&der, k, hashes[i]);
+		assert_fails(csr_parse(buf_span(&der), &c, &e), &e, UNSUPPORTED);
+	}
 	EVP_PKEY_free(k);
 }
 
@@ -594,6 +610,7 @@ main(void)
 	    cmocka_unit_test(csr_round_trips_through_openssl_and_ours),
 	    cmocka_unit_test(csr_signed_by_another_key_is_refused),
 	    cmocka_unit_test(csr_reports_what_it_ignores),
+	    cmocka_unit_test(csr_signed_with_md5_or_sha1_is_refused),
 	    cmocka_unit_test(csr_refuses_garbage_trailing_bytes_and_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "forge.h"
 
 #include <openssl/ssl.h>
+#include <sys/resource.h>
 
 #include "crypto/tls.h"
 
@@ -137,6 +138,27 @@ server_hands_over_the_peers_chain_whatever_it_is(void **state)
 	auto_cert_list seen = {.n = 0};
 	assert_ok(tls_peer_chain(p.client, &seen, &e), &e);
 	assert_int_equal(seen.n, 1);
+}
+
+/* What a jailed process lives by: with no descriptor to be had, nothing is missed. */
+static void
+handshake_after_init_opens_no_file(void **state)
+{
+	auto_world w;
+	world_init(&w);
+	struct err e = {0};
+	struct rlimit was, none;
+	assert_ok(tls_init(&e), &e);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+	auto_pair p;
+	join(&p, w.server, tls_client_ssl(c, "hub.example.net", &e));
+	bool ok = handshake(&p);
+	auto_(key_free) struct key *k = key_generate(KEY_P384, &e);
+	setrlimit(RLIMIT_NOFILE, &was);
+	assert_true(ok && k);
 }
 
 static void
@@ -343,6 +365,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(tls_init_may_be_repeated),
+	    cmocka_unit_test(handshake_after_init_opens_no_file),
 	    cmocka_unit_test(server_hands_over_the_peers_chain_whatever_it_is),
 	    cmocka_unit_test(
 		server_takes_clients_without_certificate_and_self_signed_ones),
