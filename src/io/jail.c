@@ -21,6 +21,7 @@
 
 #include "base/own.h"
 #include "io/jail_calls.h"
+#include "io/jail_san.h"
 
 static char text[JAIL_TEXT];
 
@@ -236,7 +237,8 @@ jail_enter(enum jail_kind kind, const struct jail_opts *o, struct err *e)
 	const struct kind *k = &kinds[kind];
 	text[0] = '\0';
 	note("%s: no_new_privs", k->name);
-	jail_calls_prepare(kind);
+	if (kind != JAIL_MAIN)
+		jail_san_prepare();
 	if (check_single_thread(e) || set_limits(k, o, e))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

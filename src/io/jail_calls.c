@@ -22,16 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "io/jail_san.h"
 
 enum { E = 1 << JAIL_EDGE, C = 1 << JAIL_CORE, S = 1 << JAIL_SIGNER, ALL = E | C | S };
 
@@ -81,6 +72,7 @@ static const struct allowed allowed[] = {
     {SCMP_SYS(getsockname), E, ANY},
     {SCMP_SYS(getpeername), E, ANY},
     {SCMP_SYS(ioctl), E, WHOLE(1, FIONREAD)}, /* evbuffer_read */
+    {SCMP_SYS(ioctl), ALL, WHOLE(1, TCGETS)}, /* isatty, which stdio asks on first use */
 
     /* waiting */
     {SCMP_SYS(epoll_wait), ALL, ANY},
@@ -169,8 +161,8 @@ static const int denied[] = {
     SCMP_SYS(pidfd_getfd),
     SCMP_SYS(kcmp),
     SCMP_SYS(process_madvise),
-#if !SANITIZED /* LeakSanitizer stops threads by it, in children that are not jailed yet \
-		*/
+#if !JAIL_SAN /* LeakSanitizer stops threads by it, in children that are not jailed yet  \
+	       */
     SCMP_SYS(ptrace),
 #endif
     /* the view of the file system, and ways around it */
@@ -275,6 +267,9 @@ add_special(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 	 * it does not exist and takes clone */
 	if (!ret && kind == JAIL_SIGNER)
 		ret = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	/* UBSan feels for readable memory by writing it into a pipe */
+	if (!ret && JAIL_SAN)
+		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(pipe2), 0);
 	return ret ? failed(ret, "rule", e) : 0;
 }
 
@@ -314,37 +309,13 @@ load(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 int
 jail_calls_load(enum jail_kind kind, struct err *e)
 {
-	scmp_filter_ctx f =
-	    seccomp_init(kind == JAIL_MAIN ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS);
+	/* under a sanitizer the signal is caught first, and means the same (jail_san.h)
+	 */
+	const uint32_t kill = JAIL_SAN ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS;
+	scmp_filter_ctx f = seccomp_init(kind == JAIL_MAIN ? SCMP_ACT_ALLOW : kill);
 	if (!f)
 		return failed(0, "context", e);
 	int n = load(f, kind, e);
 	seccomp_release(f);
 	return n;
 }
-
-/* --- sanitizers --- */
-
-#if SANITIZED
-#include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
-
-void
-jail_calls_prepare(enum jail_kind kind)
-{
-	char line[256];
-	/* the symbolizer maps the program's debug information on first use */
-	__sanitizer_symbolize_pc(
-	    __builtin_return_address(0), "%f %L", line, sizeof(line));
-	/* the leak check stops threads by ptrace: it is made now, and not again at exit
-	 */
-	if (kind != JAIL_MAIN)
-		__lsan_do_leak_check();
-}
-#else
-void
-jail_calls_prepare(enum jail_kind kind)
-{
-	(void)kind;
-}
-#endif

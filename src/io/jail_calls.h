@@ -6,8 +6,6 @@
  */
 #include "io/jail.h"
 
-/* Before anything is given up: what a sanitizer has to look at while it still can. */
-void jail_calls_prepare(enum jail_kind kind);
 /* Loads the filter for good. Returns the number of table rows in it, or -1. */
 must_check int jail_calls_load(enum jail_kind kind, struct err *e);
 

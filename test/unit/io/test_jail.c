@@ -30,6 +30,7 @@
 #include "io/http.h"
 #include "io/ipc.h"
 #include "io/jail.h"
+#include "io/jail_san.h"
 #include "io/loop.h"
 #include "io/sock.h"
 #include "peer.h"
@@ -573,6 +574,44 @@ abort_still_ends_by_its_own_signal(void **state)
 }
 
 static int
+overflow(struct prep *p)
+{
+	char *block = malloc(10);
+	volatile size_t past = 10;
+	(void)p;
+	block[past] = 1;
+	free(block);
+	return 0;
+}
+
+static void
+a_sanitizer_report_gets_out_of_jail(void **state)
+{
+	(void)state;
+	if (!JAIL_SAN)
+		skip();
+	char report[4096] = "";
+	int out[2];
+	assert_int_equal(pipe(out), 0);
+	int was = dup(STDERR_FILENO);
+	dup2(out[1], STDERR_FILENO);
+	close(out[1]);
+	int status = in_jail(JAIL_EDGE, NULL, overflow);
+	dup2(was, STDERR_FILENO);
+	close(was);
+	for (size_t n = 0; n < sizeof(report) - 1;) {
+		ssize_t r = read(out[0], report + n, sizeof(report) - 1 - n);
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+	close(out[0]);
+	assert_true(WIFEXITED(status));
+	assert_non_null(strstr(report, "heap-buffer-overflow"));
+	assert_non_null(strstr(report, "test_jail.c"));
+}
+
+static int
 make_dir(void **state)
 {
 	(void)state;
@@ -603,6 +642,7 @@ main(void)
 	    cmocka_unit_test(root_becomes_the_user_told),
 	    cmocka_unit_test(a_process_with_threads_is_not_let_in),
 	    cmocka_unit_test(abort_still_ends_by_its_own_signal),
+	    cmocka_unit_test(a_sanitizer_report_gets_out_of_jail),
 	};
 	return cmocka_run_group_tests_name("io/jail", tests, make_dir, remove_dir);
 }
