@@ -103,6 +103,12 @@ fill_keys(
 	return 0;
 }
 
+static const char *
+default_allocation(const struct config *cfg)
+{
+	return cfg->dps.allocation == CONFIG_ALLOCATION_STATIC ? "static" : "hashed";
+}
+
 static int
 fill(
     struct domain *d, const struct ipc_group_put *m, struct store_group *g, struct err *e)
