@@ -41,8 +41,8 @@ const struct err_row *err_row(enum err_code code);
 #define ERR_STR(x)            ERR_STR_(x)
 #define ERR_HERE              __FILE__ ":" ERR_STR(__LINE__)
 #define err_set(e, code, ...) err_set_at((e), (code), 0, ERR_HERE, __VA_ARGS__)
-/* As err_set, with errno and its text appended. ENOSPC and EDQUOT turn any code into
- * ERR_FULL. */
+/* As err_set, with errno and its text appended. ENOSPC, EDQUOT and EFBIG (ulimit
+ * -f) turn any code into ERR_FULL. */
 #define err_sys(e, code, ...) err_set_sys((e), (code), ERR_HERE, __VA_ARGS__)
 /* Adds context in front: "context: what was there". Code and place stay those of the
  * cause. */
