@@ -20,6 +20,7 @@ struct lab_opts {
 	const char *fault; /* "dev-0007=disk-full", NULL */
 	int64_t telemetry_ms;
 	bool json;
+	const char *operator; /* NULL: admin */
 };
 
 /* Returns when every device is connected with SAS and was heard. What it started before a
@@ -31,7 +32,5 @@ must_check int lab_mend(const struct lab_opts *o, const char *device, struct err
 /* Stops all that lab_up started and checks that nothing is left. Nothing running is fine.
  */
 must_check int lab_down(const struct lab_opts *o, struct err *e);
-/* The process behind it: agents and listeners, until SIGTERM. Started by lab_up. */
-must_check int lab_serve(const char *home, struct err *e);
 
 #endif
