@@ -9,7 +9,7 @@
 #define REGISTER(rid) "$dps/registrations/PUT/iotdps-register/?$rid=" rid
 #define POLL(rid, op)                                                                    \
 	"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=" rid "&operationId"    \
-								       "=" op
+	"=" op
 #define CONNACK_OK "\x20\x02\x00\x00"
 #define CONNACK_5  "\x20\x02\x00\x05"
 
