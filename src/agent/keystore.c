@@ -279,6 +279,25 @@ keystore_promote(
 	return 0;
 }
 
+/* `previous` stays as it is, so that a revert whose answer was lost can be repeated. */
+static int
+switch_back(struct keystore *k, const struct keystore_ref *was,
+    const struct keystore_ref *to, int64_t now_ms, struct err *e)
+{
+	char from[KEYSTORE_NAME_SIZE], name[KEYSTORE_NAME_SIZE];
+	keystore_ref_name(was, from);
+	keystore_ref_name(to, name);
+	/* the way back must be open whenever it can be: a journal that cannot be written
+	 * does not bar it */
+	struct err ignored;
+	if (keystore_journal(
+		k, now_ms, "revert", &ignored, "from=\"%s\" to=\"%s\"", from, name))
+		ignored.code = ERR_OK;
+	if (switch_write(k, "active", to, e))
+		return err_wrap(e, "switching from %s to %s", from, name);
+	return 0;
+}
+
 int
 keystore_revert(
     struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e)
@@ -287,31 +306,17 @@ keystore_revert(
 	struct keystore_ref was, to;
 	if (keystore_active(k, &was, e))
 		return -1;
-	struct err none = {0};
-	if (keystore_previous(k, &to, &none))
-		to = none.code == ERR_NOT_FOUND ? (struct keystore_ref){0} : was;
-	if (ref_equal(&was, &to) && was.x509)
-		return err_set(e, ERR_CONFLICT,
-		    "nothing to go back to: `previous` names no other credential");
+	struct err none;
+	if (keystore_previous(k, &to, &none)) {
+		if (was.x509)
+			return err_copy(e, &none);
+		to = was; /* SAS from the beginning: nothing was ever switched */
+	}
 	auto_keystore_credential c = {0};
 	if (keystore_load(k, &to, &c, e))
 		return err_wrap(e, "going back");
-	if (!ref_equal(&was, &to)) {
-		char from[KEYSTORE_NAME_SIZE], name[KEYSTORE_NAME_SIZE];
-		keystore_ref_name(&was, from);
-		keystore_ref_name(&to, name);
-		/* a revert must work whenever it can: a journal that cannot be written
-		 * does not stop it. `active` first: `previous` must not forget where to
-		 * go back to before we are there. */
-		struct err journal;
-		if (keystore_journal(k, now_ms, "revert", &journal,
-			"from=\"%s\" to=\"%s\"", from, name))
-			journal.code = ERR_OK;
-		if (switch_write(k, "active", &to, e))
-			return err_wrap(e, "switching from %s to %s", from, name);
-		if (switch_write(k, "previous", &was, e))
-			return -1;
-	}
+	if (!ref_equal(&was, &to) && switch_back(k, &was, &to, now_ms, e))
+		return -1;
 	*ret = to;
 	return 0;
 }

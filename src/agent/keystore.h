@@ -117,7 +117,8 @@ must_check int keystore_set_proven(struct keystore *k, const struct keystore_ref
 /* locked: the switch. Repeating it is harmless. */
 must_check int keystore_promote(
     struct keystore *k, const struct keystore_ref *r, int64_t now_ms, struct err *e);
-/* locked: back to `previous`; *ret is what is active then. Already there: success. */
+/* locked: back to `previous`; *ret is what is active then. Repeating it is harmless.
+ * ERR_NOT_FOUND when X.509 is all that this device ever had. */
 must_check int keystore_revert(
     struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e);
 /* locked: removes the oldest generations beyond keep; never the active, the previous or a

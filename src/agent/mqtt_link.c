@@ -286,17 +286,21 @@ judge(struct mqtt_link *m, int rc)
 	fail(m, ERR_IO, mosquitto_strerror(rc));
 }
 
-/* A refused or unreachable TCP connection: OpenSSL would report it as "try again". */
+/* A refused or lost TCP connection: OpenSSL would report it as "try again". Its first
+ * write may have eaten the socket's error, so the peer is asked for too. */
 static bool
 tcp_failed(struct mqtt_link *m)
 {
+	int fd = mosquitto_socket(m->mosq);
 	int soerr = 0;
 	socklen_t len = sizeof(soerr);
-	if (getsockopt(mosquitto_socket(m->mosq), SOL_SOCKET, SO_ERROR, &soerr, &len) ==
-		0 &&
-	    soerr == 0)
+	struct sockaddr_storage peer;
+	socklen_t peer_len = sizeof(peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &soerr, &len))
+		soerr = errno;
+	if (!soerr && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0)
 		return false;
-	fail(m, ERR_UNAVAILABLE, strerror(soerr));
+	fail(m, ERR_UNAVAILABLE, soerr ? strerror(soerr) : "connection refused or reset");
 	return true;
 }
 
