@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 
-/* Appends the whole of a regular file to out; its cap is out's. ERR_NOT_FOUND, ERR_LIMIT.
+/* Appends the whole of a regular file to out, up to out's cap. ERR_NOT_FOUND, ERR_LIMIT.
  */
 must_check int file_read(const char *path, struct buf *out, struct err *e);
 /* As file_read for what nobody else may read: a symbolic link, a foreign owner or any
@@ -34,11 +34,9 @@ must_check int file_remove(const char *path, struct err *e);
  * durable. */
 must_check int file_sync_dir(const char *path, struct err *e);
 
-/* mkdir -p. A directory that has to be made gets mode, one that is there keeps its own.
- */
+/* mkdir -p. A directory that has to be made gets mode, others keep their own. */
 must_check int file_mkdir(const char *path, mode_t mode, struct err *e);
-/* rm -rf that follows no symbolic link and stays on the file system; absent is success.
- */
+/* rm -rf that follows no link and stays on the file system; absent is success. */
 must_check int file_remove_tree(const char *path, struct err *e);
 /* Bytes that this process may still write where path is. */
 must_check int file_free_bytes(const char *path, uint64_t *ret, struct err *e);
@@ -53,8 +51,7 @@ must_check int file_append_open(const char *path, mode_t mode, struct file_appen
  * file_append_sync. */
 must_check int file_append(struct file_append *f, struct span data, struct err *e);
 /* fdatasync. A failure means that what was appended since the last sync may be lost, and
- * that a later success would prove nothing: the handle refuses everything from then on.
- */
+ * that a later success would prove nothing: the handle refuses everything from then. */
 must_check int file_append_sync(struct file_append *f, struct err *e);
 /* Cuts the file to len bytes (a torn last record, found on opening) and syncs. */
 must_check int file_append_cut(struct file_append *f, uint64_t len, struct err *e);

@@ -385,8 +385,7 @@ http_set(struct http_req *r, const char *name, const char *value)
 	assert(!failed);
 }
 
-/* Hands the request back to evhttp, which frees it; false when there is no peer any more.
- */
+/* Hands the request back to evhttp, which frees it; false when the peer is gone. */
 static bool
 give_back(struct http_req *r)
 {

@@ -32,15 +32,13 @@ enum http_method {
 const char *http_method_name(enum http_method m);
 
 struct http_opts {
-	size_t head_max; /* bytes of request line and headers; over it 400 or 413 */
-	size_t body_max; /* over it 413 */
-	size_t out_max; /* bytes of a stream waiting to be sent before http_stream_room is
-			   0 */
+	size_t head_max;    /* bytes of request line and headers; over it 400 or 413 */
+	size_t body_max;    /* over it 413 */
+	size_t out_max;     /* bytes of a stream that may wait: see http_stream_room */
 	size_t conns_max;   /* over it peers wait in the kernel's backlog */
-	int64_t request_ms; /* from accept, or from a request's first byte, to its last */
+	int64_t request_ms; /* from accept, or a request's first byte, to its last */
 	int64_t idle_ms;    /* between requests of a connection */
-	int64_t
-	    write_ms; /* a peer that takes nothing of its answer for so long is dropped */
+	int64_t write_ms;   /* a peer that takes nothing for so long is dropped */
 };
 
 /* Called from the loop for each whole request. r lives until it is answered: exactly one

@@ -14,9 +14,8 @@
 
 #include "io/ipc_in.h"
 
-#define READS_A_TURN                                                                     \
-	4 /* of 64 KiB and more: one busy link does not starve the others                \
-	   */
+/* of 64 KiB and more: one busy link does not starve the others */
+#define READS_A_TURN 4
 
 struct out_fd {
 	uint64_t at; /* position, in bytes ever queued, of the frame it belongs to */
@@ -34,8 +33,7 @@ struct ipc_link {
 	int fd;
 	bool paused, closed, sending_ended, high;
 	bool want_write;
-	bool *gone; /* set while callbacks run: tells their caller that the link was freed
-		     */
+	bool *gone; /* set while callbacks run: tells that the link was freed */
 
 	struct ipc_in in;
 	uint8_t *out;

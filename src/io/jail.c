@@ -129,9 +129,8 @@ struct path_attr {
 
 enum { LL_CREATE = 444, LL_ADD_RULE = 445, LL_RESTRICT = 446 };
 enum { LL_VERSION = 1, LL_PATH_BENEATH = 1 };
-#define LL_FS_READ                                                                       \
-	(1u << 0 | 1u << 2 | 1u << 3) /* execute, read file, read directory              \
-				       */
+/* execute, read file, read directory */
+#define LL_FS_READ (1u << 0 | 1u << 2 | 1u << 3)
 
 /* Rights of each ABI: 1 to 13 original, REFER (2), TRUNCATE (3), IOCTL_DEV (5). */
 static uint64_t

@@ -13,8 +13,7 @@
 
 enum jail_kind {
 	JAIL_MAIN,   /* binds, spawns, reaps: a list of what is denied */
-	JAIL_EDGE,   /* sockets it was given, memory, clocks; no path, no connect, no exec
-		      */
+	JAIL_EDGE,   /* sockets it was given; no path, no connect, no exec */
 	JAIL_CORE,   /* files that are open, links; no path, no socket, no exec */
 	JAIL_SIGNER, /* as core, with threads */
 	JAIL_KINDS

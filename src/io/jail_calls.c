@@ -161,8 +161,7 @@ static const int denied[] = {
     SCMP_SYS(pidfd_getfd),
     SCMP_SYS(kcmp),
     SCMP_SYS(process_madvise),
-#if !JAIL_SAN /* LeakSanitizer stops threads by it, in children that are not jailed yet  \
-	       */
+#if !JAIL_SAN /* LeakSanitizer's, in children not jailed yet */
     SCMP_SYS(ptrace),
 #endif
     /* the view of the file system, and ways around it */
@@ -309,8 +308,7 @@ load(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 int
 jail_calls_load(enum jail_kind kind, struct err *e)
 {
-	/* under a sanitizer the signal is caught first, and means the same (jail_san.h)
-	 */
+	/* a sanitizer has to look first, and then the end is the same (jail_san.h) */
 	const uint32_t kill = JAIL_SAN ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS;
 	scmp_filter_ctx f = seccomp_init(kind == JAIL_MAIN ? SCMP_ACT_ALLOW : kill);
 	if (!f)

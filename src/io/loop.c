@@ -18,8 +18,7 @@
 struct loop {
 	struct event_base *base;
 	const struct clock *clock;
-	bool is_virtual; /* the clock is not the machine's: libevent's timers are not used
-			  */
+	bool is_virtual; /* not the machine's clock: libevent's timers are not used */
 	bool stopped;
 	struct list timers; /* started ones, on a virtual clock only */
 	struct list tasks[LOOP_PHASES];

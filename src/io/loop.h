@@ -55,8 +55,7 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 struct loop_fd;
 struct loop_fd *loop_fd_new(
     struct loop *l, int fd, void (*fn)(void *arg, unsigned ready), void *arg);
-/* what: LOOP_READ | LOOP_WRITE, 0 to rest. Fails where the kernel refuses the descriptor.
- */
+/* what: LOOP_READ | LOOP_WRITE, 0 to rest. Fails where epoll refuses the descriptor. */
 must_check int loop_fd_watch(struct loop_fd *f, unsigned what, struct err *e);
 void loop_fd_free(struct loop_fd *f);
 own_define(struct loop_fd, loop_fd_free);
@@ -69,8 +68,7 @@ void loop_signal_free(struct loop_signal *s);
 own_define(struct loop_signal, loop_signal_free);
 
 /* Tasks for the end of this turn (of the next, when queued between turns). A task runs
- * once a queueing; one queued while the end runs still runs in it. Embedded in its owner.
- */
+ * once a queueing; one queued while the end runs still runs in it. Embedded. */
 enum loop_phase { LOOP_COMMIT, LOOP_FLUSH, LOOP_PHASES };
 struct loop_task {
 	struct list node; /* the loop's */

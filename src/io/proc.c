@@ -64,8 +64,7 @@ close_on_exec_all(void)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Moves all sources out of the way of all targets first, so that any permutation works.
- */
+/* Moves all sources out of the way of all targets first: any permutation works. */
 static int
 place_fds(struct plan *p)
 {

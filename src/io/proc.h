@@ -56,8 +56,7 @@ void proc_close_fd(struct proc *p, unsigned which);
 pid_t proc_pid(const struct proc *p);
 /* Signals the child, with PROC_GROUP all of its group. Harmless once it was reaped. */
 void proc_kill(struct proc *p, int signo);
-/* A child still running is killed (SIGKILL) and reaped; on_exit is not called any more.
- */
+/* A child still running is killed (SIGKILL) and reaped; on_exit is not called. */
 void proc_free(struct proc *p);
 own_define(struct proc, proc_free);
 

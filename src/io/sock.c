@@ -203,8 +203,7 @@ sock_listen_unix(const char *path, int *ret_fd, struct err *e)
 	if (unix_addr(path, &a, e) || clear_leftover(path, e))
 		return -1;
 	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* a bound socket's file takes the descriptor's mode: it is never wider than 0600
-	 */
+	/* a bound socket's file takes the descriptor's mode: never wider than 0600 */
 	if (fd < 0 || fchmod(fd, 0600) || bind(fd, &a.sa, sizeof(a.un)) ||
 	    chmod(path, 0600) || listen(fd, BACKLOG))
 		return err_sys(e, ERR_IO, "socket %s", path);

@@ -25,19 +25,19 @@ struct tls_server;
 /* Times are network time: the machine's clock, also where the loop's clock is virtual. */
 struct stream_opts {
 	int64_t handshake_ms; /* from accept to on_ready, whole */
-	int64_t idle_ms;  /* without a byte from the peer; 0 for none. See stream_idle */
-	int64_t close_ms; /* for a graceful close to finish */
-	size_t in_max; /* most bytes pending; full and none consumed closes (ERR_LIMIT) */
-	size_t out_max; /* most bytes waiting to be sent; over it closes (ERR_LIMIT) */
+	int64_t idle_ms;      /* without a byte from the peer; 0: none. See stream_idle */
+	int64_t close_ms;     /* for a graceful close to finish */
+	size_t in_max;        /* pending; full and none consumed closes (ERR_LIMIT) */
+	size_t out_max;       /* waiting to be sent; over it closes (ERR_LIMIT) */
 };
 
 struct stream_ops {
-	/* The handshake is done; stream_ssl tells the peer's certificates. NULL allowed.
+	/* The handshake is done; stream_ssl tells the peer's certificates. May be NULL.
 	 */
 	void (*on_ready)(void *arg);
 	/* All that is pending, again with each arrival until consumed. */
 	void (*on_data)(void *arg, struct span pending);
-	/* Everything written has left. NULL allowed. */
+	/* Everything written has left. May be NULL. */
 	void (*on_drained)(void *arg);
 	/* Once, last. why->code: ERR_OK the peer closed or stream_close finished;
 	 * ERR_TIMEOUT; ERR_LIMIT; ERR_CRYPTO the handshake or a record failed; ERR_IO. */
