@@ -138,7 +138,7 @@ issuer_plan(const struct issuer *i, const struct issuer_request *r,
 		return -1;
 	int64_t first_s = i->cert->not_before_ms / 1000,
 		last_s = i->cert->not_after_ms / 1000;
-	f.not_before_s = r->now_s - p->backdate_s;
+	f.not_before_s = r->now_s - (r->backdate_s ? *r->backdate_s : p->backdate_s);
 	if (f.not_before_s < first_s)
 		f.not_before_s = first_s;
 	f.not_after_s = r->now_s + life;

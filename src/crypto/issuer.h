@@ -31,6 +31,7 @@ struct issuer_request {
 	struct span spki;
 	int64_t now_s;
 	int64_t life_s;
+	const int64_t *backdate_s; /* NULL: the profile's margin */
 };
 
 struct issuer_result {

@@ -6,19 +6,61 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "io/file.h"
 #include "io/ipc.h"
 
 #define BOOT_TIMEOUT_MS 10000
 
-static int
-find_account(const struct config *cfg, struct boot *b, struct err *e)
+/* Numbers of roles that have no account of their own, in the range that no package and no
+ * login uses (systemd's for dynamic users): each role another, so that one taken over can
+ * neither signal nor inspect the next. */
+enum { UID_SIGNER = 61500, UID_CORE = 61501, UID_EDGE = 61510 };
+
+static uid_t
+role_uid(const char *role, uint32_t index)
 {
-	if (geteuid() != 0 || !cfg->server.user[0])
+	if (strcmp(role, "signer") == 0)
+		return UID_SIGNER;
+	return strcmp(role, "core") == 0 ? UID_CORE : UID_EDGE + index;
+}
+
+/* Within a user namespace that maps few numbers, only those can be taken. */
+static bool
+is_mapped(uid_t uid)
+{
+	auto_buf map = BUF_INIT(4096);
+	struct err ignored;
+	long inside, outside, count;
+	if (file_read("/proc/self/uid_map", &map, &ignored))
+		return true;
+	struct span rest = buf_span(&map);
+	while (rest.len) {
+		char line[128];
+		if (!span_to_str(span_split(&rest, '\n'), line, sizeof(line)) ||
+		    sscanf(line, "%ld %ld %ld", &inside, &outside, &count) != 3)
+			continue;
+		if ((long)uid >= inside && (long)uid - inside < count)
+			return true;
+	}
+	return false;
+}
+
+static int
+find_account(const struct config *cfg, const char *role, struct boot *b, struct err *e)
+{
+	if (geteuid() != 0)
 		return 0;
+	if (!cfg->server.user[0]) {
+		uid_t uid = role_uid(role, b->index);
+		b->uid = is_mapped(uid) ? uid : 0;
+		b->gid = (gid_t)b->uid;
+		return 0;
+	}
 	const struct passwd *pw = getpwnam(cfg->server.user);
 	if (!pw)
 		return err_set(e, ERR_NOT_FOUND, "server.user: there is no account '%s'",
@@ -74,7 +116,7 @@ boot_receive(int fd, const char *role, struct config *cfg, struct arena **ret_ar
 	if (copy < 0)
 		return err_sys(e, ERR_IO, "link to main");
 	auto_(ipc_sync_free) struct ipc_sync *s = ipc_sync_new(copy, IPC_BODY_MAX);
-	if (read_boot(s, cfg, a, ret, e) || find_account(cfg, ret, e))
+	if (read_boot(s, cfg, a, ret, e) || find_account(cfg, role, ret, e))
 		return -1;
 	set_log(cfg, role, ret->index, role[0] == 'e');
 	*ret_arena = TAKE(a);

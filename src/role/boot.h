@@ -16,7 +16,7 @@ struct ipc_link;
 struct boot {
 	uint32_t index;
 	char home[4096];
-	uid_t uid; /* server.user, 0 where we are not root or none is named */
+	uid_t uid; /* what it becomes when root: server.user, else a number of its own */
 	gid_t gid;
 };
 

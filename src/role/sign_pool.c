@@ -20,6 +20,7 @@ struct worker {
 
 struct sign_pool {
 	const char *org;
+	int64_t backdate_s;
 	unsigned n;
 	struct worker *workers; /* [0] is the caller's own */
 	pthread_mutex_t lock;
@@ -42,7 +43,8 @@ sign(struct worker *w, struct sign_job *j, struct err *e)
 	    .n_san = j->n_san,
 	    .spki = span_of(j->spki, j->spki_len),
 	    .now_s = clock_wall_s(&clock_system),
-	    .life_s = j->life_s};
+	    .life_s = j->life_s,
+	    .backdate_s = &w->pool->backdate_s};
 	auto_buf der = BUF_INIT(sizeof(j->der));
 	if (issuer_sign(by, &r, &der, &j->result, e))
 		return err_wrap(e, "%s", j->subject);
@@ -106,10 +108,12 @@ start_worker(
 }
 
 struct sign_pool *
-sign_pool_new(struct ca *ca, const char *org, unsigned workers, struct err *e)
+sign_pool_new(
+    struct ca *ca, const char *org, int64_t backdate_s, unsigned workers, struct err *e)
 {
 	struct sign_pool *p = own_alloc(sizeof(*p));
 	p->org = org;
+	p->backdate_s = backdate_s;
 	p->n = workers ? workers : 1;
 	p->workers = own_alloc(p->n * sizeof(*p->workers));
 	pthread_mutex_init(&p->lock, NULL);

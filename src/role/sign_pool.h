@@ -30,9 +30,10 @@ struct sign_job {
 
 struct sign_pool;
 
-/* org: O of the subjects. Threads start here, so the jail is entered before. */
+/* org: O of the subjects. backdate_s: how far notBefore lies in the past. Threads start
+ * here, so the jail is entered before. */
 must_check struct sign_pool *sign_pool_new(
-    struct ca *ca, const char *org, unsigned workers, struct err *e);
+    struct ca *ca, const char *org, int64_t backdate_s, unsigned workers, struct err *e);
 void sign_pool_free(struct sign_pool *p);
 /* Signs all; returns when every job has its certificate or its reason. */
 void sign_pool_run(struct sign_pool *p, struct sign_job *jobs, size_t n);

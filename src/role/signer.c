@@ -337,7 +337,8 @@ start(struct signer *s, int fd, struct err *e)
 	s->main = ipc_new(s->loop, fd, &link_opts, &main_ops, s, e);
 	if (!s->main || boot_jail(JAIL_SIGNER, &b, 64, NULL, e))
 		return -1;
-	s->pool = sign_pool_new(&s->ca, s->cfg.pki.organization, workers, e);
+	s->pool = sign_pool_new(
+	    &s->ca, s->cfg.pki.organization, s->cfg.pki.backdate_ms / 1000, workers, e);
 	if (!s->pool)
 		return -1;
 	return boot_ready(s->main, e);
