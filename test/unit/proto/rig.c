@@ -256,6 +256,13 @@ pull(struct peer *p)
 }
 
 void
+peer_pull(struct peer *p)
+{
+	turn(p->rig, 1);
+	pull(p);
+}
+
+void
 peer_send(struct peer *p, struct span bytes)
 {
 	for (int i = 0; bytes.len && i < TURNS_MAX; i++) {

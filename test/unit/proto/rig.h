@@ -70,6 +70,8 @@ struct peer {
 void peer_open(struct peer *p, struct rig *r, uint16_t port);
 void peer_close(struct peer *p);
 void peer_send(struct peer *p, struct span bytes);
+/* Takes in what has come. */
+void peer_pull(struct peer *p);
 /* Exactly these bytes come next. */
 void peer_gets(struct peer *p, struct span bytes);
 /* Nothing comes, and the connection stands. */
