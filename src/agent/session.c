@@ -486,17 +486,6 @@ hello(struct session *s, struct err *e)
 	return write_line(s, o, e);
 }
 
-/* Without a device directory there is no session; the orchestrator hears why all the
- * same, in the place of the hello. */
-static int
-refuse(struct session *s, struct err *e)
-{
-	struct err ignored;
-	if (write_failure(s, NULL, e, &ignored))
-		return -1;
-	return -1;
-}
-
 int
 session_run(const char *dir, int in, int out, const struct clock *clock, struct err *e)
 {
@@ -505,9 +494,9 @@ session_run(const char *dir, int in, int out, const struct clock *clock, struct 
 	s.arena = arena_new(AGENT_CONFIG_ARENA_MAX);
 	int failed =
 	    agent_config_read(dir, &s.cfg, s.arena, e) || keystore_open(dir, &s.keys, e);
-	failed = failed ? refuse(&s, e) : hello(&s, e) || serve(&s, e) ? -1 : 0;
+	failed = failed || hello(&s, e) || serve(&s, e);
 	keystore_close(s.keys);
 	buf_done(&s.pending);
 	arena_free(s.arena);
-	return failed;
+	return failed ? -1 : 0;
 }
