@@ -138,6 +138,16 @@ ports_are_free(struct lab *l)
 	       can_bind(c->server.bind, c->server.https_port);
 }
 
+/* Who serves holds the home's lock: run/ports alone may be of a server that was killed.
+ */
+static bool
+is_served(struct lab *l)
+{
+	struct err e;
+	auto_fd int fd = -1;
+	return file_lock(arena_printf(l->arena, "%s/run/lock", l->o->home), &fd, &e) != 0;
+}
+
 /* Connects to the server; *ret_up is false when none answers. */
 static int
 try_server(struct lab *l, bool *ret_up, struct err *e)
@@ -147,13 +157,13 @@ try_server(struct lab *l, bool *ret_up, struct err *e)
 	struct target t;
 	struct target_opts o = {.home = l->o->home, .operator= l->o->operator};
 	*ret_up = false;
-	if (target_ports(l->o->home, &l->mqtt_port, &https, &why))
+	if (!is_served(l) || target_ports(l->o->home, &l->mqtt_port, &https, &why))
 		return 0;
 	if (target_find(&o, l->arena, &t, e))
 		return -1;
 	auto_(rest_free) struct rest *r = rest_new(l->loop, &t.rest, e);
-	if (!r || can_bind("127.0.0.1", https))
-		return r ? 0 : -1;
+	if (!r)
+		return -1;
 	struct rest_request q;
 	struct rest_response answer;
 	auto_buf body = BUF_INIT(REST_BODY_MAX);
@@ -297,7 +307,7 @@ need_fleet(struct lab *l, struct err *e)
 	if (!have && (need_group(l, e)))
 		return -1;
 	m.group_key = buf_span(&l->group_key);
-	if (!have && make_fleet(&m, e))
+	if (have ? make_again(&m, e) : make_fleet(&m, e))
 		return -1;
 	if (need_ssh_port(l, e))
 		return -1;

@@ -55,15 +55,10 @@ config_word(struct buf *b, const char *text)
 /* ---- devices ---- */
 
 static int
-make_device(const struct make *m, size_t i, struct err *e)
+write_config(const struct make *m, const char *id, struct buf *out, struct err *e)
 {
-	char id[LAYOUT_ID];
-	uint8_t key[SAS_KEY_DERIVED];
 	struct agent_config cfg;
 	auto_(arena_free) struct arena *a = arena_new(AGENT_CONFIG_ARENA_MAX);
-	auto_buf text = BUF_INIT(AGENT_CONFIG_FILE_MAX), base64 = BUF_INIT(128);
-	base64.secret = true;
-	layout_id(i, id);
 	agent_config_defaults(&cfg, a);
 	cfg.device.id = id;
 	cfg.dps.host = "127.0.0.1";
@@ -71,14 +66,41 @@ make_device(const struct make *m, size_t i, struct err *e)
 	cfg.dps.id_scope = m->id_scope;
 	cfg.dps.ca_file = arena_printf(a, "%s/ca/root.pem", m->home);
 	cfg.telemetry.interval_ms = m->telemetry_ms;
-	agent_config_write(&cfg, &text);
+	agent_config_write(&cfg, out);
+	return buf_check(out, "agent.conf", e);
+}
+
+static int
+make_device(const struct make *m, size_t i, struct err *e)
+{
+	char id[LAYOUT_ID];
+	uint8_t key[SAS_KEY_DERIVED];
+	auto_buf text = BUF_INIT(AGENT_CONFIG_FILE_MAX), base64 = BUF_INIT(128);
+	base64.secret = true;
+	layout_id(i, id);
+	if (write_config(m, id, &text, e))
+		return -1;
 	sas_key_derive(m->group_key, span_str(id), key);
 	base64_put(&base64, span_of(key, sizeof(key)));
 	own_wipe(key, sizeof(key));
-	if (buf_check(&text, "agent.conf", e))
-		return -1;
-	return keystore_create(
-	    layout_of(a, m->home, "devices", id), buf_span(&text), buf_span(&base64), e);
+	return keystore_create(layout_of(m->arena, m->home, "devices", id),
+	    buf_span(&text), buf_span(&base64), e);
+}
+
+int
+make_again(const struct make *m, struct err *e)
+{
+	for (size_t i = 0; i < m->devices; i++) {
+		char id[LAYOUT_ID];
+		auto_buf text = BUF_INIT(AGENT_CONFIG_FILE_MAX);
+		layout_id(i, id);
+		const char *dir = layout_of(m->arena, m->home, "devices", id);
+		if (write_config(m, id, &text, e) ||
+		    file_write(arena_printf(m->arena, "%s/agent.conf", dir),
+			buf_span(&text), 0600, e))
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -133,7 +155,8 @@ on_keygen(void *arg, const struct proc_exit *x)
 		err_set(&k->why, ERR_CRYPTO, "ssh-keygen: %s", x->text);
 		k->failed = true;
 	}
-	progress_step(k->m->progress, k->done, 0);
+	if (k->m->progress->total)
+		progress_step(k->m->progress, k->done, 0);
 	next_host_key(k, j->slot);
 }
 

@@ -23,6 +23,8 @@ struct make {
 
 /* All but inventory.csv; a tree that was left half made is made anew. */
 must_check int make_fleet(const struct make *m, struct err *e);
+/* Devices that were made before, configured anew: the server's ports may have moved. */
+must_check int make_again(const struct make *m, struct err *e);
 /* inventory.csv, whose presence says that the fleet is whole. */
 must_check int make_inventory(const struct make *m, struct err *e);
 /* ssh_config for this port. */
