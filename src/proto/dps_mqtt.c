@@ -103,7 +103,7 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 	}
 	mqtt_session_set_agent(s, u.client_agent, u.api_version);
 	auto_(credential_free) struct credential *cred =
-	    credential_of(m->password, mqtt_session_ssl(s), env, &e);
+	    mqtt_session_credential(s, m->password, &e);
 	if (!cred) {
 		refuse(s, u.registration_id, e.text);
 		return;

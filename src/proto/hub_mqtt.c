@@ -223,7 +223,7 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 		return;
 	}
 	auto_(credential_free) struct credential *cred =
-	    credential_of(m->password, mqtt_session_ssl(s), mqtt_session_env(s), &e);
+	    mqtt_session_credential(s, m->password, &e);
 	if (!cred) {
 		refuse(s, u.device_id, CODE_UNAUTHORIZED, e.text);
 		return;

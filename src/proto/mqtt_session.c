@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/sm.h"
 #include "codec/username.h"
+#include "crypto/tls.h"
 #include "io/stream.h"
+#include "proto/credential.h"
 #include "proto/env.h"
 #include "proto/mqtt_server.h"
 
@@ -472,10 +474,14 @@ mqtt_session_arg(const struct mqtt_session *s)
 	return s->arg;
 }
 
-struct ssl_st *
-mqtt_session_ssl(const struct mqtt_session *s)
+struct credential *
+mqtt_session_credential(struct mqtt_session *s, struct span password, struct err *e)
 {
-	return s->stream ? stream_ssl(s->stream) : NULL;
+	struct ssl_st *ssl = stream_ssl(s->stream);
+	struct credential *c = credential_of(password, ssl, mqtt_session_env(s), e);
+	if (ssl)
+		tls_forget_peer(ssl);
+	return c;
 }
 
 const struct ipc_peer *

@@ -15,10 +15,10 @@
 #include "codec/mqtt.h"
 #include "proto/core_link.h"
 
+struct credential;
 struct env;
 struct mqtt_server;
 struct mqtt_session;
-struct ssl_st;
 struct stream;
 
 struct mqtt_endpoint {
@@ -71,8 +71,10 @@ struct core_owner *mqtt_session_owner(struct mqtt_session *s);
 const struct env *mqtt_session_env(const struct mqtt_session *s);
 /* The endpoint's arg, from mqtt_server_opts. */
 void *mqtt_session_arg(const struct mqtt_session *s);
-struct ssl_st *mqtt_session_ssl(
-    const struct mqtt_session *s); /* NULL on a plain stream */
+/* What the peer proves itself by: the password as a token, else its certificate. To be
+ * called once: the peer's certificates are dropped after it (5 KB a connection). */
+must_check struct credential *mqtt_session_credential(
+    struct mqtt_session *s, struct span password, struct err *e);
 /* Address and protocol; agent and api_version once an endpoint has set them. */
 const struct ipc_peer *mqtt_session_peer(const struct mqtt_session *s);
 /* Copies, cut to their caps. */
