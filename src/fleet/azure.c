@@ -394,8 +394,8 @@ read_line(const struct js *line, struct azure_row *r)
 	    .scope = js_as_text(js_get(line, "scope")),
 	    .thumb = js_as_text(js_get(line, "thumbprint")),
 	    .reason = js_as_text(js_get(line, "reason")),
-	    .proof = js_as_text(js_get(
-		js_get(js_get(line, "properties"), "application"), "musterProof")),
+	    .proof = js_as_text(
+		js_get(js_get(js_get(line, "properties"), "application"), "musterProof")),
 	    .code = js_as_int(js_get(line, "code")),
 	};
 	if (!r->at_ms)

@@ -372,6 +372,7 @@ rollback_run(struct migration *m, const char *device, int64_t wave, struct err *
 	struct err why;
 	if (summary_write(m, failed_at ? &why : e))
 		return -1;
-	printf("rolled back: %zu of %zu\n", all.done - all.bad, all.n);
+	if (all.done)
+		printf("rolled back: %zu of %zu\n", all.done - all.bad, all.n);
 	return failed_at ? -1 : 0;
 }

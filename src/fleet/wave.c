@@ -3,6 +3,8 @@
  */
 #include "fleet/wave.h"
 
+#include <stdbool.h>
+
 #include "base/num.h"
 
 static size_t
@@ -48,20 +50,29 @@ wave_default(size_t devices, struct wave_plan *ret)
 	add(ret, &done, devices);
 }
 
-static int
-parse_goal(struct span item, size_t devices, size_t *ret, struct err *e)
-{
+struct goal {
+	bool is_share;
 	int64_t v;
-	if (!span_ends(item, SPAN_LIT("%"))) {
-		if (num_parse(item, 1, INT32_MAX, &v, e))
-			return -1;
-		*ret = (size_t)v < devices ? (size_t)v : devices;
-		return 0;
-	}
-	if (num_parse(span_head(item, item.len - 1), 1, 100, &v, e))
-		return -1;
-	*ret = share(devices, (size_t)v);
+};
+
+static int
+parse_goal(struct span item, struct goal *ret, struct err *e)
+{
+	struct goal g = {.is_share = span_ends(item, SPAN_LIT("%"))};
+	struct span digits = g.is_share ? span_head(item, item.len - 1) : item;
+	if (num_parse(digits, 1, g.is_share ? 100 : INT32_MAX, &g.v, e))
+		return err_wrap(e, "waves: \"%.*s\"", SPAN_FMT(item));
+	*ret = g;
 	return 0;
+}
+
+/* How many devices are done after it. */
+static size_t
+reach(const struct goal *g, size_t devices)
+{
+	if (g->is_share)
+		return share(devices, (size_t)g->v);
+	return (size_t)g->v < devices ? (size_t)g->v : devices;
 }
 
 int
@@ -69,20 +80,22 @@ wave_parse(struct span list, size_t devices, struct wave_plan *ret, struct err *
 {
 	struct wave_plan p = {0};
 	size_t done = 0;
+	int64_t last[2] = {0};
 	for (struct span rest = list; rest.p;) {
 		struct span item = span_trim(span_split(&rest, ','));
-		size_t goal;
-		if (parse_goal(item, devices, &goal, e))
-			return err_wrap(e, "waves: \"%.*s\"", SPAN_FMT(item));
-		if (goal < done)
+		struct goal g;
+		if (parse_goal(item, &g, e))
+			return -1;
+		if (g.v < last[g.is_share])
 			return err_set(e, ERR_PARSE,
-			    "waves: \"%.*s\" is %zu devices, less than the %zu before "
-			    "it; "
-			    "each entry counts all devices done by then",
-			    SPAN_FMT(item), goal, done);
+			    "waves: \"%.*s\" is less than an entry before it; each "
+			    "counts all "
+			    "devices done by then",
+			    SPAN_FMT(item));
 		if (p.n == WAVE_MAX)
 			return err_set(e, ERR_PARSE, "waves: more than %d", WAVE_MAX);
-		add(&p, &done, goal);
+		last[g.is_share] = g.v;
+		add(&p, &done, reach(&g, devices));
 	}
 	if (done != devices)
 		return err_set(e, ERR_PARSE,

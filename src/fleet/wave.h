@@ -22,8 +22,9 @@ size_t wave_pilot(size_t n);
 /* Pilot, then 10 %, 50 %, 100 % of the fleet. */
 void wave_default(size_t devices, struct wave_plan *ret);
 /* "5,10%,50%,100%": how much of the fleet is done after each wave, as a number of devices
- * or a share (rounded up). Waves that would add nothing are left out. ERR_PARSE on a list
- * that does not grow or does not end at the whole fleet. */
+ * or a share (rounded up). Waves that would add nothing (a small fleet) are left out.
+ * ERR_PARSE on shares or numbers that shrink, and on a list that does not end at the
+ * whole fleet. */
 must_check int wave_parse(
     struct span list, size_t devices, struct wave_plan *ret, struct err *e);
 
