@@ -89,7 +89,8 @@ struct granted {
 	int64_t close_ms;
 };
 
-/* Sends after the turn; to a link that is gone it is lost, as is the connection behind it. */
+/* Sends after the turn; to a link that is gone it is lost, as is the connection behind
+ * it. */
 static void
 send_late(struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg)
 {

@@ -67,7 +67,8 @@ boot(struct signer_client *c, const char *home, const struct config *cfg, struct
 		return err_set(e, ERR_UNAVAILABLE,
 		    "the signer did not start; the line above says why");
 	if (f.type != IPC_READY)
-		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f.type);
+		return err_set(
+		    e, ERR_INTERNAL, "the signer answered with message %u", f.type);
 	return 0;
 }
 
@@ -105,7 +106,8 @@ signer_client_free(struct signer_client *c)
 	if (!c)
 		return;
 	/* its journal is durable whatever happens now; a clean end is only politeness */
-	if (c->boot && c->proc && send_msg(c->boot, IPC_STOP, 0, &stop, -1, &ignored) == 0)
+	if (c->boot && c->proc &&
+	    send_msg(c->boot, IPC_STOP, 0, &stop, -1, &ignored) == 0)
 		while (ipc_sync_recv(c->boot, 2000, &f, &ignored) == 0)
 			;
 	ipc_sync_free(c->link);
@@ -124,7 +126,8 @@ signer_client_keys(struct signer_client *c, struct ipc_signer_keys *ret, struct 
 	    ipc_sync_recv(c->link, ISSUE_MS, &f, e))
 		return err_wrap(e, "asking the signer");
 	if (f.type != IPC_SIGNER_KEYS)
-		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f.type);
+		return err_set(
+		    e, ERR_INTERNAL, "the signer answered with message %u", f.type);
 	return ipc_msg_unpack(IPC_SIGNER_KEYS, f.body, ret, e);
 }
 
@@ -136,15 +139,17 @@ take_answer(const struct ipc_frame *f, struct ipc_signer_issued *got, struct err
 	if (f->type == IPC_SIGNER_ISSUED)
 		return ipc_msg_unpack(IPC_SIGNER_ISSUED, f->body, got, e);
 	if (f->type != IPC_DONE || ipc_msg_unpack(IPC_DONE, f->body, &d, e))
-		return err_set(e, ERR_INTERNAL, "the signer answered with message %u", f->type);
+		return err_set(
+		    e, ERR_INTERNAL, "the signer answered with message %u", f->type);
 	err_set(why, (enum err_code)d.code, "%.*s", SPAN_FMT(d.text));
 	return 0;
 }
 
 int
-signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *asked, size_t n,
-    int (*done)(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
-	struct err *e),
+signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *asked,
+    size_t n,
+    int (*done)(void *arg, size_t i, const struct ipc_signer_issued *got,
+	const struct err *why, struct err *e),
     void *arg, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
@@ -159,7 +164,8 @@ signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *aske
 		if (f.id >= n || take_answer(&f, &got, &why, e))
 			return err_wrap(e, "signer");
 		bool refused = why.code != ERR_OK;
-		if (done(arg, (size_t)f.id, refused ? NULL : &got, refused ? &why : NULL, e))
+		if (done(arg, (size_t)f.id, refused ? NULL : &got, refused ? &why : NULL,
+			e))
 			return -1;
 	}
 	return 0;

@@ -20,13 +20,13 @@ own_define(struct signer_client, signer_client_free);
 must_check int signer_client_keys(
     struct signer_client *c, struct ipc_signer_keys *ret, struct err *e);
 
-/* Asks for n certificates at once; answers come in any order, id = index into asked. done is
- * called for each with the certificate or with the reason; got is valid during the call. A
- * non-zero return ends it. */
-must_check int signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *asked,
-    size_t n,
-    int (*done)(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
-	struct err *e),
+/* Asks for n certificates at once; answers come in any order, id = index into asked. done
+ * is called for each with the certificate or with the reason; got is valid during the
+ * call. A non-zero return ends it. */
+must_check int signer_client_issue(struct signer_client *c,
+    const struct ipc_signer_issue *asked, size_t n,
+    int (*done)(void *arg, size_t i, const struct ipc_signer_issued *got,
+	const struct err *why, struct err *e),
     void *arg, struct err *e);
 
 #endif
