@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/mqtt_link.h"
+#include "base/rand.h"
 #include "base/clock.h"
 #include "codec/topic.h"
 #include "crypto/issuer.h"
@@ -152,14 +153,20 @@ kit_device(const char *dir, const char *extra)
 int
 kit_free_port(void)
 {
-	struct sockaddr_in a = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	close(fd);
-	return ntohs(a.sin_port);
+	/* below the ports that the kernel gives to clients, so that nobody who merely
+	 * connects takes it between this and the broker's start */
+	for (;;) {
+		int port = 12000 + (int)rand_below(20000);
+		struct sockaddr_in a = {.sin_family = AF_INET,
+		    .sin_port = htons((uint16_t)port),
+		    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(fd >= 0);
+		int rc = bind(fd, (struct sockaddr *)&a, sizeof(a));
+		close(fd);
+		if (rc == 0)
+			return port;
+	}
 }
 
 static bool
