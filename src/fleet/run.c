@@ -36,6 +36,9 @@ struct runner {
 	struct migrant **live;
 	size_t n_live, live_cap, busy;
 	size_t done, bad;
+	struct campaign_wave *wave;
+	int64_t since_ms;              /* of the wave, monotonic */
+	int64_t wave_busy_ms, busy_ms; /* of earlier runs */
 	bool stopping, aborted, failed;
 	struct err why;
 };
@@ -51,12 +54,27 @@ broken(struct runner *r, const struct err *e)
 	campaign_rollback(r->m->file);
 }
 
+/* The time spent goes with what was reached in it, so a run that is killed is counted
+ * too. */
+static int
+put_times(struct runner *r, struct err *e)
+{
+	int64_t spent = loop_now_ms(r->m->loop) - r->since_ms;
+	r->wave->busy_ms = r->wave_busy_ms + spent;
+	r->wave->ended_ms = clock_wall_ms(loop_clock(r->m->loop));
+	return campaign_wave_put(r->m->file, r->wave, e) ||
+		       migration_put_int(r->m, "busy_ms", r->busy_ms + spent, e)
+		   ? -1
+		   : 0;
+}
+
 static void
 on_commit(void *arg)
 {
 	struct runner *r = arg;
 	struct err e;
-	if (campaign_in_transaction(r->m->file) && campaign_commit(r->m->file, &e))
+	if (campaign_in_transaction(r->m->file) &&
+	    (put_times(r, &e) || campaign_commit(r->m->file, &e)))
 		broken(r, &e);
 }
 
@@ -291,6 +309,18 @@ judge(struct runner *r, struct campaign_wave *row, struct gate_verdict *v, struc
 	return failed ? -1 : campaign_wave_put(r->m->file, row, e);
 }
 
+static int
+begin_times(struct runner *r, struct campaign_wave *row, struct err *e)
+{
+	r->wave = row;
+	row->passed = false; /* to be judged again */
+	r->wave_busy_ms = row->busy_ms;
+	r->since_ms = loop_now_ms(r->m->loop);
+	if (!row->started_ms)
+		row->started_ms = clock_wall_ms(loop_clock(r->m->loop));
+	return migration_get_int(r->m, "busy_ms", 0, &r->busy_ms, e);
+}
+
 /* Migrates what is left of the wave. *ret_any: there was something. */
 static int
 migrate_wave(struct runner *r, struct campaign_wave *row, int64_t waves, bool *ret_any,
@@ -299,23 +329,18 @@ migrate_wave(struct runner *r, struct campaign_wave *row, int64_t waves, bool *r
 	struct members w = {0};
 	char label[48];
 	int failed = load(r, row->n, &w, e);
-	int64_t since = loop_now_ms(r->m->loop);
-	int64_t wall = clock_wall_ms(loop_clock(r->m->loop));
 	if (!failed)
 		choose(r, &w);
 	*ret_any = !failed && r->n_todo > 0;
 	if (*ret_any) {
-		row->started_ms = row->started_ms ? row->started_ms : wall;
 		snprintf(label, sizeof(label), "wave %lld of %lld", (long long)row->n,
 		    (long long)waves);
 		progress_start(&r->m->progress, label, r->n_todo);
-		failed = migrate(r, e);
+		failed = begin_times(r, row, e) || migrate(r, e);
 		progress_end(&r->m->progress);
-		row->busy_ms += loop_now_ms(r->m->loop) - since;
-		row->ended_ms = clock_wall_ms(loop_clock(r->m->loop));
 	}
 	unload(&w);
-	return failed;
+	return failed ? -1 : 0;
 }
 
 static int
@@ -397,16 +422,6 @@ run_all(struct runner *r, struct err *e)
 	return run_waves(r, e);
 }
 
-static int
-add_time(struct runner *r, int64_t since_ms, struct err *e)
-{
-	int64_t before;
-	if (migration_get_int(r->m, "busy_ms", 0, &before, e))
-		return -1;
-	return migration_put_int(
-	    r->m, "busy_ms", before + loop_now_ms(r->m->loop) - since_ms, e);
-}
-
 int
 run_campaign(struct migration *m, const struct run_opts *o, struct err *e)
 {
@@ -419,15 +434,13 @@ run_campaign(struct migration *m, const struct run_opts *o, struct err *e)
 	    .on_done = on_done,
 	};
 	struct err why;
-	int64_t since = loop_now_ms(m->loop);
 	int failed = run_all(&r, &why);
 	loop_defer_cancel(&r.commit);
 	enroll_free(r.enroll);
 	free(r.live);
 	if (failed && why.code != ERR_GATE && why.code != ERR_CANCELLED)
 		return err_copy(e, &why);
-	if (add_time(&r, since, e) || summary_count(m, "after", e) ||
-	    summary_write(m, e) || summary_print(m, e))
+	if (summary_count(m, "after", e) || summary_write(m, e) || summary_print(m, e))
 		return -1;
 	return failed ? err_copy(e, &why) : 0;
 }

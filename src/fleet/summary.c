@@ -247,8 +247,11 @@ print_text(struct migration *m, const struct summary *s, struct err *e)
 	    (long long)(s->migrated + s->already), (long long)s->devices,
 	    (long long)s->already, (long long)s->n_failed, (long long)s->rolled_back);
 	if (campaign_wave_each(m->file, print_wave, NULL, e) ||
-	    campaign_device_each(m->file, -1, print_failed, NULL, e) ||
-	    print_counts(m, "before", e) || print_counts(m, "after", e) ||
+	    campaign_device_each(m->file, -1, print_failed, NULL, e))
+		return -1;
+	if (s->n_failed)
+		printf("  muster migrate run tries the failed again, and only them\n");
+	if (print_counts(m, "before", e) || print_counts(m, "after", e) ||
 	    campaign_stage_each(m->file, print_stage, NULL, e))
 		return -1;
 	if (busy)

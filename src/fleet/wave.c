@@ -83,7 +83,7 @@ wave_parse(struct span list, size_t devices, struct wave_plan *ret, struct err *
 	int64_t last[2] = {0};
 	for (struct span rest = list; rest.p;) {
 		struct span item = span_trim(span_split(&rest, ','));
-		struct goal g;
+		struct goal g = {0};
 		if (parse_goal(item, &g, e))
 			return -1;
 		if (g.v < last[g.is_share])
