@@ -291,6 +291,31 @@ on_answered(struct evhttp_request *ev, void *arg)
 	    c->deadline, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
 }
 
+/* A request whose end two readers could see in different places (RFC 9112 5.1, 6.1, 6.3).
+ */
+static bool
+is_ambiguous(const struct http_req *r)
+{
+	const char *coding = http_header(r, "Transfer-Encoding");
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		if (strpbrk(kv->key, " \t"))
+			return true;
+	if (coding && !span_ieq_str(span_str(coding), "chunked"))
+		return true;
+	return http_header_count(r, "Content-Length") +
+		   http_header_count(r, "Transfer-Encoding") >
+	       1;
+}
+
+/* Nothing that stands behind it on the connection is read. */
+static void
+refuse_ambiguous(struct http_req *r)
+{
+	http_set(r, "Connection", "close");
+	http_reply(r, 400, SPAN_NONE);
+}
+
 static void
 on_request(struct evhttp_request *ev, void *arg)
 {
@@ -311,7 +336,10 @@ on_request(struct evhttp_request *ev, void *arg)
 	netbuf_timer_start(c->deadline, 0);
 	evhttp_request_set_on_complete_cb(ev, on_answered, c);
 	watch_for_end(c);
-	h->on_request(h->arg, r);
+	if (is_ambiguous(r))
+		refuse_ambiguous(r);
+	else
+		h->on_request(h->arg, r);
 }
 
 enum http_method
