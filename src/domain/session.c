@@ -43,6 +43,8 @@ judge_policy(struct domain *d, const struct ipc_hub_open *m, const char *resourc
     struct session *ret, struct refusal *no, struct err *e)
 {
 	ret->by_policy = true;
+	if (!span_to_str(m->cred.sas_policy, ret->policy, sizeof(ret->policy)))
+		return refusal_set(no, REFUSAL_SAS_POLICY, "its name is malformed");
 	return policy_check_token(
 	    d, &m->cred, "hub", resource, RIGHT_DEVICE_CONNECT, no, e);
 }

@@ -12,9 +12,10 @@ struct session {
 	int64_t id;
 	char device_id[CAP_ID + 1];
 	char generation[41];
-	unsigned edge;  /* which link it came over */
-	bool by_key;    /* SAS with the device's own key */
-	bool by_policy; /* SAS with a hub policy's key */
+	unsigned edge;   /* which link it came over */
+	bool by_key;     /* SAS with the device's own key */
+	bool by_policy;  /* SAS with a hub policy's key */
+	char policy[65]; /* by_policy: its name */
 	char thumb[65];
 	int64_t opened_ms;
 	UT_hash_handle hh;        /* by id */

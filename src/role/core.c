@@ -155,6 +155,16 @@ close_session(struct core *c, const struct session *s, const char *reason)
 		send_now(c, s->edge, IPC_SESSION_CLOSE, 0, buf_span(&body));
 }
 
+/* authorizationPolicies = [] ends what the policies opened (service.md 3.2). */
+static bool
+has_lost_policy(struct core *c, const struct session *s, struct arena *a)
+{
+	struct store_policy p;
+	struct err e;
+	return s->by_policy && store_policy_get(c->store, "hub", s->policy, a, &p, &e) &&
+	       e.code == ERR_NOT_FOUND;
+}
+
 static void
 recheck(struct core *c, const struct session *s)
 {
@@ -167,7 +177,7 @@ recheck(struct core *c, const struct session *s)
 	bool gone = store_device_get(c->store, s->device_id, a, &dev, &e) != 0;
 	if (gone && e.code != ERR_NOT_FOUND)
 		return;
-	if (gone || !session_still_admitted(s, &dev, &hub))
+	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(s, &dev, &hub))
 		close_session(c, s, "identity no longer admits this credential");
 }
 
