@@ -9,11 +9,24 @@
 
 enum { DOC_MAX = 48 * 1024, DOC_DEPTH = 32 };
 
+/* A peer's word cut to a cap, or a header, need not be UTF-8: what is not ASCII then
+ * reads as '?'. */
+static struct js *
+ascii_of(struct span s)
+{
+	struct err e;
+	auto_buf b = BUF_INIT(s.len);
+	for (size_t i = 0; i < s.len; i++)
+		buf_u8(&b, s.p[i] && s.p[i] < 0x80 ? s.p[i] : '?');
+	return js_str(buf_span(&b), &e);
+}
+
 void
 json_put_text(struct js *o, const char *key, struct span s)
 {
 	struct err e;
-	js_set(o, key, js_str(s, &e)); /* what is not UTF-8 reads as null */
+	struct js *v = js_str(s, &e);
+	js_set(o, key, v ? v : ascii_of(s));
 }
 
 void
