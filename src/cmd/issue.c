@@ -3,11 +3,13 @@
  * tutorial's step 3). Keys are made on this machine, which is meant for labs and
  * factories; a fleet in the field makes its keys on the devices (muster migrate).
  *
- * Work goes in batches: keys by all CPUs, certificates from the signer, files by all
- * CPUs. A device whose three files are whole is done; a second run makes only the rest.
+ * Work goes in batches through three stages at once: while the signer signs one batch,
+ * all CPUs make the keys of the next and write the files of the one before. A device
+ * whose three files are whole is done; a second run makes only the rest.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 #include "cmd/opt.h"
 #include "cmd/parallel.h"
 #include "codec/id.h"
+#include "codec/spki.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "crypto/profile.h"
@@ -29,6 +32,7 @@
 
 #define LIST_MAX     (256u << 20) /* bytes of a device list */
 #define BATCH        1024
+#define BATCH_RSA    256 /* 10 s of work on two CPUs: what a kill costs at most */
 #define ERRORS_SHOWN 10
 
 struct device {
@@ -37,14 +41,20 @@ struct device {
 	UT_hash_handle hh;
 };
 
-/* One device of the batch under way. */
+/* One device under way. */
 struct slot {
 	struct span id;
-	struct key *key;
-	struct buf cert; /* DER */
+	struct buf key, spki, cert; /* PEM, DER, DER */
 	struct err why;
 	bool failed;
 };
+
+struct batch {
+	struct slot slots[BATCH];
+	size_t n;
+};
+
+enum stage { STAGE_KEYS, STAGE_SIGN, STAGE_FILES, STAGES };
 
 struct issue {
 	const char *home_opt, *devices, *out, *key_name, *life;
@@ -57,8 +67,10 @@ struct issue {
 	int out_fd;
 	struct buf issuer_pem;
 	struct signer_client *signer;
-	struct slot slots[BATCH];
-	size_t n_slots;
+	size_t next, batch_max; /* next row to take */
+	struct batch batches[STAGES], *at[STAGES];
+	struct err sign_err;
+	int sign_rc;
 };
 
 /* ---- the list -------------------------------------------------------------------------
@@ -151,18 +163,27 @@ is_done(const struct issue *in, struct span id)
 	return true;
 }
 
-/* Writes over what an interrupted run left. Durable by the one syncfs at the end of all.
- */
+/* Writes over what an interrupted run left, but for a link in its place. Durable by the
+ * one syncfs at the end of all. */
+static int
+create(const struct issue *in, const char *name, mode_t mode)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(in->out_fd, name, flags, mode);
+	if (fd >= 0 || errno != EEXIST)
+		return fd;
+	if (unlinkat(in->out_fd, name, 0) && errno != ENOENT)
+		return -1;
+	return openat(in->out_fd, name, flags, mode);
+}
+
 static int
 put_file(const struct issue *in, struct span id, const char *ending, struct span text,
     mode_t mode, struct err *e)
 {
 	char name[200];
 	file_name(id, ending, name);
-	if (unlinkat(in->out_fd, name, 0) && errno != ENOENT)
-		return err_sys(e, ERR_IO, "%s/%s", in->out, name);
-	auto_fd int fd = openat(
-	    in->out_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	auto_fd int fd = create(in, name, mode);
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "%s/%s", in->out, name);
 	for (struct span rest = text; rest.len;) {
@@ -177,25 +198,22 @@ put_file(const struct issue *in, struct span id, const char *ending, struct span
 static int
 put_files(const struct issue *in, struct slot *s, struct err *e)
 {
-	auto_buf key = BUF_INIT(KEY_PEM_MAX), pem = BUF_INIT(2 * CERT_MAX);
-	key.secret = true;
-	if (key_write(s->key, &key, e))
-		return -1;
+	auto_buf pem = BUF_INIT(2 * CERT_MAX);
 	cert_write_pem(buf_span(&s->cert), &pem);
 	size_t leaf_len = pem.len;
 	buf_put_span(&pem, buf_span(&in->issuer_pem));
 	if (buf_check(&pem, "chain", e) ||
-	    put_file(in, s->id, ".key", buf_span(&key), 0600, e) ||
+	    put_file(in, s->id, ".key", buf_span(&s->key), 0600, e) ||
 	    put_file(in, s->id, ".pem", span_head(buf_span(&pem), leaf_len), 0644, e))
 		return -1;
 	return put_file(in, s->id, "-fullchain.pem", buf_span(&pem), 0644, e);
 }
 
-/* ---- batches --------------------------------------------------------------------------
+/* ---- stages ---------------------------------------------------------------------------
  */
 
 static void *
-start_keys(void *arg)
+start_worker(void *arg)
 {
 	struct issue *in = arg;
 	struct err e;
@@ -203,29 +221,30 @@ start_keys(void *arg)
 }
 
 static void
-make_key(void *arg, void *worker, size_t i)
-{
-	struct slot *s = &((struct issue *)arg)->slots[i];
-	struct key_maker *m = worker;
-	if (!m)
-		s->failed = err_set(&s->why, ERR_CRYPTO, "cannot make keys") != 0;
-	else
-		s->key = key_maker_make(m, &s->why);
-	s->failed |= !s->key;
-}
-
-static void
-end_keys(void *worker)
+end_worker(void *worker)
 {
 	key_maker_free(worker);
 }
 
 static void
-write_slot(void *arg, void *worker, size_t i)
+make_key(struct key_maker *m, struct slot *s)
+{
+	if (!m)
+		s->failed = err_set(&s->why, ERR_CRYPTO, "cannot make keys") != 0;
+	else
+		s->failed = key_maker_write(m, &s->spki, &s->key, &s->why) != 0;
+}
+
+/* One key of the first stage, one device's files of the last. */
+static void
+work(void *arg, void *worker, size_t i)
 {
 	struct issue *in = arg;
-	struct slot *s = &in->slots[i];
-	(void)worker;
+	if (i < in->at[STAGE_KEYS]->n)
+		make_key(worker, &in->at[STAGE_KEYS]->slots[i]);
+	if (i >= in->at[STAGE_FILES]->n)
+		return;
+	struct slot *s = &in->at[STAGE_FILES]->slots[i];
 	if (!s->failed)
 		s->failed = put_files(in, s, &s->why) != 0;
 }
@@ -234,8 +253,7 @@ static int
 on_cert(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
     struct err *e)
 {
-	struct issue *in = arg;
-	struct slot *s = &in->slots[i];
+	struct slot *s = &((struct batch *)arg)->slots[i];
 	(void)e;
 	if (why) {
 		s->failed = true;
@@ -250,27 +268,52 @@ static int
 sign_batch(struct issue *in, struct err *e)
 {
 	struct ipc_signer_issue asked[BATCH];
-	for (size_t i = 0; i < in->n_slots; i++) {
-		struct slot *s = &in->slots[i];
+	struct batch *b = in->at[STAGE_SIGN];
+	for (size_t i = 0; i < b->n; i++) {
+		struct slot *s = &b->slots[i];
 		if (s->failed)
 			return err_copy(e, &s->why);
 		asked[i] = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
 		    .subject = s->id,
-		    .spki = key_spki(s->key),
+		    .spki = buf_span(&s->spki),
 		    .life_ms = in->life_ms,
 		    .requester = SPAN_LIT("issue")};
 	}
-	return signer_client_issue(in->signer, asked, in->n_slots, on_cert, in, e);
+	return b->n ? signer_client_issue(in->signer, asked, b->n, on_cert, b, e) : 0;
+}
+
+static void *
+run_sign(void *arg)
+{
+	struct issue *in = arg;
+	in->sign_rc = sign_batch(in, &in->sign_err);
+	return NULL;
+}
+
+/* All three stages at once, each on its own batch. */
+static int
+run_stages(struct issue *in, struct err *e)
+{
+	pthread_t signer;
+	size_t keys = in->at[STAGE_KEYS]->n, files = in->at[STAGE_FILES]->n;
+	bool beside = pthread_create(&signer, NULL, run_sign, in) == 0;
+	parallel_for(keys > files ? keys : files, work, start_worker, end_worker, in);
+	if (beside)
+		pthread_join(signer, NULL);
+	else
+		run_sign(in);
+	return in->sign_rc ? err_copy(e, &in->sign_err) : 0;
 }
 
 /* The first failure ends the run: what fails for one (a full disk) fails for all. */
 static int
-count_batch(struct issue *in, struct err *e)
+count_files(struct issue *in, struct err *e)
 {
-	for (size_t i = 0; i < in->n_slots; i++) {
-		if (in->slots[i].failed) {
-			err_copy(e, &in->slots[i].why);
-			return err_wrap(e, "%.*s", SPAN_FMT(in->slots[i].id));
+	const struct batch *b = in->at[STAGE_FILES];
+	for (size_t i = 0; i < b->n; i++) {
+		if (b->slots[i].failed) {
+			err_copy(e, &b->slots[i].why);
+			return err_wrap(e, "%.*s", SPAN_FMT(b->slots[i].id));
 		}
 		in->done++;
 	}
@@ -278,26 +321,44 @@ count_batch(struct issue *in, struct err *e)
 }
 
 static void
-clear_batch(struct issue *in)
+clear_batch(struct batch *b)
 {
-	for (size_t i = 0; i < in->n_slots; i++) {
-		key_free(in->slots[i].key);
-		buf_done(&in->slots[i].cert);
+	for (size_t i = 0; i < b->n; i++) {
+		buf_done(&b->slots[i].key);
+		buf_done(&b->slots[i].spki);
+		buf_done(&b->slots[i].cert);
 	}
-	in->n_slots = 0;
+	b->n = 0;
 }
 
-static int
-run_batch(struct issue *in, struct err *e)
+static void
+fill_batch(struct issue *in, struct batch *b)
 {
-	parallel_for(in->n_slots, make_key, start_keys, end_keys, in);
-	int rc = sign_batch(in, e);
-	if (rc == 0) {
-		parallel_for(in->n_slots, write_slot, NULL, NULL, in);
-		rc = count_batch(in, e);
+	while (in->next < in->n && b->n < in->batch_max) {
+		struct span id = in->rows[in->next++].id;
+		if (is_done(in, id)) {
+			in->skipped++;
+			continue;
+		}
+		struct slot *s = &b->slots[b->n++];
+		*s = (struct slot){.id = id,
+		    .key = BUF_INIT(KEY_PEM_MAX),
+		    .spki = BUF_INIT(SPKI_MAX),
+		    .cert = BUF_INIT(CERT_MAX)};
+		s->key.secret = true;
 	}
-	clear_batch(in);
-	return rc;
+}
+
+/* Each batch moves on by one stage; what comes out last is used again. */
+static void
+move_on(struct issue *in)
+{
+	struct batch *out = in->at[STAGE_FILES];
+	clear_batch(out);
+	in->at[STAGE_FILES] = in->at[STAGE_SIGN];
+	in->at[STAGE_SIGN] = in->at[STAGE_KEYS];
+	in->at[STAGE_KEYS] = out;
+	fill_batch(in, out);
 }
 
 static void
@@ -312,24 +373,43 @@ show_progress(const struct issue *in, int64_t since_ms)
 		fputc('\n', stderr);
 }
 
+static bool
+is_idle(const struct issue *in)
+{
+	return !in->at[STAGE_KEYS]->n && !in->at[STAGE_SIGN]->n &&
+	       !in->at[STAGE_FILES]->n;
+}
+
+static int
+run_batches(struct issue *in, struct err *e)
+{
+	int64_t start = clock_mono_ms(&clock_system);
+	int rc = 0;
+	for (int i = 0; i < STAGES; i++)
+		in->at[i] = &in->batches[i];
+	fill_batch(in, in->at[STAGE_KEYS]);
+	while (rc == 0 && !is_idle(in)) {
+		/* files that could be written count, even where the signer failed */
+		rc = run_stages(in, e);
+		struct err files;
+		if (count_files(in, &files) && rc == 0)
+			rc = err_copy(e, &files);
+		move_on(in);
+		show_progress(in, start);
+	}
+	for (int i = 0; i < STAGES; i++)
+		clear_batch(in->at[i]);
+	return rc;
+}
+
 static int
 run_all(struct issue *in, struct err *e)
 {
 	int64_t start = clock_mono_ms(&clock_system);
-	for (size_t i = 0; i < in->n;) {
-		for (; i < in->n && in->n_slots < BATCH; i++) {
-			if (is_done(in, in->rows[i].id)) {
-				in->skipped++;
-				continue;
-			}
-			in->slots[in->n_slots++] = (struct slot){
-			    .id = in->rows[i].id, .cert = BUF_INIT(CERT_MAX)};
-		}
-		if (in->n_slots && run_batch(in, e))
-			return err_wrap(e, "%zu of %zu made; run it again for the rest",
-			    in->done, in->n - in->skipped);
-		show_progress(in, start);
-	}
+	in->batch_max = in->alg >= KEY_RSA2048 ? BATCH_RSA : BATCH;
+	if (run_batches(in, e))
+		return err_wrap(e, "%zu of %zu made; run it again for the rest", in->done,
+		    in->n - in->skipped);
 	if (syncfs(in->out_fd))
 		return err_sys(e, ERR_IO, "%s", in->out);
 	int64_t ms = clock_mono_ms(&clock_system) - start;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define THREADS_MAX 64
-#define PIECE       16 /* indices taken at once */
 
 struct job {
 	size_t n;
@@ -26,11 +25,11 @@ work(void *p)
 	struct job *j = p;
 	void *worker = j->start ? j->start(j->arg) : NULL;
 	for (;;) {
-		size_t at = atomic_fetch_add(&j->next, PIECE);
-		if (at >= j->n)
+		/* one at a time: an RSA key is worth a tenth of a second of a CPU */
+		size_t i = atomic_fetch_add(&j->next, 1);
+		if (i >= j->n)
 			break;
-		for (size_t i = at; i < at + PIECE && i < j->n; i++)
-			j->fn(j->arg, worker, i);
+		j->fn(j->arg, worker, i);
 	}
 	if (j->end)
 		j->end(worker);
@@ -47,8 +46,8 @@ parallel_for(size_t n, void (*fn)(void *arg, void *worker, size_t i),
 	size_t want = cpus < 1 ? 1 : (size_t)cpus, started = 0;
 	if (want > THREADS_MAX)
 		want = THREADS_MAX;
-	if (want > (n + PIECE - 1) / PIECE)
-		want = (n + PIECE - 1) / PIECE;
+	if (want > n)
+		want = n;
 	/* a thread that cannot be had is made up for by the others, this one at least */
 	while (started + 1 < want && !pthread_create(&threads[started], NULL, work, &j))
 		started++;

@@ -339,49 +339,56 @@ key_open(const char *uri, key_passphrase ask, void *arg, struct err *e)
 /* --- writing --- */
 
 /* ECPrivateKey (RFC 5915 3) without parameters: they stand in PKCS#8's algorithm. */
-static int
-put_ec_private(struct buf *b, const struct key *k, struct err *e)
+static void
+put_ec_private(struct buf *b, struct span d, struct span point)
 {
-	uint8_t d[48], point[KEY_POINT_MAX];
-	size_t len = (size_t)algs[k->alg].bits / 8, point_len;
-	auto_(BN_clear_free) BIGNUM *bn = NULL;
-	if (EVP_PKEY_get_bn_param(k->pkey, OSSL_PKEY_PARAM_PRIV_KEY, &bn) != 1 ||
-	    BN_bn2binpad(bn, d, (int)len) < 0)
-		return ossl_error(
-		    e, ERR_UNSUPPORTED, "the private key cannot be exported");
-	if (key_ec_point(k->pkey, point, &point_len, e) < 0) {
-		own_wipe(d, sizeof(d));
-		return -1;
-	}
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	der_put_int(b, 1);
-	der_put(b, DER_OCTET_STRING, span_of(d, len));
+	der_put(b, DER_OCTET_STRING, d);
 	size_t pub = der_begin(b, DER_EXPLICIT(1));
-	der_put_bits(b, span_of(point, point_len), 0);
+	der_put_bits(b, point, 0);
 	der_end(b, pub);
 	der_end(b, seq);
-	own_wipe(d, sizeof(d));
-	return 0;
 }
 
 /* PrivateKeyInfo (RFC 5208 5) of an EC key, 20 times faster than PEM_write_bio_PKCS8. */
-static int
-write_ec(const struct key *k, struct buf *out, struct err *e)
+int
+key_write_ec(const struct key_row *row, struct span d, struct span point, struct buf *out,
+    struct err *e)
 {
 	auto_buf der = BUF_INIT(512);
 	der.secret = true;
 	size_t seq = der_begin(&der, DER_SEQUENCE);
 	der_put_int(&der, 0);
-	key_put_ec_alg(&der, &algs[k->alg]);
+	key_put_ec_alg(&der, row);
 	size_t octets = der_begin(&der, DER_OCTET_STRING);
-	if (put_ec_private(&der, k, e) < 0)
-		return -1;
+	put_ec_private(&der, d, point);
 	der_end(&der, octets);
 	der_end(&der, seq);
 	if (buf_check(&der, "private key", e) < 0)
 		return -1;
 	pem_write(out, "PRIVATE KEY", buf_span(&der));
 	return buf_check(out, "private key PEM", e);
+}
+
+static int
+write_ec(const struct key *k, struct buf *out, struct err *e)
+{
+	const struct key_row *row = &algs[k->alg];
+	uint8_t d[KEY_SCALAR_MAX];
+	size_t len = KEY_SCALAR_LEN(row);
+	struct spki shape;
+	auto_(BN_clear_free) BIGNUM *bn = NULL;
+	if (EVP_PKEY_get_bn_param(k->pkey, OSSL_PKEY_PARAM_PRIV_KEY, &bn) != 1 ||
+	    BN_bn2binpad(bn, d, (int)len) < 0)
+		return ossl_error(
+		    e, ERR_UNSUPPORTED, "the private key cannot be exported");
+	/* OpenSSL asked for the point again would cost 6 us */
+	int rc = spki_parse(buf_span(&k->spki), &shape, e);
+	if (rc == 0)
+		rc = key_write_ec(row, span_of(d, len), shape.point, out, e);
+	own_wipe(d, sizeof(d));
+	return rc;
 }
 
 static int

@@ -32,6 +32,11 @@ struct key_maker;
 must_check struct key_maker *key_maker_new(enum key_alg alg, struct err *e);
 void key_maker_free(struct key_maker *m);
 must_check struct key *key_maker_make(struct key_maker *m, struct err *e);
+/* A pair for somebody else, as bytes: its SPKI (DER) and its PKCS#8 PEM, each appended;
+ * pem should be secret. An EC key never becomes an OpenSSL object on this way, which
+ * halves its price. */
+must_check int key_maker_write(
+    struct key_maker *m, struct buf *spki, struct buf *pem, struct err *e);
 
 /* Asks for a passphrase: fills buf with at most size - 1 characters and returns their
  * number, or -1 (none, user gave up). buf is wiped afterwards. what: the key's name for

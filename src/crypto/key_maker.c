@@ -10,24 +10,19 @@
 
 #define RSA_EXPONENT 65537
 
-/* SPKI of an EC key as generated here: the point is uncompressed. */
-static int
-put_ec_spki(struct buf *b, EVP_PKEY *p, const struct key_row *row, struct err *e)
+static void
+put_ec_spki(struct buf *b, const struct key_row *row, struct span point)
 {
-	uint8_t point[KEY_POINT_MAX];
-	size_t len;
-	if (key_ec_point(p, point, &len, e) < 0)
-		return -1;
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	key_put_ec_alg(b, row);
-	der_put_bits(b, span_of(point, len), 0);
+	der_put_bits(b, point, 0);
 	der_end(b, seq);
-	return 0;
 }
 
 struct key_maker {
 	enum key_alg alg;
-	EVP_PKEY_CTX *ctx;
+	EVP_PKEY_CTX *ctx;   /* EC */
+	struct key_raw *raw; /* EC; made when key_maker_write first wants it */
 };
 
 struct key_maker *
@@ -52,6 +47,7 @@ key_maker_free(struct key_maker *m)
 	if (!m)
 		return;
 	EVP_PKEY_CTX_free(m->ctx);
+	key_raw_free(m->raw);
 	free(m);
 }
 
@@ -60,12 +56,15 @@ make_ec(struct key_maker *m, struct err *e)
 {
 	auto_(EVP_PKEY_free) EVP_PKEY *p = NULL;
 	auto_buf spki = BUF_INIT(SPKI_MAX);
+	uint8_t point[KEY_POINT_MAX];
+	size_t len;
 	if (EVP_PKEY_generate(m->ctx, &p) != 1) {
 		ossl_error(e, ERR_CRYPTO, "key generation");
 		return NULL;
 	}
-	if (put_ec_spki(&spki, p, key_row(m->alg), e) < 0)
+	if (key_ec_point(p, point, &len, e) < 0)
 		return NULL;
+	put_ec_spki(&spki, key_row(m->alg), span_of(point, len));
 	return key_wrap(&p, &spki, m->alg);
 }
 
@@ -217,4 +216,30 @@ struct key *
 key_maker_make(struct key_maker *m, struct err *e)
 {
 	return m->ctx ? make_ec(m, e) : make_rsa(m->alg, e);
+}
+
+static int
+write_ec(struct key_maker *m, struct buf *spki, struct buf *pem, struct err *e)
+{
+	const struct key_row *row = key_row(m->alg);
+	struct span d, point;
+	if (!m->raw)
+		m->raw = key_raw_new(row, e);
+	if (!m->raw || key_raw_make(m->raw, &d, &point, e) < 0 ||
+	    key_write_ec(row, d, point, pem, e) < 0)
+		return -1;
+	put_ec_spki(spki, row, point);
+	return buf_check(spki, "public key", e);
+}
+
+int
+key_maker_write(struct key_maker *m, struct buf *spki, struct buf *pem, struct err *e)
+{
+	if (m->ctx)
+		return write_ec(m, spki, pem, e);
+	auto_(key_free) struct key *k = make_rsa(m->alg, e);
+	if (!k || key_write(k, pem, e) < 0)
+		return -1;
+	buf_put_span(spki, key_spki(k));
+	return buf_check(spki, "public key", e);
 }

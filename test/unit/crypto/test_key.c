@@ -16,6 +16,7 @@
 #include "codec/der.h"
 #include "codec/pem.h"
 #include "codec/sas.h"
+#include "codec/spki.h"
 #include "crypto/csr.h"
 #include "crypto/sas_key.h"
 
@@ -187,6 +188,32 @@ key_maker_makes_distinct_keys_that_openssl_checks(void **state)
 		EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key_evp(k), NULL);
 		assert_int_equal(EVP_PKEY_check(c), 1);
 		EVP_PKEY_CTX_free(c);
+	}
+}
+
+static void
+key_maker_writes_pairs_that_openssl_reads_and_checks(void **state)
+{
+	static const enum key_alg algs[] = {KEY_P256, KEY_P256, KEY_P384, KEY_RSA2048};
+	struct span last = SPAN_NONE;
+	uint8_t last_spki[SPKI_MAX];
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		struct err e = {0};
+		auto_(key_maker_free) struct key_maker *m = key_maker_new(algs[i], &e);
+		auto_buf spki = BUF_INIT(SPKI_MAX), pem = BUF_INIT(KEY_PEM_MAX);
+		pem.secret = true;
+		assert_ok(key_maker_write(m, &spki, &pem, &e), &e);
+		auto_(key_free) struct key *k =
+		    key_parse(buf_span(&pem), NULL, NULL, "pair", &e);
+		assert_non_null(k);
+		assert_int_equal(key_algorithm(k), algs[i]);
+		assert_true(key_is_spki(k, buf_span(&spki)));
+		assert_false(span_eq(buf_span(&spki), last));
+		EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key_evp(k), NULL);
+		assert_int_equal(EVP_PKEY_check(c), 1);
+		EVP_PKEY_CTX_free(c);
+		memcpy(last_spki, spki.p, spki.len);
+		last = span_of(last_spki, spki.len);
 	}
 }
 
@@ -601,6 +628,7 @@ main(void)
 	    cmocka_unit_test(key_of_every_algorithm_writes_reads_signs_and_verifies),
 	    cmocka_unit_test(key_rsa_generation_makes_keys_openssl_finds_consistent),
 	    cmocka_unit_test(key_maker_makes_distinct_keys_that_openssl_checks),
+	    cmocka_unit_test(key_maker_writes_pairs_that_openssl_reads_and_checks),
 	    cmocka_unit_test(key_encrypted_needs_its_passphrase),
 	    cmocka_unit_test(key_parse_takes_sec1_and_pkcs1_and_refuses_other_kinds),
 	    cmocka_unit_test(key_open_refuses_files_others_can_reach_and_unknown_schemes),
