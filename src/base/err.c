@@ -23,6 +23,16 @@ err_row(enum err_code code)
 	return &rows[code];
 }
 
+/* Texts quote what peers and files hold, and end on terminals and in logs: no control
+ * character goes through. */
+static void
+make_printable(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
 static int
 set(struct err *e, enum err_code code, int sys, const char *where, const char *fmt,
     va_list ap)
@@ -33,6 +43,7 @@ set(struct err *e, enum err_code code, int sys, const char *where, const char *f
 	e->sys = sys;
 	e->where = where;
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	make_printable(e->text);
 	if (!sys)
 		return -1;
 	size_t len = strlen(e->text);
@@ -75,6 +86,7 @@ err_wrap(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
+	make_printable(e->text);
 	size_t len = strlen(e->text);
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s", was);
 	return -1;

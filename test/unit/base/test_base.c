@@ -32,6 +32,16 @@ err_wrap_keeps_code_and_place_of_the_cause(void **state)
 }
 
 static void
+err_text_lets_no_control_character_through(void **state)
+{
+	struct err e;
+	err_set(&e, ERR_PARSE, "'%s'", "a\x1b[2J\nb\x7f");
+	assert_string_equal(e.text, "'a?[2J?b?'");
+	err_wrap(&e, "line %s", "\t1");
+	assert_string_equal(e.text, "line ?1: 'a?[2J?b?'");
+}
+
+static void
 err_text_longer_than_its_room_is_cut_not_overrun(void **state)
 {
 	struct err e = {0};
@@ -240,6 +250,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(err_wrap_keeps_code_and_place_of_the_cause),
+	    cmocka_unit_test(err_text_lets_no_control_character_through),
 	    cmocka_unit_test(err_text_longer_than_its_room_is_cut_not_overrun),
 	    cmocka_unit_test(cursor_stays_bad_after_the_first_read_past_the_end),
 	    cmocka_unit_test(span_split_tells_an_empty_rest_from_none),
