@@ -216,9 +216,11 @@ load_issuer(
 	if (!k)
 		return NULL;
 	struct issuer *i = issuer_new(pem, k, e);
-	if (!i)
-		err_wrap(e, "%s and %s", pem_name, key_name);
-	return i;
+	if (i)
+		return i;
+	e->code = ERR_CORRUPT; /* whatever does not fit, the files are at fault */
+	err_wrap(e, "%s and %s", pem_name, key_name);
+	return NULL;
 }
 
 static int
