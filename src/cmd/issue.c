@@ -61,7 +61,7 @@ struct issue {
 	struct home home;
 	enum key_alg alg;
 	int64_t life_ms;
-	struct buf list;
+	struct buf list, folded;
 	struct device *rows, *by_id;
 	size_t n, done, skipped, failed;
 	int out_fd;
@@ -79,9 +79,12 @@ struct issue {
 static void
 complain(size_t *errors, const char *file, size_t line, const char *text, struct span id)
 {
-	if ((*errors)++ < ERRORS_SHOWN)
-		fprintf(stderr, "%s:%zu: %s: '%.*s'\n", file, line, text,
-		    SPAN_FMT(span_head(id, 80)));
+	struct err e; /* whose text is fit for a terminal, whatever the line holds */
+	if ((*errors)++ >= ERRORS_SHOWN)
+		return;
+	err_set(&e, ERR_PARSE, "%s:%zu: %s: '%.*s'", file, line, text,
+	    SPAN_FMT(span_head(id, 80)));
+	fprintf(stderr, "%s\n", e.text);
 }
 
 static void
@@ -96,7 +99,8 @@ take_line(struct issue *in, struct span id, size_t line, size_t *errors)
 		    id);
 		return;
 	}
-	HASH_FIND(hh, in->by_id, id.p, id.len, was);
+	const uint8_t *key = in->folded.p + (id.p - in->list.p);
+	HASH_FIND(hh, in->by_id, key, id.len, was);
 	if (was) {
 		char text[64];
 		snprintf(text, sizeof(text), "stands on line %zu already", was->line);
@@ -104,8 +108,20 @@ take_line(struct issue *in, struct span id, size_t line, size_t *errors)
 		return;
 	}
 	*d = (struct device){.id = id, .line = line};
-	HASH_ADD_KEYPTR(hh, in->by_id, id.p, id.len, d);
+	HASH_ADD_KEYPTR(hh, in->by_id, key, id.len, d);
 	in->n++;
+}
+
+/* The list in lower case: DPS compares registration IDs without case (device.md 1.2), so
+ * two that differ in it alone would be one device with two certificates. */
+static void
+fold_list(struct issue *in)
+{
+	in->folded = BUF_INIT(LIST_MAX);
+	for (size_t i = 0; i < in->list.len; i++) {
+		uint8_t c = in->list.p[i];
+		buf_u8(&in->folded, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c);
+	}
 }
 
 /* One ID a line; blank lines and # comments are passed over. Nothing is made when any
@@ -120,6 +136,7 @@ read_list(struct issue *in, struct err *e)
 	for (size_t i = 0; i < in->list.len; i++)
 		lines += in->list.p[i] == '\n';
 	in->rows = own_alloc(lines * sizeof(*in->rows));
+	fold_list(in);
 	struct span rest = buf_span(&in->list);
 	while (rest.p) {
 		struct span id = span_trim(span_split(&rest, '\n'));
@@ -493,6 +510,7 @@ cmd_issue(int argc, char **argv, struct err *e)
 	HASH_CLEAR(hh, in.by_id);
 	free(in.rows);
 	buf_done(&in.list);
+	buf_done(&in.folded);
 	buf_done(&in.issuer_pem);
 	home_done(&in.home);
 	return rc;
