@@ -218,7 +218,8 @@ load_issuer(
 	struct issuer *i = issuer_new(pem, k, e);
 	if (i)
 		return i;
-	e->code = ERR_CORRUPT; /* whatever does not fit, the files are at fault */
+	if (e->code == ERR_CRYPTO) /* two good files that do not fit: not our fault */
+		e->code = ERR_CORRUPT;
 	err_wrap(e, "%s and %s", pem_name, key_name);
 	return NULL;
 }

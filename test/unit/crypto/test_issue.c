@@ -444,7 +444,7 @@ ca_load_tells_what_does_not_fit(void **state)
 	struct span foreign_root = buf_span(&ca_material_get(&other, "root.pem")->pem);
 	assert_int_equal(load_with(&m, "root.key", SPAN_NONE, NOW_S, &e), 0);
 	assert_fails(load_with(&m, "device-ca.key", SPAN_NONE, NOW_S, &e), &e, NOT_FOUND);
-	assert_fails(load_with(&m, "device-ca.key", foreign_key, NOW_S, &e), &e, CRYPTO);
+	assert_fails(load_with(&m, "device-ca.key", foreign_key, NOW_S, &e), &e, CORRUPT);
 	assert_fails(load_with(&m, "root.pem", foreign_root, NOW_S, &e), &e, CRYPTO);
 	assert_fails(
 	    load_with(&m, "service-ca.pem", SPAN_LIT("rubbish"), NOW_S, &e), &e, PARSE);
