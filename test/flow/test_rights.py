@@ -1,0 +1,188 @@
+"""Every route with every kind of credential: what no row allows must be refused.
+
+The routes come from the router's own table (reliability.md, row 8), so a new route without
+a row in NEEDS fails here until somebody says what it takes.
+"""
+import base64
+import os
+import re
+
+import harness
+import pki
+
+HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
+GROUP = {"attestation": {"type": "symmetricKey"}}
+# route, the right it takes (None: open to all, "operator": a certificate alone), a good body
+NEEDS = {
+    "POST /devices/query": ("RegistryRead", {"query": "select * from devices"}),
+    "GET /devices": ("RegistryRead", None),
+    "GET /devices/{}": ("RegistryRead", None),
+    "PUT /devices/{}": ("RegistryWrite", {"status": "enabled"}),
+    "DELETE /devices/{}": ("RegistryWrite", None),
+    "GET /twins/{}": ("ServiceConnect", None),
+    "PATCH /twins/{}": ("ServiceConnect", {"tags": {}}),
+    "PUT /twins/{}": ("ServiceConnect", {"tags": {}}),
+    "POST /enrollmentGroups/query": ("EnrollmentRead", {"query": "*"}),
+    "GET /enrollmentGroups/{}": ("EnrollmentRead", None),
+    "PUT /enrollmentGroups/{}": ("EnrollmentWrite", GROUP),
+    "DELETE /enrollmentGroups/{}": ("EnrollmentWrite", None),
+    "POST /enrollmentGroups/{}/attestationmechanism": ("EnrollmentWrite", None),
+    "GET /registrations/{}": ("RegistrationStatusRead", None),
+    "DELETE /registrations/{}": ("RegistrationStatusWrite", None),
+    "POST /registrations/{}/query": ("RegistrationStatusRead", None),
+    "GET " + HUB: ("operator", None),
+    "PUT " + HUB: ("operator", {"properties": {}}),
+    "POST " + HUB + "/listkeys": ("operator", None),
+    "POST " + HUB + "/IotHubKeys/{}/listkeys": ("operator", None),
+    "GET /.well-known/est/cacerts": (None, None),
+    "POST /.well-known/est/simpleenroll": ("operator", "CSR"),
+    "GET /muster/events": ("ServiceConnect", None),
+    "GET /muster/connections": ("ServiceConnect", None),
+}
+
+
+def routes():
+    """METHOD path of each row of the table, ARM's placeholders filled."""
+    path = os.path.join(os.path.dirname(__file__), "../../src/tbl/route.def")
+    with open(path, encoding="utf-8") as f:
+        text = f.read().split("#define ROUTE_ARM_HUB", 1)[1]
+    found = []
+    for method, where in re.findall(r'^ROUTE\((\w+), ([^,]+),', text, re.M):
+        where = "".join(HUB if part == "ROUTE_ARM_HUB" else part.strip('"')
+                        for part in where.split())
+        found.append("%s %s" % (method, where))
+    return found
+
+
+class Rights(harness.ServerCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.keys = cls.server.policy_keys()
+        rows = cls.server.operator().post(HUB + "/listkeys").json["value"]
+        cls.policies = {r["keyName"]: {x.strip() for x in r["rights"].split(",")} for r in rows}
+        service = pki.Issuer(os.path.join(cls.server.home, "ca", "service-ca.pem"),
+                             os.path.join(cls.server.home, "ca", "service-ca.key"))
+        cls.service_ca = service
+        key = pki.make_key(os.path.join(cls.parent, "csr.key"))
+        cls.csr = base64.b64encode(pki.openssl("req", "-new", "-key", key, "-subj", "/CN=est-1",
+                                               "-outform", "DER")).decode()
+
+    def test_every_route_has_its_row_here(self):
+        self.assertEqual(sorted(routes()), sorted(NEEDS))
+        self.assertEqual([r for r, (right, _) in NEEDS.items() if right is None],
+                         ["GET /.well-known/est/cacerts"])
+
+    def ask(self, caller, route, device):
+        method, path = route.split(" ", 1)
+        body = self.csr if NEEDS[route][1] == "CSR" else NEEDS[route][1]
+        return caller.call(method, path.replace("{}", device), body)
+
+    def refuses(self, name, caller):
+        for route, (right, _) in NEEDS.items():
+            with self.subTest(who=name, route=route):
+                got = self.ask(caller, route, "nobody")
+                if right is None:
+                    self.assertEqual(got.status, 200)
+                    continue
+                self.assertIn(got.status, (401, 403), got)
+                self.assertNotIn("primaryKey", got.text)
+
+    def test_nobody(self):
+        self.refuses("nobody", self.server.anybody())
+
+    def test_tokens_that_are_none(self):
+        for text in ("x", "Bearer x", "Basic YTpi", "SharedAccessSignature",
+                     "SharedAccessSignature sr=127.0.0.1&sig=x&se=1&skn=iothubowner",
+                     "SharedAccessSignature sr=127.0.0.1&sig=&se=99999999999&skn=iothubowner"):
+            self.refuses(text, self.server.anybody(text))
+
+    def test_tokens_of_devices_groups_and_strangers(self):
+        device, group = self.sas_device("r-dev"), self.sas_group("r-group")
+        token = harness.token
+        for name, text in (
+                ("device", token("127.0.0.1/devices/r-dev", device)),
+                ("device as policy", token("127.0.0.1", device, policy="r-dev")),
+                ("group", token(harness.SCOPE + "/registrations/r-1", group, policy="registration")),
+                ("stranger", token("127.0.0.1", os.urandom(32), policy="iothubowner")),
+                ("expired", token("127.0.0.1", self.keys["iothubowner"], -400, "iothubowner")),
+                ("elsewhere", token("elsewhere", self.keys["iothubowner"], policy="iothubowner")),
+                ("no name", token("127.0.0.1", self.keys["iothubowner"])),
+                ("narrow", token("127.0.0.1/devices/x", self.keys["iothubowner"],
+                                 policy="iothubowner")),
+                ("prefix", token("127.0.0", self.keys["iothubowner"], policy="iothubowner")),
+                ("hub policy for DPS", token("127.0.0.1", self.keys["iothubowner"],
+                                             policy="provisioningserviceowner"))):
+            self.refuses(name, self.server.anybody(text))
+
+    def test_each_policy_has_its_rights_and_no_more(self):
+        for policy, rights in self.policies.items():
+            caller = self.server.anybody(
+                harness.token("127.0.0.1", self.keys[policy], policy=policy))
+            for number, (route, (right, _)) in enumerate(NEEDS.items()):
+                with self.subTest(policy=policy, route=route):
+                    got = self.ask(caller, route, "p%d-%s" % (number, policy))
+                    if right is None or right in rights:
+                        self.assertNotIn(got.status, (401, 403), got)
+                        self.assertLess(got.status, 500, got)
+                    else:
+                        self.assertIn(got.status, (401, 403), got)
+
+    def test_certificates_that_are_no_operators(self):
+        now = pki.datetime.datetime.now(pki.datetime.timezone.utc)
+        foreign = pki.make_ca(self.path("foreign"), "muster Service Issuing CA")
+        for name, files in (
+                ("device", self.leaf("admin")),
+                ("self-signed", pki.self_signed(self.path("self"), "admin")[:2]),
+                ("foreign", self.leaf("admin", issuer=foreign)),
+                ("service CA, not registered", self.leaf("admin", issuer=self.service_ca)),
+                ("service CA, expired", self.leaf("admin", issuer=self.service_ca,
+                                                  start=now - 9 * pki.DAY, end=now - pki.DAY))):
+            self.refuses(name, self.server.anybody(cert=files[0], key=files[1]))
+
+    def test_operator_may_all(self):
+        for number, (route, (right, _)) in enumerate(NEEDS.items()):
+            with self.subTest(route):
+                got = self.ask(self.op, route, "op-%d" % number)
+                self.assertNotIn(got.status, (401, 403, 500, 503), got)
+
+    def test_a_wrong_token_is_not_mended_by_a_certificate(self):
+        base = os.path.join(self.server.home, "operators", "admin")
+        caller = self.server.anybody("SharedAccessSignature sr=x&sig=eA%3D%3D&se=1",
+                                     base + ".pem", base + ".key")
+        self.assertEqual(caller.get("/devices").status, 401)
+
+    def test_stolen_operator_certificate(self):
+        base = os.path.join(self.server.home, "operators", "admin")
+        thief = pki.stolen(base + ".key", pki.make_key(self.path("own.key")),
+                           self.path("thief.key"))
+        with self.assertRaises(OSError):
+            self.server.anybody(cert=base + ".pem", key=thief).get("/devices")
+
+    def test_forged_headers_give_nothing(self):
+        with open(os.path.join(self.server.home, "operators", "admin.pem"), encoding="ascii") as f:
+            pem = f.read()
+        caller = self.server.anybody()
+        for name in ("X-Client-Cert", "X-ARR-ClientCert", "X-SSL-Client-Cert", "Forwarded",
+                     "X-Forwarded-For", "X-Forwarded-Client-Cert"):
+            got = caller.call("GET", "/devices", None, **{
+                name: base64.b64encode(pem.encode()).decode()})
+            self.assertEqual(got.status, 401, name)
+
+    def test_refusals_are_in_the_connection_log(self):
+        self.server.anybody().get("/devices")
+        rows = self.op.connections(what="refused", plane="service")
+        self.assertTrue(rows)
+        self.assertTrue(all(r["reason"] and r["peer"] for r in rows))
+
+    def test_authorization_twice(self):
+        token = harness.token("127.0.0.1", self.keys["iothubowner"], policy="iothubowner")
+        with harness.mqtt.tls(self.server.ca).wrap_socket(harness.socket.create_connection(
+                ("127.0.0.1", self.server.https_port), 10), server_hostname="127.0.0.1") as s:
+            s.sendall(("GET /devices?api-version=1 HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\n"
+                       "Authorization: %s\r\n\r\n" % token).encode())
+            self.assertIn(b" 40", s.recv(4096).split(b"\r\n")[0])
+
+
+if __name__ == "__main__":
+    harness.main()
