@@ -9,8 +9,9 @@
  */
 #include "fuzz.h"
 
-#include <arpa/inet.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "codec/config.h"
@@ -41,7 +42,8 @@ static struct {
 	struct hub_mqtt *hub;
 	struct mqtt_server *mqtt;
 	struct stream_listener *listener;
-	uint16_t port;
+	struct sockaddr_un addr; /* an abstract name: no port, no file, no TIME_WAIT */
+	socklen_t addr_len;
 	int64_t session;
 } w;
 
@@ -69,13 +71,26 @@ on_pressure(void *arg, bool high)
 	mqtt_server_pause(w.mqtt, high);
 }
 
+static int
+listen_anywhere(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	w.addr.sun_family = AF_UNIX;
+	w.addr_len = sizeof(w.addr);
+	int rc = bind(fd, (struct sockaddr *)&w.addr, sizeof(sa_family_t)) ||
+		 getsockname(fd, (struct sockaddr *)&w.addr, &w.addr_len) ||
+		 listen(fd, 16);
+	assert(!rc);
+	return fd;
+}
+
 static void
 make_world(void)
 {
 	static const struct core_link_ops ops = {
 	    on_push, on_orphan, on_lost, on_pressure};
 	struct err e;
-	int fd, fds[2];
+	int fds[2];
 	w.clock = clock_fake(INT64_C(1767225600000));
 	w.loop = loop_new(&w.clock, &e);
 	w.arena = arena_new(4 * CONF_FILE_MAX);
@@ -90,12 +105,10 @@ make_world(void)
 	opts.hub_arg = w.hub;
 	w.mqtt = mqtt_server_new(&w.env, &opts);
 	struct stream_opts stream = mqtt_server_stream_opts(&w.env);
-	int rc = sock_listen("127.0.0.1:0", false, &fd, &w.port, &e);
-	assert(!rc);
-	w.listener = stream_listen(
-	    w.loop, fd, NULL, &stream, 100, mqtt_server_on_accept, w.mqtt, &e);
+	w.listener = stream_listen(w.loop, listen_anywhere(), NULL, &stream, 100,
+	    mqtt_server_on_accept, w.mqtt, &e);
 	assert(w.listener);
-	rc = sock_pair(fds, &e) || core_link_attach(w.env.core, fds[0], &e);
+	int rc = sock_pair(fds, &e) || core_link_attach(w.env.core, fds[0], &e);
 	assert(!rc);
 	w.core = ipc_sync_new(fds[1], IPC_BODY_MAX);
 }
@@ -154,14 +167,10 @@ turns(int n)
 static int
 dial(void)
 {
-	static const struct linger reset = {
-	    .l_onoff = 1}; /* no TIME_WAIT for each input */
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(w.port)};
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	int rc = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc = connect(fd, (struct sockaddr *)&w.addr, w.addr_len);
 	assert(!rc);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
 }
 
