@@ -311,11 +311,15 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	finish(s, &e);
 }
 
-/* A plain stream has no handshake to wait for. */
+/* A plain stream has no handshake to wait for. Reading begins only now: libevent may
+ * dispatch several times a turn, and bytes of before would find a stream that is not open
+ * and be dropped. */
 static void
 on_plain_ready(void *arg)
 {
-	become_open(arg);
+	struct stream *s = arg;
+	bufferevent_enable(s->bev, EV_READ);
+	become_open(s);
 }
 
 /* --- accepting --- */
@@ -377,8 +381,9 @@ on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, vo
 	s->gone = NULL;
 	if (s->state != ST_HANDSHAKE)
 		return; /* closed in on_accept */
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
-	if (netbuf_ssl(bev))
+	bool tls = netbuf_ssl(bev) != NULL;
+	bufferevent_enable(bev, tls ? EV_READ | EV_WRITE : EV_WRITE);
+	if (tls)
 		start_deadline(s, handshake_ms);
 	else
 		loop_defer(s->loop, LOOP_COMMIT, &s->task);
