@@ -226,7 +226,8 @@ make_user(struct arena *a, const char **ret, struct err *e)
 
 /* Nothing but the one command: no terminal, no forwarding, no password. StrictModes would
  * refuse a home under /tmp, whose mode is everyone's; the home itself is 0700. One fast
- * key exchange: sntrup761 would be most of a rehearsal's time. */
+ * key exchange: sntrup761 would be most of a rehearsal's time. SHLVL keeps bash from
+ * reading the user's .bashrc, which it does below sshd at the first level only. */
 static const char sshd_fixed[] = "PubkeyAuthentication yes\n"
 				 "PasswordAuthentication no\n"
 				 "KbdInteractiveAuthentication no\n"
@@ -245,6 +246,7 @@ static const char sshd_fixed[] = "PubkeyAuthentication yes\n"
 				 "LoginGraceTime 30\n"
 				 "MaxAuthTries 2\n"
 				 "LogLevel ERROR\n"
+				 "SetEnv SHLVL=1\n"
 				 "KexAlgorithms curve25519-sha256\n";
 
 static int
