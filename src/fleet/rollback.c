@@ -314,7 +314,7 @@ static int
 take(void *ctx, const struct campaign_device *d, struct err *e)
 {
 	struct rollback *all = ctx;
-	if (!d->identity[0] || strcmp(d->state, "planned") == 0)
+	if (!d->identity[0] || !d->generation[0]) /* nothing was changed yet */
 		return 0;
 	if (all->n == all->cap) {
 		all->cap = all->cap ? 2 * all->cap : 64;
@@ -332,7 +332,7 @@ choose(struct rollback *all, const char *device, int64_t wave, struct err *e)
 		return campaign_device_each(all->m->file, wave, take, all, e);
 	if (campaign_device_get(all->m->file, device, all->a, &d, e))
 		return -1;
-	if (!d.identity[0])
+	if (!d.identity[0] || !d.generation[0])
 		return err_set(e, ERR_CONFLICT,
 		    "device %s is %s: this campaign has changed nothing of it", device,
 		    d.state);

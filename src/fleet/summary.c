@@ -190,8 +190,8 @@ static int
 print_failed(void *ctx, const struct campaign_device *d, struct err *e)
 {
 	if (strcmp(d->state, "failed") == 0)
-		printf("  %s: failed at %s: %s\n    fix: %s; then muster migrate run\n",
-		    d->id, d->step, d->reason, d->fix);
+		printf("  %s: failed at %s: %s\n    fix: %s\n", d->id, d->step, d->reason,
+		    d->fix);
 	return 0;
 }
 
