@@ -113,7 +113,9 @@ become_child(struct plan *p)
 static void
 default_env(const char *env[ENV_MAX])
 {
-	static const char *const names[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TERM="};
+	/* the last three mean something in a build with sanitizers alone */
+	static const char *const names[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TERM=",
+	    "ASAN_OPTIONS=", "LSAN_OPTIONS=", "UBSAN_OPTIONS="};
 	size_t n = 0;
 	for (char **it = environ; *it && n < ENV_MAX - 1; it++)
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
