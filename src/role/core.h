@@ -86,6 +86,21 @@ must_check int core_log_refusal(struct core *c, const char *plane, struct span i
 /* Asks the signer; the answer goes to a (CERT and DONE, or TLS_CERT). */
 must_check int core_sign(struct core *c, const struct ask *a,
     const struct ipc_signer_issue *issue, struct err *e);
+/* For turn.h: sends a packed frame over an edge's link, now; tells a request that its
+ * turn failed. Both take the core as arg. */
+void core_send(
+    void *arg, unsigned edge, enum ipc_type type, uint64_t id, struct span body);
+void core_fail(void *arg, const struct ask *a, const struct err *why);
+/* The answer to a request that failed by class; spans borrow from why. */
+void core_failure(const struct err *why, struct ipc_done *m);
+/* Tells edges (NULL: all) what chains are judged with. */
+void core_send_anchors(struct core *c, struct core_edge *only);
+/* An edge is gone, and with it every connection it held. */
+void core_forget_sessions(struct core *c, unsigned edge);
+/* Of every link the core holds. */
+extern const struct ipc_opts core_link_opts;
+/* A new link to the signer; takes fd over. */
+void core_link_signer(struct core *c, int fd);
 /* After the turn: closes the sessions that the identity or the hub no longer admits. */
 void core_recheck_device(struct core *c, const char *device_id);
 void core_recheck_all(struct core *c);

@@ -1,0 +1,106 @@
+/*
+ * Sessions that must go: their identity no longer admits them, or their edge is gone.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "role/core.h"
+
+static void
+close_session(struct core *c, const struct session *s, const char *reason)
+{
+	struct ipc_session_close m = {.session = s->id, .reason = span_str(reason)};
+	auto_buf body = BUF_INIT(1024);
+	struct err e;
+	if (ipc_msg_pack(IPC_SESSION_CLOSE, &m, &body, &e) == 0)
+		core_send(c, s->edge, IPC_SESSION_CLOSE, 0, buf_span(&body));
+}
+
+/* authorizationPolicies = [] ends what the policies opened (service.md 3.2). */
+static bool
+has_lost_policy(struct core *c, const struct session *s, struct arena *a)
+{
+	struct store_policy p;
+	struct err e;
+	return s->by_policy && store_policy_get(c->store, "hub", s->policy, a, &p, &e) &&
+	       e.code == ERR_NOT_FOUND;
+}
+
+static void
+recheck(struct core *c, const struct session *s)
+{
+	struct store_device dev;
+	struct store_hub hub;
+	struct err e;
+	auto_(arena_free) struct arena *a = arena_new(1 << 20);
+	if (store_hub_get(c->store, &hub, &e))
+		return;
+	bool gone = store_device_get(c->store, s->device_id, a, &dev, &e) != 0;
+	if (gone && e.code != ERR_NOT_FOUND)
+		return;
+	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(s, &dev, &hub))
+		close_session(c, s, "identity no longer admits this credential");
+}
+
+static void
+after_recheck_device(void *arg, const void *item)
+{
+	struct core *c = arg;
+	const struct session *s = session_of_device(&c->sessions, item);
+	if (s)
+		recheck(c, s);
+}
+
+static void
+after_recheck_all(void *arg, const void *item)
+{
+	struct core *c = arg;
+	struct session *s, *next;
+	(void)item;
+	HASH_ITER (hh, c->sessions.by_id, s, next)
+		recheck(c, s);
+}
+
+void
+core_recheck_device(struct core *c, const char *device_id)
+{
+	turn_after(c->turn, after_recheck_device, device_id, strlen(device_id) + 1);
+}
+
+void
+core_recheck_all(struct core *c)
+{
+	turn_after(c->turn, after_recheck_all, "", 1);
+}
+
+/* An edge is gone, and with it every connection it held. */
+void
+core_forget_sessions(struct core *c, unsigned edge)
+{
+	struct session *s, *next;
+	struct err e;
+	if (!c->sessions.by_id)
+		return;
+	if (turn_enter(c->turn, NULL, &e)) {
+		log_event(LOG_ERROR, "core.turn", LOG_ERR(&e));
+		return;
+	}
+	HASH_ITER (hh, c->sessions.by_id, s, next) {
+		if (s->edge != edge)
+			continue;
+		struct store_conn line = {.what = "disconnect",
+		    .plane = "hub",
+		    .device_id = s->device_id,
+		    .auth = s->thumb[0] ? "x509" : "sas",
+		    .scope = s->by_policy ? "hub" : "device",
+		    .thumb = s->thumb,
+		    .reason = "edge process ended",
+		    .peer = "",
+		    .agent = ""};
+		if (core_log_conn(c, &line, &e) ||
+		    store_device_seen(
+			c->store, s->device_id, false, domain_now(&c->d), &e))
+			turn_spoil(c->turn, &e);
+		session_leave(&c->sessions, s->id);
+	}
+}
