@@ -27,6 +27,8 @@
 #define PROVE_MS     90000
 #define PROMOTE_MS   120000
 #define CONFIRM_MS   30000
+#define TRIES        3 /* of an operation that fails for what may pass */
+#define AGAIN_MS     1500
 #define POLL_MIN_MS  150
 #define POLL_MAX_MS  5000
 
@@ -42,6 +44,7 @@ struct migrant {
 	struct loop_task next;
 	int64_t poll_ms, poll_until_ms;
 	bool connected, heard; /* since the switch, as the hub's logs tell */
+	int tries;             /* of the operation under way */
 	bool failing;          /* decided; the identity may still be put back */
 };
 
@@ -96,6 +99,7 @@ static void
 moved(struct migrant *g, int to)
 {
 	sm_move(&state_machine, &g->state, to);
+	g->tries = 0;
 	save(g);
 	loop_defer(loop_of(g), LOOP_FLUSH, &g->next);
 }
@@ -438,16 +442,6 @@ start_resume(struct migrant *g)
 	poll_resumed(g);
 }
 
-static void
-on_timer(void *arg)
-{
-	struct migrant *g = arg;
-	if (g->state == STATE_PROVED)
-		poll_proof(g);
-	else
-		poll_resumed(g);
-}
-
 /* ---- sign ---- */
 
 static void
@@ -690,13 +684,39 @@ on_answer(void *arg, const struct js *answer)
 }
 
 static void
+on_timer(void *arg)
+{
+	struct migrant *g = arg;
+	if (g->state == STATE_PROVED)
+		poll_proof(g);
+	else if (g->state == STATE_PROMOTED)
+		poll_resumed(g);
+	else /* once more, see tries_again */
+		steps[g->state].start(g);
+}
+
+/* The device could not reach a service that may be back in a moment. Its operations may
+ * be repeated. */
+static bool
+tries_again(struct migrant *g, const struct session_failure *why)
+{
+	enum err_code c = why->err.code;
+	bool passing =
+	    c == ERR_UNAVAILABLE || c == ERR_TIMEOUT || c == ERR_BUSY || c == ERR_IO;
+	if (!why->answered || !g->checked || !passing || ++g->tries >= TRIES)
+		return false;
+	loop_timer_start(g->timer, AGAIN_MS * g->tries);
+	return true;
+}
+
+static void
 on_failed(void *arg, const struct session_failure *why)
 {
 	struct migrant *g = arg;
 	const struct step *s = &steps[g->state];
 	if (g->failing || (g->checked && !s->on_device))
 		drop_session(g); /* the next operation on the device opens another */
-	else
+	else if (!tries_again(g, why))
 		failed(g, g->checked ? s->name : "preflight", why);
 }
 

@@ -194,6 +194,8 @@ is_worth_retrying(const struct rest_call *c, CURLcode rc)
 	case CURLE_OK:
 		return c->response.status == 429 || c->response.status == 503;
 	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; a bad certificate is
+					 another */
 		return true;
 	case CURLE_OPERATION_TIMEDOUT:
 	case CURLE_SEND_ERROR:
