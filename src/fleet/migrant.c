@@ -701,8 +701,9 @@ static bool
 tries_again(struct migrant *g, const struct session_failure *why)
 {
 	enum err_code c = why->err.code;
-	bool passing =
-	    c == ERR_UNAVAILABLE || c == ERR_TIMEOUT || c == ERR_BUSY || c == ERR_IO;
+	/* CRYPTO: a handshake that was cut, say */
+	bool passing = c == ERR_UNAVAILABLE || c == ERR_TIMEOUT || c == ERR_BUSY ||
+		       c == ERR_IO || c == ERR_CRYPTO;
 	if (!why->answered || !g->checked || !passing || ++g->tries >= TRIES)
 		return false;
 	loop_timer_start(g->timer, AGAIN_MS * g->tries);
