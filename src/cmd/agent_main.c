@@ -150,13 +150,16 @@ cmd_init(int argc, char **argv, struct err *e)
 	const struct opt opts[] = {
 	    {"dir", "DIR", OPT_TEXT, &o.dir, "the device directory to make"},
 	    {"id", "ID", OPT_TEXT, &o.id, "registration ID of the device"},
-	    {"dps-host", "HOST", OPT_TEXT, &o.dps_host, "provisioning service"},
+	    {"dps-host", "HOST", OPT_TEXT, &o.dps_host,
+		"provisioning service (default Azure's)"},
 	    {"id-scope", "SCOPE", OPT_TEXT, &o.id_scope, "its ID scope"},
 	    {"ca-file", "FILE", OPT_TEXT, &o.ca_file,
 		"CA certificates of the service (copied)"},
 	    {"key-file", "FILE", OPT_TEXT, &o.key_file,
 		"the device's SAS key, Base64 (default: standard input)"},
-	    {"set", "KEY=VALUE", OPT_EACH, &o.set, "another key of agent.conf"}, {0}};
+	    {"set", "KEY=VALUE", OPT_EACH, &o.set,
+		"section.key=value for agent.conf; may be repeated"},
+	    {0}};
 	const struct opt_cmd cmd = {"muster-agent init --dir DIR --id ID --id-scope "
 				    "SCOPE --ca-file FILE [options]",
 	    "Makes a device directory: configuration, CA certificates, SAS key.", opts, 0,

@@ -167,11 +167,15 @@ cmd_ca(int argc, char **argv, struct err *e)
 	    {"home", "DIR", OPT_TEXT, &home,
 		"home directory (default $MUSTER_HOME, ~/.muster)"},
 	    {0}};
-	const struct opt_cmd cmd = {
-	    "muster ca show [NAME] | list | verify | verify-journal [FILE] [--home DIR]",
-	    "show: root, device-ca, service-ca in full. list: a line each. verify: keys "
-	    "and chain.\n"
-	    "verify-journal: the hash chain of the issuance journal, or of a copy of it.",
+	const struct opt_cmd cmd = {"muster ca VERB [--home DIR]",
+	    "The CA of a home, and its record of what it issued.\n\n"
+	    "verbs:\n"
+	    "  show [NAME]            root, device-ca or service-ca in full (default: "
+	    "all)\n"
+	    "  list                   a line each\n"
+	    "  verify                 do keys match, do both issuing CAs verify to the "
+	    "root?\n"
+	    "  verify-journal [FILE]  the hash chain of the journal, or of a copy of it",
 	    opts, 1, 2};
 	int at = opt_parse(&cmd, argc, argv, e);
 	if (at <= 0)
@@ -184,5 +188,6 @@ cmd_ca(int argc, char **argv, struct err *e)
 			    argv[at + 1 + verbs[i].args_max], cmd.usage);
 		return verbs[i].run(home, argc - at - 1, argv + at + 1, e);
 	}
-	return err_set(e, ERR_USAGE, "no verb '%s'; usage: %s", argv[at], cmd.usage);
+	return err_set(
+	    e, ERR_USAGE, "no verb '%s'; muster ca --help lists them", argv[at]);
 }

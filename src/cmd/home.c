@@ -51,7 +51,7 @@ set_override(struct home *h, const char *text, struct err *e)
 	struct span value = span_str(text);
 	struct span name = span_split(&value, '=');
 	if (!value.p)
-		return err_set(e, ERR_USAGE, "-o %s: want section.key=value", text);
+		return err_set(e, ERR_USAGE, "--set %s: want section.key=value", text);
 	return conf_set(&config_table, name, value, &h->cfg, h->arena, e);
 }
 

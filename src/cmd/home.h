@@ -16,8 +16,8 @@ struct home {
 
 /* --home, else $MUSTER_HOME, else ~/.muster. Made absolute; need not exist. */
 must_check int home_find(const char *option, char ret[HOME_PATH], struct err *e);
-/* Finds it and reads muster.conf, then "section.key=value" of each -o. A home without one
- * is NOT_FOUND, and says to run muster init. */
+/* Finds it and reads muster.conf, then "section.key=value" of each --set. A home without
+ * one is NOT_FOUND, and says to run muster init. */
 must_check int home_open(const char *option, const char *const *overrides, int n,
     struct home *ret, struct err *e);
 void home_done(struct home *h);

@@ -330,13 +330,12 @@ cmd_init(int argc, char **argv, struct err *e)
 	    {"operator", "NAME", OPT_TEXT, &in.operator,
 		"name of the first operator (admin)" },
 		{"passphrase-file", "FILE", OPT_TEXT, &in.passphrase_file,
-		    "passphrase of the root key (default: one is made and written beside "
-		    "it)"},
+		    "holds the passphrase of the root key (default: one is made and "
+		    "written beside the key)"},
 		{"set", "KEY=VALUE", OPT_EACH, &in.set,
-		    "a configuration key for muster.conf"},
+		    "section.key=value for muster.conf; may be repeated"},
 		{0}};
-	const struct opt_cmd cmd = {
-	    "muster init [--home DIR] [--name HOST]... [--operator NAME]",
+	const struct opt_cmd cmd = {"muster init [--home DIR] [--name HOST]... [OPTIONS]",
 	    "Makes a home: root CA, issuing CAs for devices and for servers and "
 	    "operators, the\n"
 	    "first operator's certificate, configuration and database.",

@@ -486,11 +486,12 @@ cmd_issue(int argc, char **argv, struct err *e)
 	    {"key", "KIND", OPT_TEXT, &in.key_name,
 		"p256, p384, rsa2048, rsa3072, rsa4096 (default pki.key)"},
 	    {"life", "TIME", OPT_TEXT, &in.life,
-		"life of the certificates (default pki.leaf_life)"},
+		"life of the certificates, as 90d or 12h (default pki.leaf_life, also "
+		"the most)"},
 	    {"home", "DIR", OPT_TEXT, &in.home_opt,
 		"home directory (default $MUSTER_HOME, ~/.muster)"},
 	    {0}};
-	const struct opt_cmd cmd = {"muster issue --devices FILE --out DIR [--key KIND]",
+	const struct opt_cmd cmd = {"muster issue --devices FILE --out DIR [OPTIONS]",
 	    "Makes a key and a certificate for each device of a list, on this machine. "
 	    "Can be run\n"
 	    "again: devices whose files are there are passed over. A fleet in the field "

@@ -100,7 +100,7 @@ run_verb(const struct verb *v, int argc, char **argv, struct err *e)
 	    {UP, {"devices", "N", OPT_INT, &a.o.devices, "how many (default 10)", 1,
 		     LAB_DEVICES_MAX}},
 	    {UP, {"fault", "ID=disk-full", OPT_TEXT, &a.o.fault,
-		     "a device whose disk takes no byte any more"}},
+		     "gives one device a full disk: it takes no byte any more"}},
 	    {UP, {"telemetry", "TIME", OPT_TEXT, &a.telemetry,
 		     "time between two messages of a device (default 10s)"}},
 	    {MEND, {"device", "ID", OPT_TEXT, &a.device, "one device (default: all)"}},

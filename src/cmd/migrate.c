@@ -56,18 +56,22 @@ common_rows(struct args *a)
 	row(a, "home", "DIR", OPT_TEXT, &t->home,
 	    "home directory (default $MUSTER_HOME, ~/.muster)");
 	row(a, "campaign", "DIR", OPT_TEXT, &a->o.dir,
-	    "the campaign (default HOME/campaign)");
+	    "directory of the campaign (default HOME/campaign)");
 	row(a, "output", "FORM", OPT_TEXT, &a->output, "table or json; -o for short");
 	row(a, "server", "URL", OPT_TEXT, &t->server,
 	    "https://host:port of hub and DPS (default: the home's server)");
-	row(a, "mqtt", "ADDR", OPT_TEXT, &t->mqtt, "host:port of MQTT there");
+	row(a, "mqtt", "ADDR", OPT_TEXT, &t->mqtt,
+	    "host:port of MQTT (default: the server's host, 8883)");
 	row(a, "ca", "FILE", OPT_TEXT, &t->ca,
 	    "CA of the server, PEM (default HOME/ca/root.pem)");
 	row(a, "operator", "NAME", OPT_TEXT, &t->operator,
 	    "certificate in HOME/operators (default admin)");
-	row(a, "cert", "FILE", OPT_TEXT, &t->cert, "operator's certificate, PEM");
-	row(a, "key", "FILE", OPT_TEXT, &t->key, "operator's key, PEM");
-	row(a, "hub-resource", "PATH", OPT_TEXT, &t->resource, "ARM path of the hub");
+	row(a, "cert", "FILE", OPT_TEXT, &t->cert,
+	    "operator's certificate, PEM (default HOME/operators/NAME.pem)");
+	row(a, "key", "FILE", OPT_TEXT, &t->key,
+	    "operator's key, PEM (default HOME/operators/NAME.key)");
+	row(a, "hub-resource", "PATH", OPT_TEXT, &t->resource,
+	    "resource manager's path of the hub (default: the home's)");
 }
 
 static void
@@ -75,9 +79,10 @@ ssh_rows(struct args *a)
 {
 	row(a, "ssh", "PROGRAM", OPT_TEXT, &a->o.ssh.program,
 	    "OpenSSH's client (default ssh)");
-	row(a, "ssh-config", "FILE", OPT_TEXT, &a->o.ssh.config, "ssh's -F");
+	row(a, "ssh-config", "FILE", OPT_TEXT, &a->o.ssh.config,
+	    "configuration file of ssh (its -F)");
 	row(a, "ssh-option", "KEY=VALUE", OPT_EACH, &a->options,
-	    "ssh's -o, any number of times");
+	    "an option of ssh (its -o); may be repeated");
 	row(a, "known-hosts", "FILE", OPT_TEXT, &a->o.ssh.known_hosts,
 	    "host keys of devices whose inventory line has none");
 	row(a, "remote-command", "TEXT", OPT_TEXT, &a->o.ssh.command,
@@ -93,12 +98,14 @@ plan_rows(struct args *a)
 	row(a, "inventory", "FILE", OPT_TEXT, &a->plan.inventory,
 	    "device_id,address,user[,host_key] (default: the lab's)");
 	row(a, "waves", "LIST", OPT_TEXT, &a->plan.waves,
-	    "devices or shares done after each wave: 5,10%,50%,100%");
+	    "how much is done after each wave, as 5,10%,50%,100% (default: a pilot, then "
+	    "these shares)");
 	row(a, "group", "NAME", OPT_TEXT, &a->plan.group,
 	    "X.509 enrollment group (default " MIGRATION_GROUP ")");
 	row(a, "in-order", NULL, OPT_FLAG, &a->plan.in_order,
-	    "order of the inventory instead of a drawn one");
-	number(a, "seed", &a->plan.seed, 1, INT64_MAX, "draw the order with this seed");
+	    "take devices in the inventory's order, not in a drawn one");
+	number(a, "seed", &a->plan.seed, 1, INT64_MAX,
+	    "draw the order with this seed, to have a plan again");
 }
 
 static void
@@ -319,7 +326,9 @@ help(void)
 	    "verbs:\n");
 	for (size_t i = 0; i < N_VERBS; i++)
 		printf("  %-10s %s\n", verbs[i].name, verbs[i].about);
-	printf("\nmuster migrate VERB --help tells its options.\n");
+	printf(
+	    "\nThe usual way: plan, run (again, until no device is left), verify, seal.\n"
+	    "muster migrate VERB --help tells its options.\n");
 	return 0;
 }
 

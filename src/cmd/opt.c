@@ -81,7 +81,7 @@ opt_parse(const struct opt_cmd *cmd, int argc, char **argv, struct err *e)
 	int args = argc - optind;
 	if (args < cmd->args_min || args > cmd->args_max)
 		return err_set(e, ERR_USAGE, "%s%s; usage: %s",
-		    args < cmd->args_min ? "something is missing" : "too much: ",
+		    args < cmd->args_min ? "an argument is missing" : "too much: ",
 		    args < cmd->args_min ? "" : argv[optind + cmd->args_max], cmd->usage);
 	return optind;
 }

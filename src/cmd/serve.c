@@ -31,10 +31,10 @@ cmd_serve(int argc, char **argv, struct err *e)
 	const struct opt opts[] = {
 	    {"home", "DIR", OPT_TEXT, &home,
 		"home directory (default $MUSTER_HOME, ~/.muster)"},
-	    {"set", "KEY=VALUE", OPT_EACH, &set, "a configuration key, over muster.conf"},
+	    {"set", "KEY=VALUE", OPT_EACH, &set,
+		"section.key=value, over what muster.conf says; may be repeated"},
 	    {0}};
-	const struct opt_cmd cmd = {
-	    "muster serve [--home DIR] [--set section.key=value]...",
+	const struct opt_cmd cmd = {"muster serve [--home DIR] [--set KEY=VALUE]...",
 	    "Runs DPS, hub, service API and EST in the foreground until SIGTERM or "
 	    "SIGINT.",
 	    opts, 0, 0};
@@ -79,10 +79,12 @@ cmd_config(int argc, char **argv, struct err *e)
 	const struct opt opts[] = {
 	    {"home", "DIR", OPT_TEXT, &home,
 		"home directory (default $MUSTER_HOME, ~/.muster)"},
-	    {"set", "KEY=VALUE", OPT_EACH, &set, "a configuration key, over muster.conf"},
+	    {"set", "KEY=VALUE", OPT_EACH, &set,
+		"section.key=value, over what muster.conf says; may be repeated"},
 	    {"keys", NULL, OPT_FLAG, &keys, "explain every key instead"},
-	    {"man", NULL, OPT_FLAG, &man, "the keys as a manual page"}, {0}};
-	const struct opt_cmd cmd = {"muster config [--home DIR] [--keys]",
+	    {"man", NULL, OPT_FLAG, &man, "every key as text of a manual page"}, {0}};
+	const struct opt_cmd cmd = {
+	    "muster config [--keys | --man] [--home DIR] [--set KEY=VALUE]...",
 	    "Prints the configuration in force, as muster.conf would hold it.", opts, 0,
 	    0};
 	int at = opt_parse(&cmd, argc, argv, e);

@@ -526,7 +526,6 @@ write_facts(const struct conf_key *k, struct buf *b)
 	write_allowed(k, b);
 	if (!k->secret)
 		buf_printf(b, "; default %s", k->def[0] ? k->def : "empty");
-	buf_str(b, k->reload ? "; reloadable" : "; needs a restart");
 }
 
 void
