@@ -215,11 +215,13 @@ on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 }
 
 /* Writes the version again, unchanged: this makes the WAL and syncs its directory, for
- * which SQLite opens files, and draws the WAL's salt, for which it opens /dev/urandom. */
+ * which SQLite opens files. Its random numbers it seeds from /dev/urandom when it first
+ * needs one, which may be much later: a WAL that was left behind has its salt. */
 static int
 write_once(struct store *s, struct err *e)
 {
-	char sql[96];
+	char sql[96], first;
+	sqlite3_randomness(sizeof(first), &first);
 	snprintf(sql, sizeof(sql), "BEGIN IMMEDIATE; PRAGMA user_version = %zu; COMMIT",
 	    schema_steps_n);
 	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
