@@ -316,13 +316,25 @@ refuse_ambiguous(struct http_req *r)
 	http_reply(r, 400, SPAN_NONE);
 }
 
+/* libevent goes on within a turn while it has callbacks left to run, so a connection's
+ * first request can be there before the end of the turn that accepted it. */
+static struct conn *
+find_conn(struct http *h, struct evhttp_connection *ec)
+{
+	struct conn *c;
+	HASH_FIND_PTR(h->conns, &ec, c);
+	if (c)
+		return c;
+	on_adopt(h);
+	HASH_FIND_PTR(h->conns, &ec, c);
+	return c;
+}
+
 static void
 on_request(struct evhttp_request *ev, void *arg)
 {
 	struct http *h = arg;
-	struct evhttp_connection *ec = evhttp_request_get_connection(ev);
-	struct conn *c;
-	HASH_FIND_PTR(h->conns, &ec, c);
+	struct conn *c = find_conn(h, evhttp_request_get_connection(ev));
 	int method = find_method(ev);
 	assert(c && !c->req && method >= 0);
 	struct http_req *r = own_alloc(sizeof(*r));
