@@ -3,7 +3,6 @@
  */
 #include "rig.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -64,7 +63,6 @@ void
 rig_init(struct rig *r)
 {
 	struct err e = {0};
-	int fd;
 	*r =
 	    (struct rig){.clock = clock_fake(RIG_NOW_MS), .body = BUF_INIT(IPC_BODY_MAX)};
 	r->loop = loop_new(&r->clock, &e);
@@ -84,13 +82,11 @@ rig_init(struct rig *r)
 	r->mqtt = mqtt_server_new(&r->env, &opts);
 	struct stream_opts stream = mqtt_server_stream_opts(&r->env);
 	stream.close_ms = 200;
-	assert_ok(sock_listen("127.0.0.1:0", false, &fd, &r->mqtt_port, &e), &e);
-	r->listener = stream_listen(
-	    r->loop, fd, NULL, &stream, 10000, mqtt_server_on_accept, r->mqtt, &e);
+	r->listener = stream_listen(r->loop, rig_listen(&r->mqtt_addr), NULL, &stream,
+	    10000, mqtt_server_on_accept, r->mqtt, &e);
 	assert_non_null(r->listener);
 	r->http = http_server_new(&r->env, &e);
-	assert_ok(sock_listen("127.0.0.1:0", false, &fd, &r->http_port, &e), &e);
-	assert_ok(http_server_listen(r->http, fd, &e), &e);
+	assert_ok(http_server_listen(r->http, rig_listen(&r->http_addr), &e), &e);
 	attach(r);
 }
 
@@ -219,15 +215,32 @@ rig_core_done(struct rig *r, uint64_t id, enum err_code code, uint32_t error)
 
 /* ---- clients ----------------------------------------------------------------------- */
 
-void
-peer_open(struct peer *p, struct rig *r, uint16_t port)
+int
+rig_listen(struct rig_addr *ret)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	*ret = (struct rig_addr){.un.sun_family = AF_UNIX, .len = sizeof(ret->un)};
+	/* without a path the kernel chooses an abstract name */
+	assert_int_equal(bind(fd, (struct sockaddr *)&ret->un, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ret->un, &ret->len), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	return fd;
+}
+
+int
+rig_dial(const struct rig_addr *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&a->un, a->len), 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+void
+peer_open(struct peer *p, struct rig *r, const struct rig_addr *to)
+{
 	*p = (struct peer){.rig = r, .in = BUF_INIT(64 << 20)};
-	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(p->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	fcntl(p->fd, F_SETFL, O_NONBLOCK);
+	p->fd = rig_dial(to);
 	rig_settle(r);
 }
 

@@ -7,6 +7,9 @@
  */
 #include "../test.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "codec/config.h"
@@ -24,6 +27,15 @@
 
 #define RIG_NOW_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 
+/* Listeners have abstract Unix addresses: what was sent has arrived, whatever the machine
+ * is busy with. */
+struct rig_addr {
+	struct sockaddr_un un;
+	socklen_t len;
+};
+int rig_listen(struct rig_addr *ret); /* the listening socket */
+int rig_dial(const struct rig_addr *a);
+
 struct rig {
 	struct clock clock;
 	struct loop *loop;
@@ -37,7 +49,7 @@ struct rig {
 	struct mqtt_server *mqtt;
 	struct http_server *http;
 	struct stream_listener *listener;
-	uint16_t mqtt_port, http_port;
+	struct rig_addr mqtt_addr, http_addr;
 	struct buf body; /* of the last frame the core got */
 	unsigned lost, orphans;
 	enum ipc_type pushed;
@@ -66,8 +78,9 @@ struct peer {
 	int fd;
 	struct buf in;
 	bool eof;
+	bool no_body; /* of an answer to HEAD */
 };
-void peer_open(struct peer *p, struct rig *r, uint16_t port);
+void peer_open(struct peer *p, struct rig *r, const struct rig_addr *to);
 void peer_close(struct peer *p);
 void peer_send(struct peer *p, struct span bytes);
 /* Takes in what has come. */

@@ -20,7 +20,7 @@ static void
 open_session(struct peer *p, struct rig *r)
 {
 	auto_buf b = BUF_INIT(256);
-	peer_open(p, r, r->mqtt_port);
+	peer_open(p, r, &r->mqtt_addr);
 	peer_connect(p, &good);
 	PEER_GETS(p, CONNACK_OK);
 	buf_u8(&b, 0x82);
@@ -72,7 +72,7 @@ refused(struct rig *r, const struct connect *c, const char *why)
 	struct peer p;
 	struct ipc_refused m;
 	char reason[301];
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, c);
 	PEER_GETS(&p, CONNACK_5);
 	peer_is_closed(&p);
@@ -107,7 +107,7 @@ connect_accepts_a_token_of_another_scope_and_leaves_it_to_the_core(void **state)
 	struct peer p;
 	struct connect c = good;
 	c.user = "0neOTHER/registrations/dev-1/api-version=2019-03-31";
-	peer_open(&p, *state, ((struct rig *)*state)->mqtt_port);
+	peer_open(&p, *state, &((struct rig *)*state)->mqtt_addr);
 	peer_connect(&p, &c);
 	PEER_GETS(&p, CONNACK_OK);
 	peer_close(&p);
@@ -320,7 +320,7 @@ unsubscribed_client_gets_no_response(void **state)
 	struct rig *r = *state;
 	struct peer p;
 	struct ipc_dps_register m;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, &good);
 	PEER_GETS(&p, CONNACK_OK);
 	peer_publish(&p, REGISTER("1"), "", 0, 0);

@@ -18,7 +18,7 @@ open_as(struct peer *p, struct rig *r, const struct connect *c, int64_t session,
     int64_t close_ms)
 {
 	struct ipc_hub_open m;
-	peer_open(p, r, r->mqtt_port);
+	peer_open(p, r, &r->mqtt_addr);
 	peer_connect(p, c);
 	uint64_t id = rig_core_gets(r, IPC_HUB_OPEN, &m);
 	const struct ipc_hub_opened a = {.session = session, .close_ms = close_ms};
@@ -54,7 +54,7 @@ connect_asks_the_core_and_hands_on_its_code(void **state)
 	for (uint8_t code = 0; code < 6; code++) {
 		struct peer p;
 		struct ipc_hub_open m;
-		peer_open(&p, r, r->mqtt_port);
+		peer_open(&p, r, &r->mqtt_addr);
 		peer_connect(&p, &good);
 		uint64_t id = rig_core_gets(r, IPC_HUB_OPEN, &m);
 		assert_true(span_eq_str(m.device_id, "dev-1"));
@@ -79,7 +79,7 @@ core_in_trouble_is_3_never_5(void **state)
 	struct rig *r = *state;
 	struct peer p, q;
 	struct ipc_hub_open m;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, &good);
 	uint64_t id = rig_core_gets(r, IPC_HUB_OPEN, &m);
 	rig_core_done(r, id, ERR_FULL, 0);
@@ -87,7 +87,7 @@ core_in_trouble_is_3_never_5(void **state)
 	peer_is_closed(&p);
 	peer_close(&p);
 	rig_core_dies(r, false);
-	peer_open(&q, r, r->mqtt_port);
+	peer_open(&q, r, &r->mqtt_addr);
 	peer_connect(&q, &good);
 	PEER_GETS(&q, CONNACK("\x03"));
 	peer_is_closed(&q);
@@ -100,7 +100,7 @@ core_that_never_answers_is_3_after_25_seconds(void **state)
 	struct rig *r = *state;
 	struct peer p;
 	struct ipc_hub_open m;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, &good);
 	uint64_t id = rig_core_gets(r, IPC_HUB_OPEN, &m);
 	rig_advance(r, 24000);
@@ -121,7 +121,7 @@ refused(struct rig *r, const struct connect *c, const char *why)
 	struct peer p;
 	struct ipc_refused m;
 	char reason[301];
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, c);
 	PEER_GETS(&p, CONNACK("\x05"));
 	peer_is_closed(&p);
@@ -358,7 +358,7 @@ peer_that_leaves_before_connack_gives_its_session_back(void **state)
 	struct rig *r = *state;
 	struct peer p;
 	struct ipc_hub_open m;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	peer_connect(&p, &good);
 	uint64_t id = rig_core_gets(r, IPC_HUB_OPEN, &m);
 	peer_close(&p);
@@ -502,7 +502,7 @@ other_protocol_levels_get_connack_1(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct peer p;
 		struct ipc_refused m;
-		peer_open(&p, r, r->mqtt_port);
+		peer_open(&p, r, &r->mqtt_addr);
 		peer_send(&p, span_of(connects[i].bytes, connects[i].len));
 		PEER_GETS(&p, CONNACK("\x01"));
 		peer_is_closed(&p);
@@ -517,11 +517,11 @@ packet_that_announces_too_much_before_connect_closes_at_its_length(void **state)
 {
 	struct rig *r = *state;
 	struct peer p;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	PEER_SEND(&p, "\x10\xff\xff\xff\x7f");
 	peer_is_closed(&p);
 	peer_close(&p);
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	PEER_SEND(&p, "\x10\xff\xff\xff\xff\x7f");
 	peer_is_closed(&p);
 	peer_close(&p);
@@ -532,10 +532,10 @@ connect_must_come_within_a_minute(void **state)
 {
 	struct rig *r = *state;
 	struct peer p, q;
-	peer_open(&p, r, r->mqtt_port);
+	peer_open(&p, r, &r->mqtt_addr);
 	PEER_SEND(&p, "\x10\x20\x00\x04");
 	rig_advance(r, 30000);
-	peer_open(&q, r, r->mqtt_port);
+	peer_open(&q, r, &r->mqtt_addr);
 	rig_advance(r, 29000);
 	peer_hears_nothing(&p);
 	rig_advance(r, 2000);
@@ -610,7 +610,7 @@ one_packet(struct rig *r, int state, int type, int flags, size_t len)
 	if (state == UP) {
 		open_session(&p, r);
 	} else {
-		peer_open(&p, r, r->mqtt_port);
+		peer_open(&p, r, &r->mqtt_addr);
 	}
 	if (state == AUTHORIZING) {
 		peer_connect(&p, &good);
