@@ -25,11 +25,8 @@ void
 session_table_done(struct session_table *t)
 {
 	struct session *s, *next;
-	HASH_ITER (hh, t->by_id, s, next) {
-		HASH_DELETE(hh_device, t->by_device, s);
-		HASH_DEL(t->by_id, s);
-		free(s);
-	}
+	HASH_ITER (hh, t->by_id, s, next)
+		session_leave(t, s->id);
 }
 
 static bool
@@ -173,7 +170,8 @@ session_enter(struct session_table *t, const struct session *s, struct session *
 	HASH_FIND(hh_device, t->by_device, s->device_id, strlen(s->device_id), was);
 	if (was) {
 		*old = *was;
-		session_leave(t, was->id);
+		HASH_DELETE(hh_device, t->by_device, was);
+		was->superseded = true;
 	}
 	struct session *new = own_alloc(sizeof(*new));
 	*new = *s;
@@ -208,7 +206,8 @@ session_leave(struct session_table *t, int64_t id)
 	HASH_FIND(hh, t->by_id, &id, sizeof(id), s);
 	if (!s)
 		return false;
-	HASH_DELETE(hh_device, t->by_device, s);
+	if (!s->superseded)
+		HASH_DELETE(hh_device, t->by_device, s);
 	HASH_DELETE(hh, t->by_id, s);
 	free(s);
 	return true;

@@ -18,6 +18,7 @@ struct session {
 	char policy[65]; /* by_policy: its name */
 	char thumb[65];
 	int64_t opened_ms;
+	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	UT_hash_handle hh;        /* by id */
 	UT_hash_handle hh_device; /* by device_id */
 };
@@ -37,7 +38,8 @@ must_check int session_judge(struct domain *d, const struct ipc_hub_open *m,
     struct session *ret, int64_t *ret_close_ms, struct refusal *no, struct err *e);
 
 /* After the turn is durable: enters a copy of s under a fresh ID. An older session of the
- * device leaves the table; it is copied to *old and true returned. */
+ * device is superseded: copied to *old and true returned. It stays in the table until its
+ * edge says it is closed, since its will is yet to come (protocol/device.md 3.6). */
 bool session_enter(struct session_table *t, const struct session *s, struct session *old,
     int64_t *ret_id);
 const struct session *session_find(const struct session_table *t, int64_t id);

@@ -105,7 +105,7 @@ int
 ipc_in_next(struct ipc_in *in, struct ipc_frame *ret, struct err *e)
 {
 	struct ipc_frame f;
-	struct span left = span_of(in->p + in->start, in->end - in->start);
+	struct span left = span_skip(span_of(in->p, in->end), in->start);
 	int64_t n = ipc_frame_parse(left, in->body_max, &f, e);
 	if (n < 0)
 		return -1;

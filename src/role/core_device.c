@@ -173,8 +173,8 @@ after_closed(void *arg, const void *item)
 	session_leave(&c->sessions, id);
 }
 
-/* An edge says that a connection is over. One that was taken over has left the table: its
- * device is connected still. */
+/* An edge says that a connection is over. The device of one that was taken over is
+ * connected still. */
 static int
 on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -193,7 +193,9 @@ on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *
 	    .reason = arena_str(turn_arena(c->turn), m->reason),
 	    .peer = "",
 	    .agent = ""};
-	if (core_log_conn(c, &line, e) ||
+	if (core_log_conn(c, &line, e))
+		return -1;
+	if (!s->superseded &&
 	    store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e))
 		return -1;
 	turn_after(c->turn, after_closed, &m->session, sizeof(m->session));

@@ -73,7 +73,25 @@ core_recheck_all(struct core *c)
 	turn_after(c->turn, after_recheck_all, "", 1);
 }
 
-/* An edge is gone, and with it every connection it held. */
+static int
+record_lost(struct core *c, const struct session *s, struct err *e)
+{
+	struct store_conn line = {.what = "disconnect",
+	    .plane = "hub",
+	    .device_id = s->device_id,
+	    .auth = s->thumb[0] ? "x509" : "sas",
+	    .scope = s->by_policy ? "hub" : "device",
+	    .thumb = s->thumb,
+	    .reason = "edge process ended",
+	    .peer = "",
+	    .agent = ""};
+	if (core_log_conn(c, &line, e))
+		return -1;
+	if (s->superseded)
+		return 0;
+	return store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e);
+}
+
 void
 core_forget_sessions(struct core *c, unsigned edge)
 {
@@ -88,18 +106,7 @@ core_forget_sessions(struct core *c, unsigned edge)
 	HASH_ITER (hh, c->sessions.by_id, s, next) {
 		if (s->edge != edge)
 			continue;
-		struct store_conn line = {.what = "disconnect",
-		    .plane = "hub",
-		    .device_id = s->device_id,
-		    .auth = s->thumb[0] ? "x509" : "sas",
-		    .scope = s->by_policy ? "hub" : "device",
-		    .thumb = s->thumb,
-		    .reason = "edge process ended",
-		    .peer = "",
-		    .agent = ""};
-		if (core_log_conn(c, &line, &e) ||
-		    store_device_seen(
-			c->store, s->device_id, false, domain_now(&c->d), &e))
+		if (record_lost(c, s, &e))
 			turn_spoil(c->turn, &e);
 		session_leave(&c->sessions, s->id);
 	}
