@@ -24,6 +24,8 @@
 
 #define KEY_TEXT_MAX 256
 #define STATUS_MS    10000
+#define DEVICE_DIR   "/var/lib/muster-agent" /* what muster migrate's default counts on */
+#define DIR_HELP     "the device directory (default " DEVICE_DIR ")"
 
 /* --- options that several share --- */
 
@@ -38,9 +40,9 @@ static int
 parse_dir(const char *usage, const char *about, int argc, char **argv, const char **ret,
     struct err *e)
 {
-	const struct opt opts[] = {
-	    {"dir", "DIR", OPT_TEXT, ret, "the device directory"}, {0}};
+	const struct opt opts[] = {{"dir", "DIR", OPT_TEXT, ret, DIR_HELP}, {0}};
 	const struct opt_cmd cmd = {usage, about, opts, 0, 0};
+	*ret = DEVICE_DIR;
 	int at = opt_parse(&cmd, argc, argv, e);
 	return at <= 0 ? at : need(*ret, "dir", e) ? -1 : 1;
 }
@@ -146,9 +148,10 @@ init_device(const struct init_opts *o, struct arena *a, struct err *e)
 static int
 cmd_init(int argc, char **argv, struct err *e)
 {
-	struct init_opts o = {0};
+	struct init_opts o = {.dir = DEVICE_DIR};
 	const struct opt opts[] = {
-	    {"dir", "DIR", OPT_TEXT, &o.dir, "the device directory to make"},
+	    {"dir", "DIR", OPT_TEXT, &o.dir,
+		"the device directory to make (default " DEVICE_DIR ")"},
 	    {"id", "ID", OPT_TEXT, &o.id, "registration ID of the device"},
 	    {"dps-host", "HOST", OPT_TEXT, &o.dps_host,
 		"provisioning service (default Azure's)"},
@@ -160,8 +163,8 @@ cmd_init(int argc, char **argv, struct err *e)
 	    {"set", "KEY=VALUE", OPT_EACH, &o.set,
 		"section.key=value for agent.conf; may be repeated"},
 	    {0}};
-	const struct opt_cmd cmd = {"muster-agent init --dir DIR --id ID --id-scope "
-				    "SCOPE --ca-file FILE [options]",
+	const struct opt_cmd cmd = {"muster-agent init --id ID --id-scope "
+				    "SCOPE --ca-file FILE [OPTIONS]",
 	    "Makes a device directory: configuration, CA certificates, SAS key.", opts, 0,
 	    0};
 	int at = opt_parse(&cmd, argc, argv, e);
@@ -219,7 +222,7 @@ static int
 cmd_run(int argc, char **argv, struct err *e)
 {
 	const char *dir = NULL;
-	int go = parse_dir("muster-agent run --dir DIR",
+	int go = parse_dir("muster-agent run [--dir DIR]",
 	    "Keeps the device connected, in the foreground, until SIGTERM or SIGINT. "
 	    "SIGHUP "
 	    "takes up the active credential again.",
@@ -241,7 +244,7 @@ static int
 cmd_session(int argc, char **argv, struct err *e)
 {
 	const char *dir = NULL;
-	int go = parse_dir("muster-agent session --dir DIR",
+	int go = parse_dir("muster-agent session [--dir DIR]",
 	    "Serves the orchestrator on standard input and output; muster migrate starts "
 	    "it "
 	    "over ssh.",
@@ -293,7 +296,7 @@ static int
 cmd_provision(int argc, char **argv, struct err *e)
 {
 	const char *dir = NULL;
-	int go = parse_dir("muster-agent provision --dir DIR",
+	int go = parse_dir("muster-agent provision [--dir DIR]",
 	    "Registers with the provisioning service once, with the active credential.",
 	    argc, argv, &dir, e);
 	if (go <= 0)
@@ -324,11 +327,11 @@ print_status(const struct js *st)
 static int
 cmd_status(int argc, char **argv, struct err *e)
 {
-	const char *dir = NULL;
+	const char *dir = DEVICE_DIR;
 	bool json = false;
-	const struct opt opts[] = {{"dir", "DIR", OPT_TEXT, &dir, "the device directory"},
+	const struct opt opts[] = {{"dir", "DIR", OPT_TEXT, &dir, DIR_HELP},
 	    {"json", NULL, OPT_FLAG, &json, "for programs: one JSON object"}, {0}};
-	const struct opt_cmd cmd = {"muster-agent status --dir DIR [--json]",
+	const struct opt_cmd cmd = {"muster-agent status [--dir DIR] [--json]",
 	    "Asks the running agent what it is doing.", opts, 0, 0};
 	int at = opt_parse(&cmd, argc, argv, e);
 	if (at <= 0)
