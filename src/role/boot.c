@@ -70,18 +70,24 @@ find_account(const struct config *cfg, const char *role, struct boot *b, struct 
 	return 0;
 }
 
-static void
-set_log(const struct config *cfg, const char *role, uint32_t index, bool numbered)
+void
+boot_log(const struct config *cfg, const char *name)
 {
 	static const enum log_level levels[] = {[CONFIG_LOG_ERROR] = LOG_ERROR,
 	    [CONFIG_LOG_WARN] = LOG_WARN,
 	    [CONFIG_LOG_INFO] = LOG_INFO,
 	    [CONFIG_LOG_DEBUG] = LOG_DEBUG};
-	char name[16];
-	snprintf(name, sizeof(name), numbered ? "%s-%u" : "%s", role, index);
 	log_role(name);
 	log_level(levels[cfg->server.log_level]);
 	log_json(cfg->server.log_format == CONFIG_LOG_JSON);
+}
+
+static void
+set_log(const struct config *cfg, const char *role, uint32_t index, bool numbered)
+{
+	char name[16];
+	snprintf(name, sizeof(name), numbered ? "%s-%u" : "%s", role, index);
+	boot_log(cfg, name);
 }
 
 static int

@@ -25,6 +25,9 @@ struct boot {
 must_check int boot_receive(int fd, const char *role, struct config *cfg,
     struct arena **ret_arena, struct boot *ret, struct err *e);
 
+/* Logs as the configuration says, under that name: for main, which gets no BOOT. */
+void boot_log(const struct config *cfg, const char *name);
+
 /* Enters the jail with the boot's account. nofile 0 leaves the limit of descriptors. */
 must_check int boot_jail(enum jail_kind kind, const struct boot *b, unsigned nofile,
     const char *const *write_dirs, struct err *e);

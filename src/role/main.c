@@ -45,6 +45,7 @@ struct supervisor {
 	struct loop_signal *term, *intr;
 	struct loop_timer *stop_deadline;
 	bool up, stopping;
+	int why; /* exit status of the child that could not start */
 };
 
 static const char *
@@ -183,14 +184,15 @@ all_gone(const struct supervisor *s)
 	return !s->core.proc && !s->signer.proc;
 }
 
+/* A child that is not ready has nothing in hand and may not see a frame behind BOOT. */
 static void
 send_stop(struct child *c)
 {
 	struct ipc_stop m = {0};
 	struct err e;
-	if (c->link && boot_send(c->link, IPC_STOP, 0, &m, -1, &e))
+	if (c->ready && boot_send(c->link, IPC_STOP, 0, &m, -1, &e))
 		log_event(LOG_WARN, "main.stop", LOG_ERR(&e));
-	if (!c->link && c->proc)
+	if (!c->ready && c->proc)
 		proc_kill(c->proc, SIGTERM);
 }
 
@@ -213,6 +215,16 @@ stop_next(struct supervisor *s)
 }
 
 static void
+begin_stop(struct supervisor *s)
+{
+	s->stopping = true;
+	loop_timer_start(s->stop_deadline, STOP_MS);
+	for (unsigned i = 0; i < s->n_edges; i++)
+		send_stop(&s->edges[i]);
+	stop_next(s);
+}
+
+static void
 on_child_exit(void *arg, const struct proc_exit *x)
 {
 	struct child *c = arg;
@@ -232,8 +244,8 @@ on_child_exit(void *arg, const struct proc_exit *x)
 	}
 	if (!s->up &&
 	    x->code > 0) { /* it said why; starting it again would say it again */
-		s->stopping = true;
-		stop_next(s);
+		s->why = x->code;
+		begin_stop(s);
 		return;
 	}
 	if (loop_now_ms(s->loop) - c->started_ms > STEADY_MS || !c->delay_ms)
@@ -325,12 +337,18 @@ on_stop_signal(void *arg)
 	struct supervisor *s = arg;
 	if (s->stopping)
 		return;
-	s->stopping = true;
 	log_event(LOG_INFO, "main.stopping", LOG_INT("pid", getpid()));
-	loop_timer_start(s->stop_deadline, STOP_MS);
-	for (unsigned i = 0; i < s->n_edges; i++)
-		send_stop(&s->edges[i]);
-	stop_next(s);
+	begin_stop(s);
+}
+
+/* A child ends with its error's exit status; so do we. */
+static enum err_code
+code_of(int exit)
+{
+	for (int i = 1; i < ERR_N; i++)
+		if (err_row((enum err_code)i)->exit == exit)
+			return (enum err_code)i;
+	return ERR_UNAVAILABLE;
 }
 
 static int
@@ -408,7 +426,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	s.loop = loop_new(&clock_system, e);
 	if (!s.loop)
 		return -1;
-	log_role("main");
+	boot_log(o->cfg, "main");
 	s.n_edges = edge_count(o->cfg);
 	s.stop_deadline = loop_timer_new(s.loop, on_deadline, &s);
 	init_child(&s, &s.signer, CHILD_SIGNER, 0);
@@ -419,7 +437,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	if (rc == 0)
 		rc = loop_run(s.loop, e);
 	if (rc == 0 && !s.up)
-		rc = err_set(e, ERR_UNAVAILABLE,
+		rc = err_set(e, code_of(s.why),
 		    "a part of the server could not start; the lines above say why");
 	for (unsigned i = 0; i < s.n_edges; i++)
 		done_child(&s.edges[i]);
