@@ -466,6 +466,38 @@ class ServerCase(Case):
         return self.eventually(look, timeout, "refusal of %s with %s" % (device, words))[-1]
 
 
+# LeakSanitizer cannot work in a process that is traced.
+TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def need_strace(case):
+    if shutil.which("strace") is None:
+        case.skipTest("there is no strace")
+    if run("-f", "-qq", "-o", "/dev/null", "true", program="strace").returncode:
+        case.skipTest("this machine does not let us trace")
+
+
+class Injection:
+    """Makes a system call of a running process fail, until it is ended."""
+
+    def __init__(self, pid, call, error):
+        self.tracer = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid), "-e", "trace=" + call, "-e",
+             "inject=%s:error=%s" % (call, error)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and self.tracer.poll() is None:
+            with open("/proc/%d/status" % pid, encoding="ascii") as f:
+                if "TracerPid:\t0\n" not in f.read():
+                    return
+            time.sleep(0.02)
+        raise AssertionError("strace does not attach to process %d" % pid)
+
+    def end(self):
+        self.tracer.terminate()
+        self.tracer.wait(10)
+
+
 def need_root(case):
     if os.geteuid() != 0:
         case.skipTest("needs root to mount a small file system")
