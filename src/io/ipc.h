@@ -55,6 +55,12 @@ void ipc_sync_free(struct ipc_sync *s);
 own_define(struct ipc_sync, ipc_sync_free);
 must_check int ipc_sync_send(
     struct ipc_sync *s, const struct ipc_frame *f, int64_t timeout_ms, struct err *e);
+/* As ipc_sync_send, but the frame (without a descriptor) only waits, for many to leave at
+ * once: with ipc_sync_flush, or by itself when IPC_SYNC_QUEUE bytes wait. */
+#define IPC_SYNC_QUEUE (64u << 10)
+must_check int ipc_sync_queue(
+    struct ipc_sync *s, const struct ipc_frame *f, int64_t timeout_ms, struct err *e);
+must_check int ipc_sync_flush(struct ipc_sync *s, int64_t timeout_ms, struct err *e);
 /* The next frame; body is valid until the next call; ret->fd is the caller's.
  * ERR_TIMEOUT, or ERR_UNAVAILABLE when the peer is gone. */
 must_check int ipc_sync_recv(

@@ -3,17 +3,20 @@
  */
 #include "io/ipc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "io/ipc_in.h"
 
 struct ipc_sync {
 	int fd;
 	uint64_t last_id;
 	struct ipc_in in;
+	struct buf queue; /* frames of ipc_sync_queue */
 };
 
 struct ipc_sync *
@@ -22,6 +25,7 @@ ipc_sync_new(int fd, size_t body_max)
 	struct ipc_sync *s = own_alloc(sizeof(*s));
 	s->fd = fd;
 	ipc_in_init(&s->in, body_max);
+	s->queue = BUF_INIT(IPC_SYNC_QUEUE + IPC_HEAD_LEN + body_max);
 	return s;
 }
 
@@ -31,6 +35,7 @@ ipc_sync_free(struct ipc_sync *s)
 	if (!s)
 		return;
 	ipc_in_done(&s->in);
+	buf_done(&s->queue);
 	close(s->fd);
 	free(s);
 }
@@ -77,14 +82,48 @@ send_all(struct ipc_sync *s, struct msghdr *m, int64_t deadline_ms, struct err *
 	return 0;
 }
 
-int
-ipc_sync_send(
-    struct ipc_sync *s, const struct ipc_frame *f, int64_t timeout_ms, struct err *e)
+static int
+check_size(const struct ipc_sync *s, const struct ipc_frame *f, struct err *e)
 {
 	if (f->body.len > s->in.body_max)
 		return err_set(e, ERR_LIMIT, "frame of type %u: %zu bytes, %zu allowed",
 		    f->type, f->body.len, s->in.body_max);
+	return 0;
+}
+
+int
+ipc_sync_flush(struct ipc_sync *s, int64_t timeout_ms, struct err *e)
+{
+	struct iovec iov = {s->queue.p, s->queue.len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (send_all(s, &m, clock_mono_ms(&clock_system) + timeout_ms, e))
+		return -1;
+	buf_reset(&s->queue);
+	return 0;
+}
+
+int
+ipc_sync_queue(
+    struct ipc_sync *s, const struct ipc_frame *f, int64_t timeout_ms, struct err *e)
+{
 	uint8_t head[IPC_HEAD_LEN];
+	assert(f->fd < 0);
+	if (check_size(s, f, e))
+		return -1;
+	ipc_frame_write_head(f, head);
+	buf_put(&s->queue, head, sizeof(head));
+	buf_put_span(&s->queue, f->body);
+	return s->queue.len < IPC_SYNC_QUEUE ? 0 : ipc_sync_flush(s, timeout_ms, e);
+}
+
+int
+ipc_sync_send(
+    struct ipc_sync *s, const struct ipc_frame *f, int64_t timeout_ms, struct err *e)
+{
+	uint8_t head[IPC_HEAD_LEN];
+	/* what waits goes first */
+	if (check_size(s, f, e) || ipc_sync_flush(s, timeout_ms, e))
+		return -1;
 	ipc_frame_write_head(f, head);
 	struct iovec iov[2] = {{head, sizeof(head)}, {(void *)f->body.p, f->body.len}};
 	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};

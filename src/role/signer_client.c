@@ -40,6 +40,18 @@ send_msg(struct ipc_sync *s, enum ipc_type type, uint64_t id, const void *msg, i
 }
 
 static int
+queue_issue(struct ipc_sync *s, uint64_t id, const struct ipc_signer_issue *msg,
+    struct buf *room, struct err *e)
+{
+	buf_reset(room);
+	if (ipc_msg_pack(IPC_SIGNER_ISSUE, msg, room, e))
+		return -1;
+	struct ipc_frame f = {
+	    .type = IPC_SIGNER_ISSUE, .id = id, .body = buf_span(room), .fd = -1};
+	return ipc_sync_queue(s, &f, ISSUE_MS, e);
+}
+
+static int
 spawn(struct signer_client *c, struct err *e)
 {
 	static const char *const argv[] = {"muster", "role", "signer", NULL};
@@ -152,9 +164,12 @@ signer_client_issue(struct signer_client *c, const struct ipc_signer_issue *aske
 	const struct err *why, struct err *e),
     void *arg, struct err *e)
 {
+	auto_buf room = BUF_INIT(IPC_BODY_MAX);
 	for (size_t i = 0; i < n; i++)
-		if (send_msg(c->link, IPC_SIGNER_ISSUE, i, &asked[i], -1, e))
+		if (queue_issue(c->link, i, &asked[i], &room, e))
 			return err_wrap(e, "asking the signer");
+	if (ipc_sync_flush(c->link, ISSUE_MS, e))
+		return err_wrap(e, "asking the signer");
 	for (size_t answers = 0; answers < n; answers++) {
 		struct ipc_frame f;
 		struct ipc_signer_issued got;

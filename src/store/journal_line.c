@@ -55,11 +55,14 @@ put_text(struct buf *b, const char *s)
 		buf_str(b, "%2D");
 		return;
 	}
-	for (const uint8_t *p = (const uint8_t *)s; *p; p++) {
-		if (is_plain(*p))
-			buf_u8(b, *p);
-		else
-			buf_printf(b, "%%%02X", *p);
+	for (const uint8_t *p = (const uint8_t *)s; *p;) {
+		size_t plain = 0;
+		while (is_plain(p[plain]))
+			plain++;
+		buf_put(b, p, plain);
+		p += plain;
+		if (*p)
+			buf_printf(b, "%%%02X", *p++);
 	}
 }
 

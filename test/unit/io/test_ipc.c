@@ -352,6 +352,35 @@ a_blocking_call_finds_its_answer_among_other_frames(void **state)
 	rig_close(&r);
 }
 
+static void
+queued_frames_arrive_in_order_and_before_one_that_is_sent(void **state)
+{
+	(void)state;
+	struct rig r;
+	rig_open(&r, true);
+	struct err e;
+	struct ipc_sync *s = ipc_sync_new(TAKE_FD(r.raw), 4096);
+	char text[2000];
+	memset(text, 'q', sizeof(text));
+	for (uint64_t i = 1; i <= 100; i++) {
+		struct ipc_frame f = {
+		    .id = i, .body = span_of(text, sizeof(text)), .fd = -1};
+		assert_ok(ipc_sync_queue(s, &f, 1000, &e), &e);
+		turns(&r, 2);
+	}
+	/* more than IPC_SYNC_QUEUE went by itself, the rest waits */
+	assert_in_range(r.a.frames, 32, 99);
+	struct ipc_frame last = {.id = 101, .body = SPAN_LIT("sent"), .fd = -1};
+	assert_ok(ipc_sync_send(s, &last, 1000, &e), &e);
+	turns(&r, 4);
+	assert_int_equal(r.a.frames, 101);
+	struct ipc_frame long_one = {.body = span_of(text, 0), .fd = -1};
+	long_one.body.len = 4097;
+	assert_fails(ipc_sync_queue(s, &long_one, 1000, &e), &e, LIMIT);
+	ipc_sync_free(s);
+	rig_close(&r);
+}
+
 int
 main(void)
 {
@@ -369,6 +398,7 @@ main(void)
 	    cmocka_unit_test(a_link_may_be_freed_in_on_frame),
 	    cmocka_unit_test(a_paused_link_keeps_frames_until_resumed),
 	    cmocka_unit_test(a_blocking_call_finds_its_answer_among_other_frames),
+	    cmocka_unit_test(queued_frames_arrive_in_order_and_before_one_that_is_sent),
 	};
 	return cmocka_run_group_tests_name("io/ipc", tests, NULL, NULL);
 }
