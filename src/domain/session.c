@@ -14,6 +14,8 @@
 #include "domain/policy.h"
 #include "domain/token.h"
 
+#define CALENDAR_END_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
+
 void
 session_table_init(struct session_table *t)
 {
@@ -120,9 +122,13 @@ is_our_hub(const struct domain *d, struct span host)
 	return false;
 }
 
+/* "se" is any number its sender likes: beyond the calendar it is no time, and a sum with
+ * it could overflow. */
 static int64_t
 closes_at(const struct domain *d, const struct ipc_cred *cred)
 {
+	if (cred->kind == CRED_SAS && cred->sas_expiry_s > CALENDAR_END_S)
+		return 0;
 	if (cred->kind == CRED_SAS)
 		return (cred->sas_expiry_s + d->cfg->hub.sas_grace_s) * 1000;
 	return d->cfg->server.profile == CONFIG_PROFILE_NATIVE ? cred->not_after_ms : 0;

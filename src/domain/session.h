@@ -32,8 +32,8 @@ void session_table_init(struct session_table *t);
 void session_table_done(struct session_table *t);
 
 /* Decides. On success *ret describes the session (not in the table yet; id not given) and
- * *ret_close_ms when the credential's time is over (token expiry plus grace; native
- * profile: the certificate's notAfter; 0 = never). */
+ * *ret_close_ms when the credential's time is over (token expiry plus grace, where the
+ * calendar has that day; native profile: the certificate's notAfter; 0 = never). */
 must_check int session_judge(struct domain *d, const struct ipc_hub_open *m,
     struct session *ret, int64_t *ret_close_ms, struct refusal *no, struct err *e);
 

@@ -439,6 +439,28 @@ session_by_policy_token_works_until_local_auth_is_disabled(void **state)
 }
 
 static void
+session_by_a_token_without_end_is_never_closed_for_it(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put put = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	struct store_device d;
+	assert_ok(device_put(&w->d, &put, &d, &w->e), &w->e);
+	/* the largest that the edge lets through: times 1000 it fits, plus grace not */
+	int64_t se = INT64_MAX / 1000, close_ms = -1;
+	struct ipc_hub_open m = {.cred = device_token(w, "d1", se),
+	    .host = SPAN_LIT("127.0.0.1"),
+	    .device_id = SPAN_LIT("d1")};
+	struct session s;
+	assert_ok(session_judge(&w->d, &m, &s, &close_ms, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	assert_int_equal(close_ms, 0);
+	m.cred = device_token(w, "d1", LATER);
+	assert_ok(session_judge(&w->d, &m, &s, &close_ms, &w->no, &w->e), &w->e);
+	assert_int_equal(close_ms, (LATER + w->cfg.hub.sas_grace_s) * 1000);
+}
+
+static void
 session_table_keeps_one_connection_a_device(void **state)
 {
 	struct session_table t;
@@ -637,6 +659,7 @@ main(void)
 	    row(enrol_by_key_ends_when_device_sas_is_switched_off),
 	    row(session_refuses_by_the_right_reason),
 	    row(session_by_policy_token_works_until_local_auth_is_disabled),
+	    row(session_by_a_token_without_end_is_never_closed_for_it),
 	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
 	    row(policy_tokens_may_do_what_their_rights_say_and_no_more),
 	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
