@@ -10,6 +10,7 @@
 
 #include "base/hex.h"
 #include "base/rand.h"
+#include "crypto/digest.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
 #include "domain/token.h"
@@ -65,24 +66,28 @@ judge_key(struct domain *d, const struct ipc_hub_open *m, const struct store_dev
 	if (!token_is_for(cred, resource))
 		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
 		    SPAN_FMT(span_head(cred->sas_resource, 80)), resource);
-	if (!token_is_signed(cred, dev->primary_key, dev->secondary_key))
+	struct span key = token_key(cred, dev->primary_key, dev->secondary_key);
+	if (!key.len)
 		return refusal_set(no, REFUSAL_SAS_SIGNATURE, "%s", dev->id);
 	if (token_is_expired(d, cred))
 		return refusal_set(
 		    no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
 	ret->by_key = true;
+	digest_sha256(key, ret->key);
 	return 0;
 }
 
 static bool
-thumb_matches(const struct ipc_cred *cred, const char *want)
+is_pinned(const struct session *s, const char *want)
 {
-	char sha256[65], sha1[41];
-	if (!want[0] || cred->sha256.len != 32 || cred->sha1.len != 20)
-		return false;
-	hex_write(cred->sha256, sha256);
-	hex_write(cred->sha1, sha1);
-	return strcmp(want, sha256) == 0 || strcmp(want, sha1) == 0;
+	return want[0] &&
+	       (strcmp(want, s->thumb) == 0 || strcmp(want, s->thumb_sha1) == 0);
+}
+
+static bool
+is_pinned_by(const struct session *s, const struct store_device *dev)
+{
+	return is_pinned(s, dev->primary_thumb) || is_pinned(s, dev->secondary_thumb);
 }
 
 static int
@@ -91,9 +96,10 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 {
 	const struct ipc_cred *cred = &m->cred;
 	leaf_thumb(cred, ret->thumb);
+	if (ret->thumb[0] && cred->sha1.len == DIGEST_SHA1)
+		hex_write(cred->sha1, ret->thumb_sha1);
 	if (dev->auth == STORE_AUTH_SELF_SIGNED) {
-		if (!thumb_matches(cred, dev->primary_thumb) &&
-		    !thumb_matches(cred, dev->secondary_thumb))
+		if (!is_pinned_by(ret, dev))
 			return refusal_set(
 			    no, REFUSAL_CERT_THUMBPRINT, "presented %s", ret->thumb);
 		return leaf_check_dates(d, cred, no, e);
@@ -108,6 +114,7 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 	if (!span_eq_str(cred->cn, dev->id)) /* with case: hub IDs have it */
 		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, device %s",
 		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
+	ret->by_chain = true;
 	return 0;
 }
 
@@ -132,6 +139,18 @@ closes_at(const struct domain *d, const struct ipc_cred *cred)
 	if (cred->kind == CRED_SAS)
 		return (cred->sas_expiry_s + d->cfg->hub.sas_grace_s) * 1000;
 	return d->cfg->server.profile == CONFIG_PROFILE_NATIVE ? cred->not_after_ms : 0;
+}
+
+static int
+judge_credential(struct domain *d, const struct ipc_hub_open *m,
+    const struct store_device *dev, const struct store_hub *hub, struct session *ret,
+    struct refusal *no, struct err *e)
+{
+	if (m->cred.kind == CRED_SAS)
+		return judge_key(d, m, dev, hub, ret, no, e);
+	if (m->cred.kind == CRED_X509)
+		return judge_cert(d, m, dev, ret, no, e);
+	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "%s", dev->id);
 }
 
 int
@@ -160,12 +179,11 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 		return -1;
 	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
 	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
-	*ret_close_ms = closes_at(d, &m->cred);
-	if (m->cred.kind == CRED_SAS)
-		return judge_key(d, m, &dev, &hub, ret, no, e);
-	if (m->cred.kind == CRED_X509)
-		return judge_cert(d, m, &dev, ret, no, e);
-	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "%s", id);
+	if (judge_credential(d, m, &dev, &hub, ret, no, e))
+		return -1;
+	if (no->code == REFUSAL_NONE)
+		*ret_close_ms = closes_at(d, &m->cred);
+	return 0;
 }
 
 bool
@@ -219,20 +237,32 @@ session_leave(struct session_table *t, int64_t id)
 	return true;
 }
 
+static bool
+is_key_of(const struct session *s, struct span key)
+{
+	uint8_t sha[DIGEST_SHA256];
+	digest_sha256(key, sha);
+	return key.len && own_equal(sha, s->key, sizeof(sha));
+}
+
+static bool
+still_has_key(const struct session *s, const struct store_device *dev)
+{
+	return is_key_of(s, dev->primary_key) || is_key_of(s, dev->secondary_key);
+}
+
 bool
 session_still_admitted(
     const struct session *s, const struct store_device *dev, const struct store_hub *hub)
 {
-	if (!dev->enabled)
+	if (!dev->enabled || strcmp(s->generation, dev->generation) != 0)
 		return false;
 	if (s->by_key)
-		return may_use_keys(dev) && !hub->disable_device_sas;
+		return may_use_keys(dev) && !hub->disable_device_sas &&
+		       still_has_key(s, dev);
 	if (s->by_policy)
 		return may_use_keys(dev) && !hub->disable_local_auth;
-	if (dev->auth ==
-	    STORE_AUTH_SELF_SIGNED) /* SHA-1 pins are judged at the next connect */
-		return strlen(dev->primary_thumb) == 40 ||
-		       strcmp(s->thumb, dev->primary_thumb) == 0 ||
-		       strcmp(s->thumb, dev->secondary_thumb) == 0;
-	return dev->auth == STORE_AUTH_CA;
+	if (dev->auth == STORE_AUTH_SELF_SIGNED)
+		return is_pinned_by(s, dev);
+	return dev->auth == STORE_AUTH_CA && s->by_chain;
 }

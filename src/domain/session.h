@@ -16,7 +16,9 @@ struct session {
 	bool by_key;     /* SAS with the device's own key */
 	bool by_policy;  /* SAS with a hub policy's key */
 	char policy[65]; /* by_policy: its name */
-	char thumb[65];
+	uint8_t key[32]; /* by_key: SHA-256 of the key that signed */
+	bool by_chain;   /* X.509 under a trusted CA, the CN being the device's ID */
+	char thumb[65], thumb_sha1[41]; /* of the leaf; "" for SAS */
 	int64_t opened_ms;
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	UT_hash_handle hh;        /* by id */
@@ -48,8 +50,8 @@ const struct session *session_of_device(
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
 
-/* True where an identity as it is now would still admit the credential of an open
- * session. */
+/* True where an identity as it is now is the one that was admitted and would still admit
+ * the credential of an open session. */
 bool session_still_admitted(
     const struct session *s, const struct store_device *dev, const struct store_hub *hub);
 

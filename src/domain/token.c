@@ -13,15 +13,24 @@ token_is_expired(const struct domain *d, const struct ipc_cred *cred)
 	return cred->sas_expiry_s < now_s - d->cfg->hub.clock_skew_s;
 }
 
-bool
-token_is_signed(const struct ipc_cred *cred, struct span primary, struct span secondary)
+struct span
+token_key(const struct ipc_cred *cred, struct span primary, struct span secondary)
 {
 	struct sas t = {
 	    .sr = cred->sas_sr, .se = cred->sas_se, .se_s = cred->sas_expiry_s};
 	if (cred->sas_sig.len != sizeof(t.sig))
-		return false;
+		return SPAN_NONE;
 	memcpy(t.sig, cred->sas_sig.p, sizeof(t.sig));
-	return sas_key_verify(&t, primary, secondary) != SAS_KEY_NONE;
+	enum sas_key_match which = sas_key_verify(&t, primary, secondary);
+	if (which == SAS_KEY_NONE)
+		return SPAN_NONE;
+	return which == SAS_KEY_PRIMARY ? primary : secondary;
+}
+
+bool
+token_is_signed(const struct ipc_cred *cred, struct span primary, struct span secondary)
+{
+	return token_key(cred, primary, secondary).len != 0;
 }
 
 static struct span

@@ -8,8 +8,10 @@
 
 /* Expired: se + the configured skew is past (protocol/device.md 3.3). */
 bool token_is_expired(const struct domain *d, const struct ipc_cred *cred);
-/* The signature under one of two raw keys, in constant time; an empty key never matches.
- */
+/* The one of two raw keys that made the signature, found in constant time, or SPAN_NONE;
+ * an empty key never matches. */
+struct span token_key(
+    const struct ipc_cred *cred, struct span primary, struct span secondary);
 bool token_is_signed(
     const struct ipc_cred *cred, struct span primary, struct span secondary);
 /* True where the token's resource, compared without case, is "resource", give or take

@@ -460,6 +460,93 @@ session_by_a_token_without_end_is_never_closed_for_it(void **state)
 	assert_int_equal(close_ms, (LATER + w->cfg.hub.sas_grace_s) * 1000);
 }
 
+static struct session
+judged(struct world *w, const char *id, struct ipc_cred cred)
+{
+	struct ipc_hub_open m = {
+	    .cred = cred, .host = SPAN_LIT("127.0.0.1"), .device_id = span_str(id)};
+	struct session s;
+	int64_t close_ms;
+	assert_ok(session_judge(&w->d, &m, &s, &close_ms, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	return s;
+}
+
+static bool
+stays(struct world *w, const struct session *s)
+{
+	struct store_device d = device(w, s->device_id);
+	struct store_hub h;
+	assert_ok(store_hub_get(w->d.store, &h, &w->e), &w->e);
+	return session_still_admitted(s, &d, &h);
+}
+
+static void
+put_device(struct world *w, const struct ipc_device_put *m)
+{
+	struct store_device d;
+	assert_ok(device_put(&w->d, m, &d, &w->e), &w->e);
+}
+
+static void
+session_by_key_ends_with_that_key_or_with_the_identity(void **state)
+{
+	struct world *w = *state;
+	struct ipc_device_put m = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_SAS};
+	put_device(w, &m);
+	struct session s = judged(w, "d1", device_token(w, "d1", LATER));
+	struct store_device was = device(w, "d1");
+	assert_true(stays(w, &s));
+	m.if_match = SPAN_LIT("*");
+	m.primary_key = was.secondary_key; /* swapped, as a rotation does */
+	m.secondary_key = was.primary_key;
+	put_device(w, &m);
+	assert_true(stays(w, &s));
+	m.secondary_key = SPAN_LIT("a key that was not there before");
+	put_device(w, &m);
+	assert_false(stays(w, &s));
+	/* made anew with the old key: another identity all the same */
+	struct ipc_device_delete gone = {.id = SPAN_LIT("d1")};
+	assert_ok(device_delete(&w->d, &gone, &w->e), &w->e);
+	m.if_match = SPAN_NONE;
+	m.primary_key = was.primary_key;
+	put_device(w, &m);
+	assert_false(stays(w, &s));
+}
+
+static void
+session_by_certificate_ends_with_what_admitted_it(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred c = leaf(w, "d1");
+	char sha1[41];
+	hex_write(c.sha1, sha1);
+	struct ipc_device_put m = {.id = SPAN_LIT("d1"),
+	    .enabled = 1,
+	    .auth = STORE_AUTH_SELF_SIGNED,
+	    .primary_thumb = SPAN_LIT("00000000000000000000000000000000"
+				      "00000000000000000000000000000000"),
+	    .secondary_thumb = span_str(sha1)};
+	put_device(w, &m);
+	struct session pinned = judged(w, "d1", c);
+	assert_true(stays(w, &pinned));
+	m.if_match = SPAN_LIT("*");
+	m.primary_thumb = span_str("0000000000000000000000000000000000000000");
+	m.secondary_thumb = SPAN_NONE;
+	put_device(w, &m);
+	assert_false(stays(w, &pinned));
+	m.auth = STORE_AUTH_CA;
+	m.primary_thumb = SPAN_NONE;
+	put_device(w, &m);
+	assert_false(stays(w, &pinned)); /* nobody has judged its chain */
+	struct session chained = judged(w, "d1", c);
+	assert_true(stays(w, &chained));
+	m.enabled = 0;
+	put_device(w, &m);
+	assert_false(stays(w, &chained));
+}
+
 static void
 session_table_keeps_one_connection_a_device(void **state)
 {
@@ -660,6 +747,8 @@ main(void)
 	    row(session_refuses_by_the_right_reason),
 	    row(session_by_policy_token_works_until_local_auth_is_disabled),
 	    row(session_by_a_token_without_end_is_never_closed_for_it),
+	    row(session_by_key_ends_with_that_key_or_with_the_identity),
+	    row(session_by_certificate_ends_with_what_admitted_it),
 	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
 	    row(policy_tokens_may_do_what_their_rights_say_and_no_more),
 	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
