@@ -119,8 +119,8 @@ class Answer:
 class Api:
     """One caller of the service API: by certificate, by token, or by nothing at all."""
 
-    def __init__(self, port, ca, cert=None, key=None, auth=None):
-        self.port, self.auth = port, auth
+    def __init__(self, port, ca, cert=None, key=None, auth=None, host="127.0.0.1"):
+        self.port, self.auth, self.host = port, auth, host
         self.context = mqtt.tls(ca, cert, key)
         self.link = None
 
@@ -131,7 +131,7 @@ class Api:
 
     def _send(self, method, path, body, headers):
         if not self.link:
-            self.link = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30,
+            self.link = http.client.HTTPSConnection(self.host, self.port, timeout=30,
                                                     context=self.context)
         self.link.request(method, path, body, headers)
         return Answer(self.link.getresponse())
@@ -225,8 +225,8 @@ def set_config(home, **sections):
 class Server:
     """A running muster serve."""
 
-    def __init__(self, home, *options, wrap=(), env=None):
-        self.home, self.options, self.wrap, self.env = home, options, wrap, env
+    def __init__(self, home, *options, host="127.0.0.1", env=None):
+        self.home, self.options, self.host, self.env = home, options, host, env
         self.log_path = os.path.join(os.path.dirname(home), os.path.basename(home) + ".log")
         self.out_path = self.log_path + ".out"
         self.process, self.mqtt_port, self.https_port = None, 0, 0
@@ -239,7 +239,7 @@ class Server:
     def start(self):
         with open(self.log_path, "ab") as log, open(self.out_path, "wb") as out:
             self.process = subprocess.Popen(
-                [*self.wrap, MUSTER, "serve", "--home", self.home, *self.options],
+                [MUSTER, "serve", "--home", self.home, *self.options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                 env={**os.environ, **(self.env or {})}, start_new_session=True)
         try:
@@ -267,9 +267,9 @@ class Server:
         self.mqtt_port, self.https_port = int(ports["mqtt"]), int(ports["https"])
         with contextlib.suppress(OSError):
             for port in (self.mqtt_port, self.https_port):
-                with socket.create_connection(("127.0.0.1", port), 5) as raw:
+                with socket.create_connection((self.host, port), 5) as raw:
                     raw.settimeout(5)
-                    mqtt.tls(self.ca).wrap_socket(raw, server_hostname="127.0.0.1").close()
+                    mqtt.tls(self.ca).wrap_socket(raw, server_hostname=self.host).close()
             return True
         return False
 
@@ -331,10 +331,10 @@ class Server:
 
     def operator(self, name="admin"):
         base = os.path.join(self.home, "operators", name)
-        return Api(self.https_port, self.ca, base + ".pem", base + ".key")
+        return Api(self.https_port, self.ca, base + ".pem", base + ".key", host=self.host)
 
     def anybody(self, auth=None, cert=None, key=None):
-        return Api(self.https_port, self.ca, cert, key, auth)
+        return Api(self.https_port, self.ca, cert, key, auth, self.host)
 
     def policy_keys(self, plane="hub"):
         """Keys of the default policies, as bytes by name. Those of DPS are in no answer."""
@@ -346,13 +346,14 @@ class Server:
 
     def mqtt(self, cert=None, key=None, **more):
         context = mqtt.tls(self.ca, cert, key, **more)
-        return mqtt.Client(self.mqtt_port, context)
+        return mqtt.Client(self.mqtt_port, context, self.host)
 
 
 class ServerCase(Case):
-    """Tests that share one server. HOME_SET: configuration of its home."""
+    """Tests that share one server. HOME_SET: configuration of its home; HOST: where it is."""
 
     HOME_SET = {}
+    HOST = "127.0.0.1"
 
     @classmethod
     def setUpClass(cls):
@@ -360,7 +361,7 @@ class ServerCase(Case):
         cls.addClassCleanup(shutil.rmtree, cls.parent, True)
         home = make_home(cls.parent)
         set_config(home, **cls.HOME_SET)
-        cls.server = Server(home).start()
+        cls.server = Server(home, host=cls.HOST).start()
         cls.addClassCleanup(cls._end)
         cls.op = cls.server.operator()
         cls.device_ca = pki.Issuer(os.path.join(home, "ca", "device-ca.pem"),

@@ -1,0 +1,149 @@
+"""The official Azure device SDKs for Node, unmodified: they provision, connect and send.
+
+They are installed from npm into the build directory, by the lock file, without running any of
+their scripts. Without npm or a registry the file is skipped. The SDKs know port 8883 alone, so
+the server has a loopback address of its own for it.
+"""
+import base64
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "flow"))
+# pylint: disable=wrong-import-position
+import harness
+from harness import derive
+
+FILES = ("package.json", "package-lock.json", "azure.js")
+HOSTS = ("127.8.83.1", "127.8.83.2")
+INSTALL_S = 400
+
+
+def install():
+    """The directory where the SDKs are, installing them where they are not."""
+    room = os.environ.get("MUSTER_PEERS") or os.path.join(
+        os.path.dirname(os.path.abspath(harness.MUSTER)), "peers")
+    harness.need(shutil.which("node") and shutil.which("npm"), "there is no node or no npm")
+    os.makedirs(room, exist_ok=True)
+    digest = hashlib.sha256()
+    for name in FILES:
+        shutil.copy(os.path.join(HERE, name), room)
+        if name.endswith(".json"):
+            with open(os.path.join(HERE, name), "rb") as f:
+                digest.update(f.read())
+    stamp = os.path.join(room, "installed")
+    if os.path.exists(stamp):
+        with open(stamp, encoding="ascii") as f:
+            if f.read() == digest.hexdigest():
+                return room
+    try:
+        got = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=room,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, timeout=INSTALL_S, check=False)
+        text, failed = got.stdout.decode(errors="replace"), got.returncode
+    except subprocess.TimeoutExpired:
+        text, failed = "no end within %d s" % INSTALL_S, True
+    harness.need(not failed, "npm cannot install the Azure SDKs: " + " ".join(text.split())[-300:])
+    with open(stamp, "w", encoding="ascii") as f:
+        f.write(digest.hexdigest())
+    return room
+
+
+class Device:
+    """What the tests of both profiles share."""
+
+    def sdk(self, **task):
+        got = subprocess.run(
+            ["node", "azure.js"], cwd=ROOM, input=json.dumps({"host": self.HOST, **task}).encode(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90, check=False,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
+        self.assertEqual(got.returncode, 0, got.stderr.decode()[-2000:])
+        return json.loads(got.stdout.splitlines()[-1])
+
+    def sent(self, device, auth):
+        rows = self.op.events(deviceId=device)
+        self.assertEqual([r["body"] for r in rows], [{"n": 0}, {"n": 1}])
+        self.assertEqual({r["authType"] for r in rows}, {auth})
+        self.assertEqual(rows[0]["properties"], {
+            "system": {"content-type": "application/json", "content-encoding": "utf-8",
+                       "message-id": "m-0"},
+            "application": {"alert": "a b&c/d"}})
+        return rows
+
+    def whole_life(self, device, auth, **credential):
+        got = self.sdk(id=device, scope=harness.SCOPE, messages=[{"n": 0}, {"n": 1}],
+                       payload={"model": "x"}, **credential)
+        self.assertEqual(got, {"ok": True, "hub": self.HOST, "deviceId": device,
+                               "status": "assigned", "substatus": "initialAssignment"})
+        rows = self.sent(device, auth)
+        connect = self.op.connections(deviceId=device, what="connect")[-1]
+        self.assertEqual(connect["authType"], auth)
+        self.assertIn("azure-iot-device", connect["agent"])
+        return rows
+
+    def test_x509(self):
+        self.x509_group()
+        cert, key = self.leaf("node-x")
+        rows = self.whole_life("node-x", "x509", cert=cert, key=key)
+        self.assertEqual(len(rows[0]["thumbprint"]), 64)
+
+    def test_symmetric_key_group(self):
+        group = self.sas_group()
+        self.whole_life("node-s", "sas",
+                        sasKey=base64.b64encode(derive(group, "node-s")).decode())
+
+
+class Native(harness.ServerCase, Device):
+    HOST = HOSTS[0]
+    HOME_SET = {"server": {"mqtt_port": 8883, "bind": HOSTS[0], "name": HOSTS[0]},
+                "hub": {"name": HOSTS[0]}}
+
+    def test_leaf_without_its_chain(self):
+        self.x509_group()
+        cert, key = self.leaf("node-leaf", [])
+        self.whole_life("node-leaf", "x509", cert=cert, key=key)
+
+    def test_wrong_key_is_an_error_that_the_sdk_knows(self):
+        self.sas_group()
+        got = self.sdk(id="node-w", scope=harness.SCOPE,
+                       sasKey=base64.b64encode(os.urandom(32)).decode())
+        self.assertEqual((got["ok"], got["error"]), (False, "UnauthorizedError"), got)
+
+    def test_foreign_certificate_is_an_error_that_the_sdk_knows(self):
+        foreign = harness.pki.make_ca(self.path("foreign"), "Foreign CA")
+        cert, key = self.leaf("node-f", issuer=foreign)
+        got = self.sdk(id="node-f", scope=harness.SCOPE, cert=cert, key=key)
+        self.assertEqual((got["ok"], got["error"]), (False, "UnauthorizedError"), got)
+
+    def test_hub_refuses_a_wrong_key(self):
+        self.sas_device("node-h")
+        got = self.sdk(id="node-h", messages=[{"n": 0}],
+                       sasKey=base64.b64encode(os.urandom(32)).decode())
+        self.assertFalse(got["ok"], got)
+        self.reason("node-h", "signature")
+
+    def test_key_made_by_the_service_api(self):
+        key = self.sas_device("node-k")
+        got = self.sdk(id="node-k", messages=[{"n": 0}, {"n": 1}],
+                       sasKey=base64.b64encode(key).decode())
+        self.assertTrue(got["ok"], got)
+        self.sent("node-k", "sas")
+
+
+class Azure(harness.ServerCase, Device):
+    HOST = HOSTS[1]
+    HOME_SET = {"server": {"mqtt_port": 8883, "bind": HOSTS[1], "name": HOSTS[1],
+                           "profile": "azure"}, "hub": {"name": HOSTS[1]}}
+
+
+if __name__ == "__main__":
+    for host in HOSTS:
+        with socket.socket() as probe:
+            harness.need(probe.connect_ex((host, 8883)), "%s:8883 is taken" % host)
+    ROOM = install()
+    harness.main()
