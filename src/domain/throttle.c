@@ -3,10 +3,12 @@
  */
 #include "domain/throttle.h"
 
+#define TOKEN 60000 /* also the milliseconds of a minute: a full bucket's refill */
+
 void
 throttle_init(struct throttle *t, int64_t per_min, int64_t now_ms)
 {
-	*t = (struct throttle){per_min, per_min * 1000, now_ms};
+	*t = (struct throttle){per_min, per_min * TOKEN, now_ms};
 }
 
 bool
@@ -15,16 +17,16 @@ throttle_take(struct throttle *t, int64_t now_ms)
 	if (t->per_min == 0)
 		return true;
 	int64_t past = now_ms - t->at_ms;
-	if (past > 60000)
-		past = 60000;
+	if (past > TOKEN)
+		past = TOKEN;
 	if (past > 0) {
-		t->tokens_milli += past * t->per_min / 60;
+		t->level += past * t->per_min;
 		t->at_ms = now_ms;
 	}
-	if (t->tokens_milli > t->per_min * 1000)
-		t->tokens_milli = t->per_min * 1000;
-	if (t->tokens_milli < 1000)
+	if (t->level > t->per_min * TOKEN)
+		t->level = t->per_min * TOKEN;
+	if (t->level < TOKEN)
 		return false;
-	t->tokens_milli -= 1000;
+	t->level -= TOKEN;
 	return true;
 }

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct throttle {
-	int64_t per_min;      /* 0 = no limit */
-	int64_t tokens_milli; /* thousandths, so slow rates refill evenly */
+	int64_t per_min; /* 0 = no limit */
+	int64_t level; /* 60000 a token: a millisecond adds per_min, whatever the rate */
 	int64_t at_ms;
 };
 

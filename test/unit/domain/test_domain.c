@@ -730,6 +730,18 @@ throttle_refills_evenly_and_never_above_its_burst(void **state)
 	assert_true(throttle_take(&t, 0));
 }
 
+/* A flood of askers must not keep the bucket empty for good. */
+static void
+throttle_refills_at_a_slow_rate_however_often_it_is_asked(void **state)
+{
+	struct throttle t;
+	int taken = 0;
+	throttle_init(&t, 10, 0);
+	for (int64_t ms = 0; ms <= 60000; ms++)
+		taken += throttle_take(&t, ms);
+	assert_int_equal(taken, 20); /* the burst, and a minute's */
+}
+
 #define row(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -757,6 +769,7 @@ main(void)
 	    row(group_refuses_a_certificate_that_stands_in_another),
 	    cmocka_unit_test(alloc_moves_only_what_must_move_when_a_hub_is_added),
 	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
+	    cmocka_unit_test(throttle_refills_at_a_slow_rate_however_often_it_is_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
