@@ -118,6 +118,7 @@ boot_receive(int fd, const char *role, struct config *cfg, struct arena **ret_ar
 	 * decision, told by STOP or by the end of its link */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	int copy = dup(fd);
 	if (copy < 0)
 		return err_sys(e, ERR_IO, "link to main");

@@ -42,7 +42,7 @@ struct supervisor {
 	uint16_t mqtt_port, https_port;
 	struct child signer, core, edges[EDGES_MAX];
 	unsigned n_edges;
-	struct loop_signal *term, *intr;
+	struct loop_signal *term, *intr, *hup;
 	struct loop_timer *stop_deadline;
 	bool up, stopping;
 	int why; /* exit status of the child that could not start */
@@ -351,6 +351,15 @@ code_of(int exit)
 	return ERR_UNAVAILABLE;
 }
 
+/* What many send to have a configuration read again; here it must not end the server. */
+static void
+on_hangup(void *arg)
+{
+	(void)arg;
+	log_event(LOG_WARN, "main.hangup",
+	    LOG_STR("text", "the configuration is read at start; restart to change it"));
+}
+
 static int
 listen_on(const char *bind, int64_t port, int *ret_fd, uint16_t *ret_port, struct err *e)
 {
@@ -412,7 +421,8 @@ start(struct supervisor *s, struct err *e)
 	    LOG_STR("jail", jail_describe()));
 	s->term = loop_signal_new(s->loop, SIGTERM, on_stop_signal, s, e);
 	s->intr = loop_signal_new(s->loop, SIGINT, on_stop_signal, s, e);
-	if (!s->term || !s->intr)
+	s->hup = loop_signal_new(s->loop, SIGHUP, on_hangup, s, e);
+	if (!s->term || !s->intr || !s->hup)
 		return -1;
 	start_child(&s->signer);
 	start_child(&s->core);
@@ -446,6 +456,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	loop_timer_free(s.stop_deadline);
 	loop_signal_free(s.term);
 	loop_signal_free(s.intr);
+	loop_signal_free(s.hup);
 	own_close(&s.mqtt_fd);
 	own_close(&s.https_fd);
 	own_close(&s.lock_fd);
