@@ -16,6 +16,7 @@
 #include "role/boot.h"
 
 #define HOUSEKEEPING_MS             5000
+#define BACKLOG_MS                  50 /* while there is more to trim */
 #define TRIM_BATCH                  2000
 #define REFUSALS_PER_MIN            12000 /* lines; beyond, refusals are counted but not written */
 #define AZURE_REGISTRATIONS_PER_MIN 1000
@@ -257,12 +258,27 @@ static const struct ipc_ops main_ops = {
 /* ---- housekeeping ---------------------------------------------------------------------
  */
 
+/* Telemetry may come faster than one batch a housekeeping: a full batch is followed by
+ * the next one soon, with turns for others between them. */
+static int
+trim(struct core *c, struct err *e)
+{
+	int64_t events, conns, now = domain_now(&c->d);
+	if (store_event_trim(c->store, now - c->cfg.hub.retention_age_ms,
+		(int64_t)c->cfg.hub.retention_bytes, TRIM_BATCH, &events, e) ||
+	    store_conn_trim(
+		c->store, now - c->cfg.hub.connlog_retention_ms, TRIM_BATCH, &conns, e))
+		return -1;
+	bool more = events == TRIM_BATCH || conns == TRIM_BATCH;
+	loop_timer_repeat(c->housekeeping, more ? BACKLOG_MS : HOUSEKEEPING_MS);
+	return 0;
+}
+
 static void
 on_housekeeping(void *arg)
 {
 	struct core *c = arg;
 	struct err e = {0};
-	int64_t dropped, now = domain_now(&c->d);
 	if (c->refusals_unlogged) {
 		log_event(LOG_WARN, "core.refusals_unlogged",
 		    LOG_INT("count", c->refusals_unlogged));
@@ -272,10 +288,7 @@ on_housekeeping(void *arg)
 		give_up(c, &e);
 		return;
 	}
-	if (store_event_trim(c->store, now - c->cfg.hub.retention_age_ms,
-		(int64_t)c->cfg.hub.retention_bytes, TRIM_BATCH, &dropped, &e) ||
-	    store_conn_trim(c->store, now - c->cfg.hub.connlog_retention_ms, TRIM_BATCH,
-		&dropped, &e))
+	if (trim(c, &e))
 		turn_spoil(c->turn, &e);
 }
 
