@@ -193,6 +193,7 @@ on_edge_closed(void *arg, const struct err *why)
 	ipc_free(edge->link);
 	edge->link = NULL;
 	core_forget_sessions(edge->core, edge->index);
+	core_forget_signings(edge->core, edge->index);
 }
 
 static const struct ipc_ops edge_ops = {
@@ -216,6 +217,7 @@ link_edge(struct core *c, unsigned index, int fd)
 	if (edge->link) {
 		ipc_free(edge->link);
 		core_forget_sessions(c, index);
+		core_forget_signings(c, index);
 	}
 	*edge = (struct core_edge){.core = c, .index = index};
 	edge->link = ipc_new(c->loop, fd, &core_link_opts, &edge_ops, edge, &e);

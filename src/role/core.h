@@ -30,6 +30,7 @@ struct core_edge {
 struct core_signing {
 	uint64_t id; /* of our question */
 	struct ask ask;
+	bool orphan;                   /* the edge that asked is gone */
 	struct ipc_signer_issue issue; /* spans into bytes */
 	struct buf bytes;
 	UT_hash_handle hh;
@@ -95,8 +96,10 @@ void core_fail(void *arg, const struct ask *a, const struct err *why);
 void core_failure(const struct err *why, struct ipc_done *m);
 /* Tells edges (NULL: all) what chains are judged with. */
 void core_send_anchors(struct core *c, struct core_edge *only);
-/* An edge is gone, and with it every connection it held. */
+/* An edge is gone, and with it every connection it held and who asked for certificates.
+ */
 void core_forget_sessions(struct core *c, unsigned edge);
+void core_forget_signings(struct core *c, unsigned edge);
 /* Of every link the core holds. */
 extern const struct ipc_opts core_link_opts;
 /* A new link to the signer; takes fd over. */

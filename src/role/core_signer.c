@@ -62,6 +62,8 @@ answer_issued(struct core *c, struct core_signing *s, const struct ipc_signer_is
 	digest_sha256(by, issuer);
 	if (issue_record(&c->d, &s->issue, got, issuer, e))
 		return -1;
+	if (s->orphan)
+		return 0;
 	if (s->ask.type == IPC_TLS_REQUEST) {
 		auto_buf chain = BUF_INIT(2 * CAP_CERT);
 		buf_put_span(&chain, got->der);
@@ -81,8 +83,10 @@ finish_signing(struct core *c, struct core_signing *s,
     const struct ipc_signer_issued *got, const struct err *why)
 {
 	struct err e = {0};
-	if (turn_enter(c->turn, &s->ask, &e)) {
-		core_fail(c, &s->ask, &e);
+	const struct ask *a = s->orphan ? NULL : &s->ask;
+	if (turn_enter(c->turn, a, &e)) {
+		if (a)
+			core_fail(c, a, &e);
 		return;
 	}
 	if (got && answer_issued(c, s, got, &e) == 0)
@@ -91,9 +95,11 @@ finish_signing(struct core *c, struct core_signing *s,
 		turn_spoil(c->turn, &e);
 		return;
 	}
+	if (!a)
+		return;
 	struct ipc_done m;
 	core_failure(why, &m);
-	if (core_answer(c, &s->ask, IPC_DONE, &m, &e))
+	if (core_answer(c, a, IPC_DONE, &m, &e))
 		turn_spoil(c->turn, &e);
 }
 
@@ -140,6 +146,17 @@ on_signer_frame(void *arg, struct ipc_frame *f)
 	drop_signing(c, s);
 }
 
+/* An answer would reach the next process of that number, which counts its questions from
+ * one as well. What the signer issues is put on record all the same. */
+void
+core_forget_signings(struct core *c, unsigned edge)
+{
+	struct core_signing *s, *next;
+	HASH_ITER (hh, c->signing, s, next)
+		if (s->ask.edge == edge)
+			s->orphan = true;
+}
+
 static void
 fail_signings(struct core *c)
 {
@@ -178,7 +195,10 @@ void
 core_link_signer(struct core *c, int fd)
 {
 	struct err e;
-	ipc_free(c->signer);
+	if (c->signer) {
+		ipc_free(c->signer);
+		fail_signings(c);
+	}
 	c->signer = ipc_new(c->loop, fd, &core_link_opts, &signer_ops, c, &e);
 	if (c->signer)
 		ask_signer_for_keys(c);
