@@ -11,8 +11,8 @@
 #include "fleet/session.h"
 
 /* What holds for every session, whatever the operator's ssh_config says (a -o on the
- * command line wins over the file): no question is asked, no unknown host key taken,
- * nothing forwarded, and a dead peer noticed. */
+ * command line wins over the file): no question is asked, no unknown host key taken, no
+ * connection of another ssh used, nothing forwarded, and a dead peer noticed. */
 static const char *const fixed[] = {
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
@@ -21,6 +21,10 @@ static const char *const fixed[] = {
     "VerifyHostKeyDNS=no",
     "GlobalKnownHostsFile=/dev/null",
     "KnownHostsCommand=none",
+    "NoHostAuthenticationForLocalhost=no",
+    /* a connection that is shared was made by another ssh, with other pins or none */
+    "ControlMaster=no",
+    "ControlPath=none",
     "ClearAllForwardings=yes",
     "ForwardAgent=no",
     "ForwardX11=no",
