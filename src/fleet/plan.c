@@ -239,7 +239,9 @@ write_pins(struct plan *p, struct err *e)
 static int
 visit_begun(void *ctx, const struct campaign_device *d, struct err *e)
 {
-	if (strcmp(d->state, "planned") == 0 || strcmp(d->state, "already-x509") == 0)
+	/* one that failed and is tried again is planned too, but not untouched */
+	bool untouched = strcmp(d->state, "planned") == 0 && !d->generation[0];
+	if (untouched || strcmp(d->state, "already-x509") == 0)
 		return 0;
 	return err_set(e, ERR_EXISTS,
 	    "campaign %s has begun (device %s is %s); muster migrate run goes on with "

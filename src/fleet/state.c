@@ -8,7 +8,7 @@
 #define ON(next) (SM_TO(next) | SM_TO(STATE_FAILED) | SM_TO(STATE_ROLLED_BACK))
 
 static const struct sm_state states[STATE_N] = {
-    [STATE_PLANNED] = {"planned", SM_TO(STATE_PREFLIGHT) | SM_TO(STATE_FAILED)},
+    [STATE_PLANNED] = {"planned", ON(STATE_PREFLIGHT)}, /* also a failed one's new try */
     [STATE_PREFLIGHT] = {"preflight", ON(STATE_KEYED)},
     [STATE_KEYED] = {"keyed", ON(STATE_SIGNED)},
     [STATE_SIGNED] = {"signed", ON(STATE_INSTALLED)},
