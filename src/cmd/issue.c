@@ -7,39 +7,26 @@
  * all CPUs make the keys of the next and write the files of the one before. A device
  * whose three files are whole is done; a second run makes only the rest.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/num.h"
 #include "cmd/cmd.h"
+#include "cmd/device_list.h"
 #include "cmd/home.h"
+#include "cmd/leaf_files.h"
 #include "cmd/opt.h"
 #include "cmd/parallel.h"
-#include "codec/id.h"
 #include "codec/spki.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "crypto/profile.h"
-#include "io/file.h"
 #include "role/signer_client.h"
 
-#define LIST_MAX     (256u << 20) /* bytes of a device list */
-#define BATCH        1024
-#define BATCH_RSA    256 /* 10 s of work on two CPUs: what a kill costs at most */
-#define ERRORS_SHOWN 10
-
-struct device {
-	struct span id;
-	size_t line;
-	UT_hash_handle hh;
-};
+#define BATCH     1024
+#define BATCH_RSA 256 /* 10 s of work on two CPUs: what a kill costs at most */
 
 /* One device under way. */
 struct slot {
@@ -61,170 +48,16 @@ struct issue {
 	struct home home;
 	enum key_alg alg;
 	int64_t life_ms;
-	struct buf list, folded;
-	struct device *rows, *by_id;
-	size_t n, done, skipped, failed;
-	int out_fd;
-	struct buf issuer_pem;
+	struct device_list *list;
+	struct leaf_files files;
+	size_t done, skipped;
+	struct buf issuer; /* DER */
 	struct signer_client *signer;
 	size_t next, batch_max; /* next row to take */
 	struct batch batches[STAGES], *at[STAGES];
 	struct err sign_err;
 	int sign_rc;
 };
-
-/* ---- the list -------------------------------------------------------------------------
- */
-
-static void
-complain(size_t *errors, const char *file, size_t line, const char *text, struct span id)
-{
-	struct err e; /* whose text is fit for a terminal, whatever the line holds */
-	if ((*errors)++ >= ERRORS_SHOWN)
-		return;
-	err_set(&e, ERR_PARSE, "%s:%zu: %s: '%.*s'", file, line, text,
-	    SPAN_FMT(span_head(id, 80)));
-	fprintf(stderr, "%s\n", e.text);
-}
-
-static void
-take_line(struct issue *in, struct span id, size_t line, size_t *errors)
-{
-	struct device *was, *d = &in->rows[in->n];
-	if (!id_is_registration(id) || id.len > ID_CN_MAX) {
-		complain(errors, in->devices, line,
-		    "no device ID (letters, digits, - . _ :, at most 64, a letter, digit "
-		    "or dash "
-		    "last)",
-		    id);
-		return;
-	}
-	const uint8_t *key = in->folded.p + (id.p - in->list.p);
-	HASH_FIND(hh, in->by_id, key, id.len, was);
-	if (was) {
-		char text[64];
-		snprintf(text, sizeof(text), "stands on line %zu already", was->line);
-		complain(errors, in->devices, line, text, id);
-		return;
-	}
-	*d = (struct device){.id = id, .line = line};
-	HASH_ADD_KEYPTR(hh, in->by_id, key, id.len, d);
-	in->n++;
-}
-
-/* The list in lower case: DPS compares registration IDs without case (device.md 1.2), so
- * two that differ in it alone would be one device with two certificates. */
-static void
-fold_list(struct issue *in)
-{
-	in->folded = BUF_INIT(LIST_MAX);
-	for (size_t i = 0; i < in->list.len; i++) {
-		uint8_t c = in->list.p[i];
-		buf_u8(&in->folded, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c);
-	}
-}
-
-/* One ID a line; blank lines and # comments are passed over. Nothing is made when any
- * line is wrong. */
-static int
-read_list(struct issue *in, struct err *e)
-{
-	size_t lines = 1, errors = 0, line = 0;
-	in->list = BUF_INIT(LIST_MAX);
-	if (file_read(in->devices, &in->list, e))
-		return err_wrap(e, "--devices");
-	for (size_t i = 0; i < in->list.len; i++)
-		lines += in->list.p[i] == '\n';
-	in->rows = own_alloc(lines * sizeof(*in->rows));
-	fold_list(in);
-	struct span rest = buf_span(&in->list);
-	while (rest.p) {
-		struct span id = span_trim(span_split(&rest, '\n'));
-		line++;
-		if (id.len && id.p[0] != '#')
-			take_line(in, id, line, &errors);
-	}
-	if (errors > ERRORS_SHOWN)
-		fprintf(stderr, "... and %zu more\n", errors - ERRORS_SHOWN);
-	if (errors)
-		return err_set(e, ERR_PARSE, "%s: %zu lines are wrong; nothing was made",
-		    in->devices, errors);
-	if (!in->n)
-		return err_set(e, ERR_PARSE, "%s: no device in it", in->devices);
-	return 0;
-}
-
-/* ---- files ----------------------------------------------------------------------------
- */
-
-static const char *const endings[] = {".key", ".pem", "-fullchain.pem"};
-
-static void
-file_name(struct span id, const char *ending, char out[200])
-{
-
-	snprintf(out, 200, "%.*s%s", SPAN_FMT(id), ending);
-}
-
-static bool
-is_done(const struct issue *in, struct span id)
-{
-	for (size_t i = 0; i < 3; i++) {
-		char name[200];
-		struct stat st;
-		file_name(id, endings[i], name);
-		if (fstatat(in->out_fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
-		    st.st_size == 0 || !S_ISREG(st.st_mode))
-			return false;
-	}
-	return true;
-}
-
-/* Writes over what an interrupted run left, but for a link in its place. Durable by the
- * one syncfs at the end of all. */
-static int
-create(const struct issue *in, const char *name, mode_t mode)
-{
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-	int fd = openat(in->out_fd, name, flags, mode);
-	if (fd >= 0 || errno != EEXIST)
-		return fd;
-	if (unlinkat(in->out_fd, name, 0) && errno != ENOENT)
-		return -1;
-	return openat(in->out_fd, name, flags, mode);
-}
-
-static int
-put_file(const struct issue *in, struct span id, const char *ending, struct span text,
-    mode_t mode, struct err *e)
-{
-	char name[200];
-	file_name(id, ending, name);
-	auto_fd int fd = create(in, name, mode);
-	if (fd < 0)
-		return err_sys(e, ERR_IO, "%s/%s", in->out, name);
-	for (struct span rest = text; rest.len;) {
-		ssize_t n = write(fd, rest.p, rest.len);
-		if (n < 0)
-			return err_sys(e, ERR_IO, "%s/%s", in->out, name);
-		rest = span_skip(rest, (size_t)n);
-	}
-	return 0;
-}
-
-static int
-put_files(const struct issue *in, struct slot *s, struct err *e)
-{
-	auto_buf pem = BUF_INIT(2 * CERT_MAX);
-	cert_write_pem(buf_span(&s->cert), &pem);
-	size_t leaf_len = pem.len;
-	buf_put_span(&pem, buf_span(&in->issuer_pem));
-	if (buf_check(&pem, "chain", e) ||
-	    put_file(in, s->id, ".key", buf_span(&s->key), 0600, e) ||
-	    put_file(in, s->id, ".pem", span_head(buf_span(&pem), leaf_len), 0644, e))
-		return -1;
-	return put_file(in, s->id, "-fullchain.pem", buf_span(&pem), 0644, e);
-}
 
 /* ---- stages ---------------------------------------------------------------------------
  */
@@ -263,7 +96,8 @@ work(void *arg, void *worker, size_t i)
 		return;
 	struct slot *s = &in->at[STAGE_FILES]->slots[i];
 	if (!s->failed)
-		s->failed = put_files(in, s, &s->why) != 0;
+		s->failed = leaf_files_put(&in->files, s->id, buf_span(&s->key),
+				buf_span(&s->cert), buf_span(&in->issuer), &s->why) != 0;
 }
 
 static int
@@ -351,9 +185,9 @@ clear_batch(struct batch *b)
 static void
 fill_batch(struct issue *in, struct batch *b)
 {
-	while (in->next < in->n && b->n < in->batch_max) {
-		struct span id = in->rows[in->next++].id;
-		if (is_done(in, id)) {
+	while (in->next < device_list_len(in->list) && b->n < in->batch_max) {
+		struct span id = device_list_id(in->list, in->next++);
+		if (leaf_files_has(&in->files, id)) {
 			in->skipped++;
 			continue;
 		}
@@ -378,15 +212,21 @@ move_on(struct issue *in)
 	fill_batch(in, out);
 }
 
+static size_t
+wanted(const struct issue *in)
+{
+	return device_list_len(in->list) - in->skipped;
+}
+
 static void
 show_progress(const struct issue *in, int64_t since_ms)
 {
 	int64_t ms = clock_mono_ms(&clock_system) - since_ms;
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r%zu of %zu certificates, %lld a second ", in->done,
-	    in->n - in->skipped, (long long)((int64_t)in->done * 1000 / (ms ? ms : 1)));
-	if (in->done + in->skipped == in->n)
+	fprintf(stderr, "\r%zu of %zu certificates, %lld a second ", in->done, wanted(in),
+	    (long long)((int64_t)in->done * 1000 / (ms ? ms : 1)));
+	if (in->done == wanted(in))
 		fputc('\n', stderr);
 }
 
@@ -426,22 +266,13 @@ run_all(struct issue *in, struct err *e)
 	in->batch_max = in->alg >= KEY_RSA2048 ? BATCH_RSA : BATCH;
 	if (run_batches(in, e))
 		return err_wrap(e, "%zu of %zu made; run it again for the rest", in->done,
-		    in->n - in->skipped);
-	if (syncfs(in->out_fd))
-		return err_sys(e, ERR_IO, "%s", in->out);
+		    wanted(in));
+	if (leaf_files_sync(&in->files, e))
+		return -1;
 	int64_t ms = clock_mono_ms(&clock_system) - start;
 	printf("%zu certificates in %s (%zu were there already), %.1f s\n", in->done,
 	    in->out, in->skipped, (double)ms / 1000);
 	return 0;
-}
-
-static int
-open_out(struct issue *in, struct err *e)
-{
-	if (file_mkdir(in->out, 0700, e))
-		return -1;
-	in->out_fd = open(in->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return in->out_fd < 0 ? err_sys(e, ERR_IO, "%s", in->out) : 0;
 }
 
 static int
@@ -451,8 +282,8 @@ start_signer(struct issue *in, struct err *e)
 	in->signer = signer_client_start(in->home.path, &in->home.cfg, e);
 	if (!in->signer || signer_client_keys(in->signer, &ca, e))
 		return -1;
-	in->issuer_pem = BUF_INIT(CERT_MAX);
-	cert_write_pem(ca.device_ca, &in->issuer_pem);
+	in->issuer = BUF_INIT(CERT_MAX);
+	buf_put_span(&in->issuer, ca.device_ca);
 	return 0;
 }
 
@@ -469,8 +300,11 @@ run(struct issue *in, struct err *e)
 	if (in->life && num_parse_duration_ms(span_str(in->life), 60000,
 			    in->home.cfg.pki.leaf_life_ms, &in->life_ms, e))
 		return err_wrap(e, "--life (at most pki.leaf_life)");
-	if (read_list(in, e) || open_out(in, e) || home_lock(in->home.path, &lock, e) ||
-	    start_signer(in, e))
+	in->list = device_list_read(in->devices, e);
+	if (!in->list)
+		return err_wrap(e, "--devices");
+	if (leaf_files_open(in->out, &in->files, e) ||
+	    home_lock(in->home.path, &lock, e) || start_signer(in, e))
 		return -1;
 	return run_all(in, e);
 }
@@ -504,15 +338,12 @@ cmd_issue(int argc, char **argv, struct err *e)
 	if (!in.devices || !in.out)
 		return err_set(
 		    e, ERR_USAGE, "--devices and --out are needed; usage: %s", cmd.usage);
-	in.out_fd = -1;
+	in.files.fd = -1;
 	int rc = run(&in, e);
 	signer_client_free(in.signer);
-	own_close(&in.out_fd);
-	HASH_CLEAR(hh, in.by_id);
-	free(in.rows);
-	buf_done(&in.list);
-	buf_done(&in.folded);
-	buf_done(&in.issuer_pem);
+	leaf_files_close(&in.files);
+	device_list_free(in.list);
+	buf_done(&in.issuer);
 	home_done(&in.home);
 	return rc;
 }
