@@ -223,6 +223,15 @@ session_of_device(const struct session_table *t, const char *device_id)
 	return s;
 }
 
+void
+session_yield(struct session_table *t, const char *device_id, uint64_t turn)
+{
+	struct session *s;
+	HASH_FIND(hh_device, t->by_device, device_id, strlen(device_id), s);
+	if (s)
+		s->yields = turn;
+}
+
 bool
 session_leave(struct session_table *t, int64_t id)
 {

@@ -21,6 +21,7 @@ struct session {
 	char thumb[65], thumb_sha1[41]; /* of the leaf; "" for SAS */
 	int64_t opened_ms;
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
+	uint64_t yields; /* the turn that granted a newer one, superseded at its end */
 	UT_hash_handle hh;        /* by id */
 	UT_hash_handle hh_device; /* by device_id */
 };
@@ -47,6 +48,8 @@ bool session_enter(struct session_table *t, const struct session *s, struct sess
 const struct session *session_find(const struct session_table *t, int64_t id);
 const struct session *session_of_device(
     const struct session_table *t, const char *device_id);
+/* Notes that this turn has granted the device a newer connection. */
+void session_yield(struct session_table *t, const char *device_id, uint64_t turn);
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
 

@@ -96,6 +96,10 @@ void core_fail(void *arg, const struct ask *a, const struct err *why);
 void core_failure(const struct err *why, struct ipc_done *m);
 /* Tells edges (NULL: all) what chains are judged with. */
 void core_send_anchors(struct core *c, struct core_edge *only);
+/* A session is over: the connection log's line, and the device's state, unless it was
+ * taken over (in this turn perhaps) or is no more. */
+must_check int core_record_end(struct core *c, const struct session *s, uint32_t code,
+    const char *reason, struct err *e);
 /* An edge is gone, and with it every connection it held and who asked for certificates.
  */
 void core_forget_sessions(struct core *c, unsigned edge);

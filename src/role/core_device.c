@@ -108,6 +108,8 @@ after_granted(void *arg, const void *item)
 	struct session old;
 	int64_t id;
 	memcpy(&g, item, sizeof(g));
+	if (!c->edges[g.ask.edge].link)
+		return; /* its sessions were forgotten in this very turn */
 	if (session_enter(&c->sessions, &g.session, &old, &id)) {
 		struct ipc_session_close close = {.session = old.id,
 		    .reason =
@@ -160,53 +162,39 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (core_log_conn(c, &line, e) ||
 	    store_device_seen(c->store, g.session.device_id, true, domain_now(&c->d), e))
 		return -1;
+	session_yield(&c->sessions, g.session.device_id, turn_number(c->turn));
 	turn_after(c->turn, after_granted, &g, sizeof(g));
 	return 0;
 }
 
-static void
-after_closed(void *arg, const void *item)
+/* The session an edge names, if it is one of its own. */
+static const struct session *
+find_session(struct core *c, const struct ask *a, int64_t id)
 {
-	struct core *c = arg;
-	int64_t id;
-	memcpy(&id, item, sizeof(id));
-	session_leave(&c->sessions, id);
+	const struct session *s = session_find(&c->sessions, id);
+	return s && s->edge == a->edge ? s : NULL;
 }
 
-/* An edge says that a connection is over. The device of one that was taken over is
- * connected still. */
+/* An edge says that a connection is over. It is, whether or not that can be written down.
+ */
 static int
 on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_hub_closed *m = msg;
-	const struct session *s = session_find(&c->sessions, m->session);
-	(void)a;
+	const struct session *s = find_session(c, a, m->session);
 	if (!s)
 		return 0;
-	struct store_conn line = {.what = "disconnect",
-	    .plane = "hub",
-	    .device_id = s->device_id,
-	    .auth = session_auth(s),
-	    .scope = s->by_policy ? "hub" : "device",
-	    .thumb = s->thumb,
-	    .code = (int)m->code,
-	    .reason = arena_str(turn_arena(c->turn), m->reason),
-	    .peer = "",
-	    .agent = ""};
-	if (core_log_conn(c, &line, e))
-		return -1;
-	if (!s->superseded &&
-	    store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e))
-		return -1;
-	turn_after(c->turn, after_closed, &m->session, sizeof(m->session));
-	return 0;
+	const char *reason = arena_str(turn_arena(c->turn), m->reason);
+	int rc = core_record_end(c, s, m->code, reason, e);
+	session_leave(&c->sessions, m->session);
+	return rc;
 }
 
 static int
 on_hub_event(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_hub_event *m = msg;
-	const struct session *s = session_find(&c->sessions, m->session);
+	const struct session *s = find_session(c, a, m->session);
 	if (!s)
 		return err_set(e, ERR_UNAVAILABLE, "the session is over");
 	struct store_event ev = {.enqueued_ms = domain_now(&c->d),

@@ -73,8 +73,9 @@ core_recheck_all(struct core *c)
 	turn_after(c->turn, after_recheck_all, "", 1);
 }
 
-static int
-record_lost(struct core *c, const struct session *s, struct err *e)
+int
+core_record_end(struct core *c, const struct session *s, uint32_t code,
+    const char *reason, struct err *e)
 {
 	struct store_conn line = {.what = "disconnect",
 	    .plane = "hub",
@@ -82,14 +83,17 @@ record_lost(struct core *c, const struct session *s, struct err *e)
 	    .auth = s->thumb[0] ? "x509" : "sas",
 	    .scope = s->by_policy ? "hub" : "device",
 	    .thumb = s->thumb,
-	    .reason = "edge process ended",
+	    .code = (int)code,
+	    .reason = reason,
 	    .peer = "",
 	    .agent = ""};
 	if (core_log_conn(c, &line, e))
 		return -1;
-	if (s->superseded)
+	if (s->superseded || s->yields == turn_number(c->turn))
 		return 0;
-	return store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e);
+	bool failed =
+	    store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e);
+	return failed && e->code != ERR_NOT_FOUND ? -1 : 0; /* deleted meanwhile */
 }
 
 void
@@ -106,7 +110,7 @@ core_forget_sessions(struct core *c, unsigned edge)
 	HASH_ITER (hh, c->sessions.by_id, s, next) {
 		if (s->edge != edge)
 			continue;
-		if (record_lost(c, s, &e))
+		if (core_record_end(c, s, 0, "edge process ended", &e))
 			turn_spoil(c->turn, &e);
 		session_leave(&c->sessions, s->id);
 	}

@@ -26,6 +26,7 @@ struct turn {
 	struct arena *arena;
 	struct buf outbox, asks;
 	bool open, spoiled;
+	uint64_t number;
 	struct err why;
 };
 
@@ -117,6 +118,7 @@ turn_enter(struct turn *t, const struct ask *a, struct err *e)
 		if (store_begin(t->store, e))
 			return -1;
 		t->open = true;
+		t->number++;
 		loop_defer(t->loop, LOOP_COMMIT, &t->commit);
 	}
 	if (a)
@@ -156,6 +158,12 @@ turn_spoil(struct turn *t, const struct err *why)
 	if (!t->spoiled)
 		t->why = *why;
 	t->spoiled = true;
+}
+
+uint64_t
+turn_number(const struct turn *t)
+{
+	return t->number;
 }
 
 struct arena *

@@ -49,6 +49,8 @@ void turn_after(struct turn *t, void (*fn)(void *arg, const void *item), const v
     size_t len);
 /* A write failed: nothing of this turn may become durable. */
 void turn_spoil(struct turn *t, const struct err *why);
+/* Which turn this is, counted from one. */
+uint64_t turn_number(const struct turn *t);
 /* Memory until the end of the turn. */
 struct arena *turn_arena(struct turn *t);
 

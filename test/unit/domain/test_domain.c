@@ -558,6 +558,10 @@ session_table_keeps_one_connection_a_device(void **state)
 	assert_true(session_enter(&t, &s, &old, &second));
 	assert_int_equal(old.id, first);
 	assert_true(session_find(&t, first)->superseded); /* its will may still come */
+	session_yield(&t, "d1", 7);
+	session_yield(&t, "nobody", 7);
+	assert_int_equal(session_find(&t, first)->yields, 0);
+	assert_int_equal(session_find(&t, second)->yields, 7);
 	assert_int_equal(session_of_device(&t, "d1")->id, second);
 	assert_true(session_leave(&t, first));
 	assert_false(session_leave(&t, first));
