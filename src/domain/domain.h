@@ -16,7 +16,7 @@ struct domain {
 	struct store *store;
 	const struct config *cfg;
 	const struct clock *clock;
-	struct arena *arena;       /* freed at the end of the turn */
+	struct arena *arena;       /* freed when the request is done */
 	uint8_t service_ca[32];    /* SHA-256 of the CA of servers and operators */
 	uint8_t device_ca[32];     /* SHA-256 of our device issuing CA */
 	struct throttle *throttle; /* registrations, azure profile */

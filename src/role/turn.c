@@ -114,6 +114,7 @@ turn_free(struct turn *t)
 int
 turn_enter(struct turn *t, const struct ask *a, struct err *e)
 {
+	arena_reset(t->arena);
 	if (!t->open) {
 		if (store_begin(t->store, e))
 			return -1;

@@ -51,7 +51,7 @@ void turn_after(struct turn *t, void (*fn)(void *arg, const void *item), const v
 void turn_spoil(struct turn *t, const struct err *why);
 /* Which turn this is, counted from one. */
 uint64_t turn_number(const struct turn *t);
-/* Memory until the end of the turn. */
+/* Memory of the request in hand: gone with the next turn_enter and at the turn's end. */
 struct arena *turn_arena(struct turn *t);
 
 #endif
