@@ -175,13 +175,14 @@ on_identity_after(void *arg, const struct rest_response *r, const struct err *wh
 /* The device goes on with SAS; where the hub took it for an X.509 device already (what
  * the azure profile does at registration) its old identity is put back. Where the switch
  * may have happened without our knowing, nothing is touched: the next run asks the
- * device. */
+ * device. Only promote's own answer tells that it did not: a pre-flight that fails may be
+ * that of a device which switched for a run that was killed. */
 static void
 failed(struct migrant *g, const char *step, const struct session_failure *why)
 {
 	struct rest_request q;
 	bool proving = g->state == STATE_INSTALLED || g->state == STATE_PROVED;
-	bool reverted = g->state == STATE_CONFIRMED && why->answered;
+	bool reverted = g->state == STATE_CONFIRMED && g->checked && why->answered;
 	set(g, &g->d.step, span_str(step));
 	set(g, &g->d.error, span_str(err_row(why->err.code)->name));
 	set(g, &g->d.reason, span_str(why->err.text));
