@@ -44,6 +44,7 @@ struct migrant {
 	struct loop_task next;
 	int64_t poll_ms, poll_until_ms;
 	bool connected, heard; /* since the switch, as the hub's logs tell */
+	int64_t switched_seq;  /* of that connection */
 	int tries;             /* of the operation under way */
 	bool failing;          /* decided; the identity may still be put back */
 };
@@ -361,6 +362,9 @@ on_tagged(void *arg, const struct rest_response *r, const struct err *why)
 		return;
 	}
 	g->d.done_ms = wall_ms(g);
+	/* not before: a try that ends earlier leaves the next one this connection to find
+	 */
+	g->d.conn_seq = g->switched_seq;
 	set(g, &g->d.step, SPAN_NONE);
 	set(g, &g->d.error, SPAN_NONE);
 	set(g, &g->d.reason, SPAN_NONE);
@@ -390,7 +394,7 @@ visit_switched(void *ctx, const struct azure_row *r, struct err *e)
 	if (g->connected || !is_mine(g, r) || r->seq <= g->d.conn_seq)
 		return 0;
 	g->connected = true;
-	g->d.conn_seq = r->seq;
+	g->switched_seq = r->seq;
 	return 0;
 }
 
