@@ -1,7 +1,8 @@
 /*
- * Rolling devices back, so many at once. Identity first: where the hub takes one kind of
- * credential only, the device could not come back with SAS otherwise. Every step may be
- * repeated, so a rollback that was cut short is simply run again.
+ * Rolling devices back, so many at once. The session first: a device that cannot be
+ * reached has to stay as it is, on X.509 and working. Then the identity: where the hub
+ * takes one kind of credential only, the device could not come back with SAS otherwise.
+ * Every step may be repeated, so a rollback that was cut short is simply run again.
  */
 #include "fleet/rollback.h"
 
@@ -62,6 +63,7 @@ finished(struct back *b, const char *step, const struct session_failure *why)
 		}
 	}
 	progress_step(&all->m->progress, all->done, all->bad);
+	rest_cancel(b->call);
 	loop_timer_free(b->timer);
 	session_free(b->session);
 	own_wipe((char *)b->d.identity, strlen(b->d.identity));
@@ -184,6 +186,32 @@ on_timer(void *arg)
 	ask_log(arg, on_seen);
 }
 
+/* ---- the identity ---- */
+
+static void
+on_restored(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct back *b = arg;
+	if (good(b, "identity", r, why) == 0)
+		session_call(b->session, "revert", NULL, REVERT_MS);
+}
+
+static void
+restore(struct back *b)
+{
+	struct rest_request q;
+	struct err e;
+	auto_(js_free) struct js *was =
+	    js_parse(span_str(b->d.identity), 1024 * 1024, 16, &e);
+	if (!was) {
+		failed(b, "identity", &e);
+		return;
+	}
+	auto_(js_free) struct js *identity = azure_identity_restore(was);
+	azure_device_put(b->a, b->d.id, identity, false, &q);
+	b->call = rest_start(b->all->m->rest, &q, on_restored, b);
+}
+
 /* ---- the device ---- */
 
 static void
@@ -192,7 +220,7 @@ on_hello(void *arg, const char *device_id, const char *version)
 	struct back *b = arg;
 	struct err e;
 	if (strcmp(device_id, b->d.id) == 0) {
-		session_call(b->session, "revert", NULL, REVERT_MS);
+		restore(b);
 		return;
 	}
 	err_set(&e, ERR_CONFLICT, "what answers at %s is device %.128s", b->d.address,
@@ -243,15 +271,7 @@ open_session(struct back *b)
 		failed(b, "revert", &e);
 }
 
-/* ---- the hub ---- */
-
-static void
-on_restored(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct back *b = arg;
-	if (good(b, "identity", r, why) == 0)
-		open_session(b);
-}
+/* ---- where it begins ---- */
 
 static int
 visit_last(void *ctx, const struct azure_row *row, struct err *e)
@@ -266,7 +286,6 @@ on_last(void *arg, const struct rest_response *r, const struct err *why)
 {
 	struct back *b = arg;
 	struct azure_log_end end;
-	struct rest_request q;
 	struct err e;
 	if (good(b, "connection log", r, why))
 		return;
@@ -274,19 +293,10 @@ on_last(void *arg, const struct rest_response *r, const struct err *why)
 		failed(b, "connection log", &e);
 		return;
 	}
-	if (end.rows == AZURE_PAGE) {
+	if (end.rows == AZURE_PAGE)
 		ask_log(b, on_last);
-		return;
-	}
-	auto_(js_free) struct js *was =
-	    js_parse(span_str(b->d.identity), 1024 * 1024, 16, &e);
-	if (!was) {
-		failed(b, "identity", &e);
-		return;
-	}
-	auto_(js_free) struct js *identity = azure_identity_restore(was);
-	azure_device_put(b->a, b->d.id, identity, false, &q);
-	b->call = rest_start(b->all->m->rest, &q, on_restored, b);
+	else
+		open_session(b);
 }
 
 static void
