@@ -17,6 +17,7 @@
 #include "io/loop.h"
 
 #define DEVICE_ARENA (size_t)(16 * 1024 * 1024)
+#define HUB_MAX      (1024 * 1024)
 #define WAVE_ARENA   (size_t)(1024 * 1024 * 1024)
 #define HELLO_MS     30000
 #define REVERT_MS    120000
@@ -352,11 +353,36 @@ choose(struct rollback *all, const char *device, int64_t wave, struct err *e)
 static int
 visit_stage(void *ctx, const struct campaign_stage *s, struct err *e)
 {
+	bool *begun = ctx;
+	*begun = true;
+	return 0;
+}
+
+/* Once the seal has begun, the hub has to say that it takes SAS still, or again. */
+static int
+check_unsealed(struct migration *m, struct err *e)
+{
+	bool begun = false;
+	struct rest_request q;
+	struct rest_response r;
+	auto_buf body = BUF_INIT(HUB_MAX);
+	if (campaign_stage_each(m->file, visit_stage, &begun, e))
+		return -1;
+	if (!begun)
+		return 0;
+	azure_hub_get(m->arena, m->target.resource, &q);
+	if (migration_ask(m, &q, "hub properties", &body, &r, e))
+		return err_wrap(e, "the seal has begun");
+	auto_(js_free) struct js *hub = js_parse(r.body, HUB_MAX, 32, e);
+	const struct js *properties = js_get(hub, "properties");
+	if (!properties)
+		return hub ? err_set(e, ERR_PARSE, "hub properties: none in the answer")
+			   : err_wrap(e, "hub properties");
+	if (!js_as_bool(js_get(properties, "disableDeviceSAS")))
+		return 0;
 	return err_set(e, ERR_CONFLICT,
-	    "the seal has begun (stage %s): SAS is shut at the hub, so no device can go "
-	    "back to "
-	    "it",
-	    s->name);
+	    "the seal has begun: SAS is shut at the hub, so no device can go back to it; "
+	    "set disableDeviceSAS to false first");
 }
 
 static int
@@ -375,8 +401,8 @@ int
 rollback_run(struct migration *m, const char *device, int64_t wave, struct err *e)
 {
 	struct rollback all = {.m = m, .a = arena_new(WAVE_ARENA)};
-	int failed_at = campaign_stage_each(m->file, visit_stage, NULL, e) ||
-			choose(&all, device, wave, e) || run(&all, e);
+	int failed_at =
+	    check_unsealed(m, e) || choose(&all, device, wave, e) || run(&all, e);
 	free(all.todo);
 	arena_free(all.a);
 	struct err why;

@@ -6,8 +6,8 @@
  */
 #include "fleet/migration.h"
 
-/* One device, or with device NULL all of a wave that were begun. ERR_CONFLICT once the
- * seal has begun. Devices that fail are named; the others go on. */
+/* One device, or with device NULL all of a wave that were begun. ERR_CONFLICT while
+ * SAS is shut at the hub by a seal. Devices that fail are named; the others go on. */
 must_check int rollback_run(
     struct migration *m, const char *device, int64_t wave, struct err *e);
 

@@ -20,6 +20,7 @@
 #include "io/loop.h"
 
 #define PROBE      "muster-seal-probe"
+#define PROBE_WHAT "MQTT CONNECT of a SAS device made for it"
 #define HUB_MAX    (1024 * 1024)
 #define ATTEMPT_MS 15000
 #define REFUSED_MS 60000 /* how long a switch may take to reach every edge */
@@ -92,6 +93,9 @@ throw_switch(struct seal *s, const char *property, bool policies, struct err *e)
 	if (!is_set(now, property))
 		return err_set(
 		    e, ERR_GATE, "%s: set, but the hub does not say so", property);
+	if (policies &&
+	    js_len(js_get(js_get(now, "properties"), "authorizationPolicies")) > 0)
+		return err_set(e, ERR_GATE, "policies removed, but the hub has some yet");
 	return 0;
 }
 
@@ -266,11 +270,14 @@ seal_devices(struct seal *s, struct err *e)
 			    "a refusal afterwards would prove nothing",
 			    before);
 		was = before;
+		/* on record before the switch: what is killed between the two must not
+		 * roll devices back to a hub that refuses them */
+		if (record(s, "device", PROBE_WHAT, "CONNACK", was, -1, e))
+			return -1;
 	}
 	if (throw_switch(s, "disableDeviceSAS", false, e) ||
 	    need_refusal(s, PROBE, buf_span(&s->probe_key), &after, e) ||
-	    record(s, "device", "MQTT CONNECT of a SAS device made for it", "CONNACK",
-		was, after, e) ||
+	    record(s, "device", PROBE_WHAT, "CONNACK", was, after, e) ||
 	    try_old_key(s, e))
 		return -1;
 	return 0;
