@@ -81,6 +81,10 @@ home_open(const char *option, const char *const *overrides, int n, struct home *
 	for (int i = 0; i < n; i++)
 		if (set_override(&h, overrides[i], e))
 			goto fail;
+	if (config_check(&h.cfg, e)) {
+		err_wrap(e, "%s", path);
+		goto fail;
+	}
 	*ret = h;
 	return 0;
 fail:

@@ -84,13 +84,7 @@ read_config(struct init *in, struct err *e)
 		if (conf_set(&config_table, name, value, &in->cfg, in->arena, e))
 			return -1;
 	}
-	for (size_t i = 0; i < in->cfg.hub.name.n; i++)
-		if (!strchr(in->cfg.hub.name.v[i], '.'))
-			return err_set(e, ERR_PARSE,
-			    "hub name '%s' has no dot: some device SDKs refuse such a "
-			    "name",
-			    in->cfg.hub.name.v[i]);
-	return 0;
+	return config_check(&in->cfg, e);
 }
 
 static int

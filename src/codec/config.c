@@ -1,7 +1,11 @@
 /*
- * The table of struct config, from tbl/config.def.
+ * The table of struct config, from tbl/config.def, and the rules between its rows.
  */
 #include "codec/config.h"
+
+#include <string.h>
+
+#include "codec/id.h"
 
 #define CFG_CHOICES(name, ...)                                                           \
 	static const char *const name##_words[] = {__VA_ARGS__ NULL};
@@ -47,3 +51,46 @@ static const struct conf_key keys[] = {
 };
 
 const struct conf_table config_table = {keys, sizeof(keys) / sizeof(keys[0])};
+
+struct names {
+	const char *v[CONFIG_NAMES_MAX];
+	size_t n;
+};
+
+static int
+add_name(struct names *all, const char *key, const char *name, struct err *e)
+{
+	if (!id_is_host(span_str(name)))
+		return err_set(
+		    e, ERR_PARSE, "%s: '%s' is no host name or address", key, name);
+	for (size_t i = 0; i < all->n; i++)
+		if (span_ieq_str(span_str(name), all->v[i]))
+			return 0;
+	if (all->n == CONFIG_NAMES_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "server.name and hub.name: over %d names, which one certificate must "
+		    "hold",
+		    CONFIG_NAMES_MAX);
+	all->v[all->n++] = name;
+	return 0;
+}
+
+int
+config_check(const struct config *c, struct err *e)
+{
+	struct names all = {.n = 0};
+	for (size_t i = 0; i < c->server.name.n; i++)
+		if (add_name(&all, "server.name", c->server.name.v[i], e))
+			return -1;
+	for (size_t i = 0; i < c->hub.name.n; i++) {
+		const char *name = c->hub.name.v[i];
+		if (add_name(&all, "hub.name", name, e))
+			return -1;
+		if (!strchr(name, '.'))
+			return err_set(e, ERR_PARSE,
+			    "hub.name: '%s' has no dot; some device SDKs refuse such a "
+			    "name",
+			    name);
+	}
+	return 0;
+}

@@ -49,4 +49,10 @@ struct config {
 
 extern const struct conf_table config_table;
 
+/* Names of server and hub together: they stand in one certificate. */
+#define CONFIG_NAMES_MAX 16
+/* What no row can check by itself: names that are none or a hub without a dot, too many
+ * of them. Whoever has read a configuration calls it before he acts on it. */
+must_check int config_check(const struct config *c, struct err *e);
+
 #endif

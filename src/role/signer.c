@@ -131,6 +131,8 @@ life_of(const struct signer *s, const struct ipc_signer_issue *m)
 	return m->life_ms > 0 && m->life_ms < cap ? m->life_ms : cap;
 }
 
+_Static_assert(CONFIG_NAMES_MAX <= TBS_SAN_MAX, "names for which no certificate is");
+
 static int
 take_names(struct sign_job *j, struct span names, struct err *e)
 {

@@ -244,6 +244,32 @@ server_defaults_are_those_of_the_table(void **state)
 	assert_null(conf_needs_restart(&config_table, &s, &again));
 }
 
+static int
+check_with(const char *key, const char *value, struct err *e)
+{
+	struct config s = {0};
+	conf_defaults(&config_table, &s, a);
+	assert_ok(conf_set(&config_table, span_str(key), span_str(value), &s, a, e), e);
+	return config_check(&s, e);
+}
+
+static void
+names_that_no_certificate_can_hold_are_refused(void **state)
+{
+	struct err e = {0};
+	assert_ok(check_with("hub.name", "hub.example Hub.Example ::1.2.3.4", &e), &e);
+	assert_fails(check_with("hub.name", "hub", &e), &e, PARSE);
+	assert_fails(check_with("server.name", "un/fit.example", &e), &e, PARSE);
+	assert_ok(check_with("hub.name", /* and 127.0.0.1: 16 */
+		      "a.x b.x c.x d.x e.x f.x g.x h.x i.x j.x k.x l.x m.x n.x o.x", &e),
+	    &e);
+	assert_fails(check_with("hub.name",
+			 "a.x b.x c.x d.x e.x f.x g.x h.x i.x j.x k.x l.x m.x n.x o.x "
+			 "p.x",
+			 &e),
+	    &e, LIMIT);
+}
+
 #define fresh(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -261,6 +287,7 @@ main(void)
 	    fresh(restart_is_needed_only_for_keys_that_cannot_reload),
 	    fresh(manual_has_every_key_with_its_bounds),
 	    fresh(server_defaults_are_those_of_the_table),
+	    fresh(names_that_no_certificate_can_hold_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
