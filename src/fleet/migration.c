@@ -152,7 +152,15 @@ migration_ask(struct migration *m, const struct rest_request *q, const char *wha
 	body->secret = true;
 	if (rest_wait(m->rest, q, body, ret, e))
 		return err_wrap(e, "%s", what);
+	if (ret->server_ms)
+		m->ahead_ms = ret->server_ms - clock_wall_ms(loop_clock(m->loop));
 	return azure_check(ret, what, e);
+}
+
+int64_t
+migration_hub_ms(const struct migration *m)
+{
+	return clock_wall_ms(loop_clock(m->loop)) + m->ahead_ms;
 }
 
 int

@@ -36,7 +36,8 @@ struct migration {
 	struct campaign *file;
 	const char *group;
 	struct progress progress;
-	int lock; /* held by who changes devices */
+	int lock;         /* held by who changes devices */
+	int64_t ahead_ms; /* the hub's clock before ours, see migration_hub_ms */
 };
 
 /* Opens the campaign (file and server). exclusive: takes the campaign's lock, ERR_EXISTS
@@ -63,6 +64,10 @@ must_check int migration_put_int(
 /* The same as rest_wait plus azure_check, body in a fresh buffer of the caller. */
 must_check int migration_ask(struct migration *m, const struct rest_request *q,
     const char *what, struct buf *body, struct rest_response *ret, struct err *e);
+
+/* The hub's time: what its records and its tokens' ends are compared with. By the Date of
+ * the last answer to migration_ask (cut to the second, so never fast), else our clock. */
+int64_t migration_hub_ms(const struct migration *m);
 
 /* Visits every device of the hub, page by page. */
 struct azure_device;

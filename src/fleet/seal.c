@@ -137,7 +137,7 @@ try_sas(
 	    .hub = s->hub,
 	    .device_id = device_id,
 	    .key = key,
-	    .now_s = wall_ms(s) / 1000,
+	    .now_s = migration_hub_ms(s->m) / 1000,
 	    .timeout_ms = ATTEMPT_MS,
 	};
 	return attempt_sas(&t, ret_code, e);
@@ -328,8 +328,8 @@ try_policy(
 	struct rest_response r;
 	struct rest_request q = {
 	    .method = "GET", .target = "/devices?api-version=" AZURE_API "&top=1"};
-	if (sas_key_sign(
-		span_str(s->hub), key, wall_ms(s) / 1000 + TOKEN_S, policy, &token, e))
+	if (sas_key_sign(span_str(s->hub), key, migration_hub_ms(s->m) / 1000 + TOKEN_S,
+		policy, &token, e))
 		return -1;
 	q.authorization = buf_text(&token);
 	if (rest_wait(s->m->rest, &q, &body, &r, e))

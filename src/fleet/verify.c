@@ -57,7 +57,8 @@ struct verify {
 	struct migration *m;
 	struct arena *a;
 	struct member *members;
-	int64_t window_ms, since_ms, now_ms; /* since_ms: start of the window */
+	int64_t window_ms;
+	int64_t now_ms, since_ms; /* by the hub's clock; since_ms: start of the window */
 	bool second, has_already;
 	int64_t first_seq; /* the earliest switch */
 	int64_t first_promoted_ms;
@@ -186,12 +187,15 @@ knows_window(struct verify *v, int64_t complete_since_ms)
 {
 	char asked[32], known[32];
 	bool by_switch = v->window_ms == VERIFY_PROMOTION;
-	int64_t need = by_switch ? v->first_promoted_ms : v->since_ms;
+	bool none = v->first_promoted_ms == INT64_MAX;
+	/* the switch is on record by our clock, the log's reach by the hub's */
+	int64_t first = none ? INT64_MAX : v->first_promoted_ms + v->m->ahead_ms;
+	int64_t need = by_switch ? first : v->since_ms;
 	int64_t reach = v->now_ms - complete_since_ms;
 	minutes(v->now_ms - need, asked);
 	minutes(reach > 0 ? reach : 0, known);
 	bool ok = complete_since_ms <= need;
-	if (by_switch && need == INT64_MAX) {
+	if (by_switch && none) {
 		snprintf(
 		    v->r->window, sizeof(v->r->window), "no device was switched yet");
 		return true;
@@ -279,7 +283,7 @@ record(struct verify *v, struct err *e)
 	char at[CLOCK_TEXT];
 	auto_buf text = BUF_INIT(256 * 1024);
 	auto_(js_free) struct js *o = js_object();
-	clock_iso(v->now_ms, 0, at);
+	clock_iso(clock_wall_ms(loop_clock(v->m->loop)), 0, at);
 	js_set_text(o, "at", at);
 	js_set_bool(o, "clean", r->clean);
 	js_set_int(o, "inventory", (int64_t)r->inventory);
@@ -308,7 +312,11 @@ static int
 verify(struct verify *v, struct err *e)
 {
 	if (campaign_device_each(v->m->file, -1, visit_member, v, e) ||
-	    migration_each_device(v->m, visit_hub, v, e) || read_connections(v, e))
+	    migration_each_device(v->m, visit_hub, v, e))
+		return -1;
+	v->now_ms = migration_hub_ms(v->m);
+	v->since_ms = v->window_ms == VERIFY_PROMOTION ? 0 : v->now_ms - v->window_ms;
+	if (read_connections(v, e))
 		return -1;
 	judge_members(v);
 	fill_findings(v);
@@ -322,8 +330,6 @@ verify_fleet(
 	struct verify v = {.m = m, .window_ms = window_ms, .r = ret};
 	*ret = (struct verify_report){.clean = true};
 	v.a = arena_new(MEMBERS_MAX);
-	v.now_ms = clock_wall_ms(loop_clock(m->loop));
-	v.since_ms = window_ms == VERIFY_PROMOTION ? 0 : v.now_ms - window_ms;
 	v.first_seq = v.first_promoted_ms = INT64_MAX;
 	for (int k = 0; k < KINDS; k++)
 		v.names[k] = BUF_INIT(NAMES_MAX);
