@@ -16,6 +16,7 @@
 
 #define JSON_DEPTH 8
 #define GRACE_MS   2000 /* between end of output and end of the child */
+#define LAST_READS 17   /* of stderr: what a pipe holds (pipe(7)) */
 
 struct session {
 	struct loop *loop;
@@ -200,9 +201,13 @@ read_some(struct proc *p, unsigned which, struct buf *into)
 static void
 finish(struct session *s)
 {
-	while (s->errs && read_some(s->proc, PROC_STDERR, &s->said) > 0)
+	/* counted: who goes on talking would hold up every other device */
+	for (int i = 0; i < LAST_READS && s->errs; i++) {
+		if (read_some(s->proc, PROC_STDERR, &s->said) <= 0)
+			break;
 		if (s->said.len > SESSION_STDERR_MAX)
 			buf_drop(&s->said, s->said.len - SESSION_STDERR_MAX);
+	}
 	if (s->ops->explain && s->exited)
 		s->ops->explain(s->exit_code, buf_text(&s->said), &s->why);
 	else

@@ -54,6 +54,15 @@ play(const char *script)
 		sleep(30);
 		return 0;
 	}
+	if (strcmp(script, "flood") ==
+	    0) { /* no answer any more, but words without end */
+		char block[65536];
+		memset(block, '!', sizeof(block));
+		close(1);
+		while (write(2, block, sizeof(block)) > 0)
+			;
+		return 0;
+	}
 	if (strcmp(script, "refused") == 0) {
 		fprintf(stderr, "iot@h: Permission denied (publickey).\r\n");
 		return 255;
@@ -249,6 +258,17 @@ session_names_the_operation_the_agent_died_in(void **state)
 	assert_non_null(strstr(t.why.err.text, "Permission denied"));
 }
 
+static void
+session_ends_whatever_the_host_still_says(void **state)
+{
+	struct talk t;
+	alarm(60);
+	talk("flood", 1, &t);
+	alarm(0);
+	assert_int_equal(t.failures, 1);
+	assert_int_equal(t.why.err.code, ERR_UNAVAILABLE);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -260,6 +280,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(session_hands_on_what_the_agent_says_of_a_failure),
 	    cmocka_unit_test(session_ends_on_what_is_no_answer),
 	    cmocka_unit_test(session_names_the_operation_the_agent_died_in),
+	    cmocka_unit_test(session_ends_whatever_the_host_still_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
