@@ -24,13 +24,16 @@
 #define PREFLIGHT_MS 30000
 #define KEYGEN_MS    60000 /* an RSA key on a small device */
 #define INSTALL_MS   30000
-#define PROVE_MS     90000
-#define PROMOTE_MS   120000
-#define CONFIRM_MS   30000
-#define TRIES        3 /* of an operation that fails for what may pass */
-#define AGAIN_MS     1500
-#define POLL_MIN_MS  150
-#define POLL_MAX_MS  5000
+/* Longer than the agent's own limits (dps.timeout, hub.connect_timeout and the
+ * acknowledgement; twice the time to settle): a device whose work goes on behind a
+ * deadline of ours would register after its identity was put back. */
+#define PROVE_MS    240000
+#define PROMOTE_MS  180000
+#define CONFIRM_MS  30000
+#define TRIES       3 /* of an operation that fails for what may pass */
+#define AGAIN_MS    1500
+#define POLL_MIN_MS 150
+#define POLL_MAX_MS 5000
 
 struct migrant {
 	const struct migrant_run *run;
