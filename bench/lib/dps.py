@@ -30,6 +30,7 @@ def run(ctx):
     finally:
         accept.stop()
         muster.stop()
+
     def column(rows, i):
         return [r[i] for r in rows]
     return [

@@ -59,19 +59,19 @@ def terminal(rows):
         print("  %-52s %22s   %-44s %-26s %s" % (what, ours, theirs, ratio, verdict))
 
 
-def markdown(rows, notes, machine):
+def markdown(rows, machine):
     out = ["%s. Taken on %s." % (machine, datetime.date.today().isoformat()), ""]
     for figure in dict.fromkeys(r.figure for r in rows):
         out += ["### " + figure, "", "| %s |" % " | ".join(HEAD), "|%s" % ("---|" * len(HEAD))]
         out += ["| %s |" % " | ".join(r.cells()) for r in rows if r.figure == figure]
-        out += [""] + ["* " + n for n in notes.get(figure, [])] + [""] * bool(notes.get(figure))
+        out += [""]
     return "\n".join(out)
 
 
-def publish(path, rows, notes, machine):
+def publish(path, rows, machine):
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    section = "%s\n%s\n%s" % (BEGIN, markdown(rows, notes, machine), END)
+    section = "%s\n%s\n%s" % (BEGIN, markdown(rows, machine), END)
     new, n = re.subn(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: section, text, flags=re.S)
     if n != 1:
         raise SystemExit("bench/run: %s: the marks of the figures' section are missing" % path)

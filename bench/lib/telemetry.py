@@ -1,9 +1,11 @@
 """QoS 1 telemetry, acknowledged when durable, against mosquitto with TLS and persistence."""
+import contextlib
+import sqlite3
 import subprocess
 
 from machine import cpu_seconds
 from report import Row
-from servers import Mosquitto, Muster
+from servers import Failed, Mosquitto, Muster
 
 FIGURE = "QoS 1 telemetry"
 CONNECTIONS = 50
@@ -37,8 +39,16 @@ def mosquitto(ctx, muster, name, lines, messages):
         broker.stop()
 
 
+def check_kept(muster, messages):
+    """What was acknowledged is in the database."""
+    with contextlib.closing(sqlite3.connect(muster.path("hub.db"))) as db:
+        kept = db.execute("SELECT count(*) FROM event").fetchone()[0]
+    if kept != messages:
+        raise Failed("%d messages were acknowledged and %d are there" % (messages, kept))
+
+
 def run(ctx):
-    n, slow_n = (2000, 200) if ctx.quick else (40000, 1000)
+    n, slow_n = (2000, 200) if ctx.quick else (40000, 10000)
     muster = Muster(ctx, "telemetry").start()
     ours, second, change = [], [], []
     try:
@@ -51,6 +61,8 @@ def run(ctx):
             change.append(mosquitto(ctx, muster, "saved-each-%d" % i, EVERY_CHANGE, slow_n))
     finally:
         muster.stop()
+    check_kept(muster, n // CONNECTIONS * CONNECTIONS * ctx.rounds)
+
     def column(rows, i):
         return [r[i] for r in rows]
     return [
