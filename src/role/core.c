@@ -19,6 +19,7 @@
 #define BACKLOG_MS                  50 /* while there is more to trim */
 #define TRIM_BATCH                  2000
 #define REFUSALS_PER_MIN            12000 /* lines; beyond, refusals are counted but not written */
+#define CONNLOG_ROWS                10000000 /* some GB, whatever comes */
 #define AZURE_REGISTRATIONS_PER_MIN 1000
 
 /* ---- trust anchors for the edges ------------------------------------------------------
@@ -268,8 +269,8 @@ trim(struct core *c, struct err *e)
 	int64_t events, conns, now = domain_now(&c->d);
 	if (store_event_trim(c->store, now - c->cfg.hub.retention_age_ms,
 		(int64_t)c->cfg.hub.retention_bytes, TRIM_BATCH, &events, e) ||
-	    store_conn_trim(
-		c->store, now - c->cfg.hub.connlog_retention_ms, TRIM_BATCH, &conns, e))
+	    store_conn_trim(c->store, now - c->cfg.hub.connlog_retention_ms, CONNLOG_ROWS,
+		TRIM_BATCH, &conns, e))
 		return -1;
 	bool more = events == TRIM_BATCH || conns == TRIM_BATCH;
 	loop_timer_repeat(c->housekeeping, more ? BACKLOG_MS : HOUSEKEEPING_MS);

@@ -89,8 +89,11 @@ struct drop {
 	int64_t last_seq, rows, last_ms;
 };
 
+/* Walks from the oldest until one may stay. Lines are numbered without a gap, and only
+ * the oldest go: a number says how many follow. */
 static int
-choose(struct store *s, int64_t before_ms, int64_t batch, struct drop *ret, struct err *e)
+choose(struct store *s, int64_t before_ms, int64_t max_rows, int64_t batch,
+    struct drop *ret, struct err *e)
 {
 	auto_stmt q = {0};
 	if (stmt_open(s, STMT_CONN_OLDEST, &q, e))
@@ -98,7 +101,10 @@ choose(struct store *s, int64_t before_ms, int64_t batch, struct drop *ret, stru
 	stmt_bind_int(&q, 1, batch);
 	struct drop d = {0};
 	int r;
-	while ((r = stmt_next(&q, e)) > 0 && stmt_int(&q, 1) < before_ms) {
+	while ((r = stmt_next(&q, e)) > 0) {
+		bool over = s->now.conn_seq - stmt_int(&q, 0) >= max_rows;
+		if (stmt_int(&q, 1) >= before_ms && !over)
+			break;
 		d.last_seq = stmt_int(&q, 0);
 		d.rows++;
 		if (stmt_int(&q, 1) > d.last_ms)
@@ -109,11 +115,11 @@ choose(struct store *s, int64_t before_ms, int64_t batch, struct drop *ret, stru
 }
 
 int
-store_conn_trim(struct store *s, int64_t before_ms, int64_t batch, int64_t *ret_dropped,
-    struct err *e)
+store_conn_trim(struct store *s, int64_t before_ms, int64_t max_rows, int64_t batch,
+    int64_t *ret_dropped, struct err *e)
 {
 	struct drop d = {0};
-	if (choose(s, before_ms, batch, &d, e))
+	if (choose(s, before_ms, max_rows, batch, &d, e))
 		return -1;
 	if (d.rows) {
 		auto_stmt q = {0};

@@ -219,8 +219,10 @@ struct store_conn_filter {
 must_check int store_conn_each(struct store *s, const struct store_conn_filter *f,
     int (*visit)(void *ctx, const struct store_conn *c, struct err *e), void *ctx,
     struct err *e);
-must_check int store_conn_trim(struct store *s, int64_t before_ms, int64_t batch,
-    int64_t *ret_dropped, struct err *e);
+/* Drops lines older than before_ms, then the oldest until max_rows are left; at most
+ * batch lines a call. */
+must_check int store_conn_trim(struct store *s, int64_t before_ms, int64_t max_rows,
+    int64_t batch, int64_t *ret_dropped, struct err *e);
 /* Since when the connection log is complete: the later of the store's creation (the value
  * "created_ms", which whoever makes the database puts; NOT_FOUND without it) and the
  * millisecond after the youngest entry that retention dropped. "No SAS in 24 h" fails

@@ -736,18 +736,41 @@ connection_log_is_complete_since_its_creation_or_what_retention_left(void **stat
 	assert_int_equal(since, NOW);
 	for (int i = 1; i <= 4; i++)
 		add_conn(s, NOW + 10 * i, "a", "connect", "sas");
-	assert_ok(store_conn_trim(s, NOW + 25, 1, &dropped, &e), &e);
+	assert_ok(store_conn_trim(s, NOW + 25, 99, 1, &dropped, &e), &e);
 	assert_int_equal(dropped, 1);
 	assert_ok(store_conn_complete_since(s, &since, &e), &e);
 	assert_int_equal(since, NOW + 11);
-	assert_ok(store_conn_trim(s, NOW + 25, 9, &dropped, &e), &e);
+	assert_ok(store_conn_trim(s, NOW + 25, 99, 9, &dropped, &e), &e);
 	assert_int_equal(dropped, 1);
-	assert_ok(store_conn_trim(s, NOW + 25, 9, &dropped, &e), &e);
+	assert_ok(store_conn_trim(s, NOW + 25, 99, 9, &dropped, &e), &e);
 	assert_int_equal(dropped, 0);
 	assert_ok(store_commit(s, &e), &e);
 	reopen(d);
 	assert_ok(store_conn_complete_since(d->s, &since, &e), &e);
 	assert_int_equal(since, NOW + 21);
+}
+
+static void
+connection_log_keeps_the_youngest_of_too_many_lines(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct seen seen = {0};
+	const struct store_conn_filter all = {.limit = 9};
+	int64_t since, dropped;
+	assert_ok(store_meta_put(s, "created_ms", "1790000000000", &e), &e);
+	for (int i = 1; i <= 5; i++)
+		add_conn(s, NOW + 10 * i, "a", "refused", "none");
+	assert_ok(store_conn_trim(s, NOW, 5, 9, &dropped, &e), &e);
+	assert_int_equal(dropped, 0);
+	assert_ok(store_conn_trim(s, NOW, 2, 1, &dropped, &e), &e);
+	assert_int_equal(dropped, 1);
+	assert_ok(store_conn_trim(s, NOW, 2, 9, &dropped, &e), &e);
+	assert_int_equal(dropped, 2);
+	assert_ok(store_conn_each(s, &all, on_conn, &seen, &e), &e);
+	assert_string_equal(seen.text, "4 5 ");
+	assert_ok(store_conn_complete_since(s, &since, &e), &e);
+	assert_int_equal(since, NOW + 31);
 }
 
 static void
@@ -760,7 +783,7 @@ completeness_moves_only_with_a_trim_that_was_committed(void **state)
 	add_conn(s, NOW + 10, "a", "connect", "sas");
 	assert_ok(store_commit(s, &e), &e);
 	assert_ok(store_begin(s, &e), &e);
-	assert_ok(store_conn_trim(s, NOW + 99, 9, &dropped, &e), &e);
+	assert_ok(store_conn_trim(s, NOW + 99, 99, 9, &dropped, &e), &e);
 	store_rollback(s);
 	assert_ok(store_conn_complete_since(s, &since, &e), &e);
 	assert_int_equal(since, NOW);
@@ -961,6 +984,7 @@ main(void)
 	    IN_STORE(connections_come_back_whole_in_order_and_filtered),
 	    IN_STORE(
 		connection_log_is_complete_since_its_creation_or_what_retention_left),
+	    IN_STORE(connection_log_keeps_the_youngest_of_too_many_lines),
 	    IN_STORE(completeness_moves_only_with_a_trim_that_was_committed),
 	    IN_STORE(hub_properties_start_open_and_keep_what_is_put),
 	    IN_STORE(policies_are_named_within_their_plane),
