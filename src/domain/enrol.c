@@ -13,14 +13,13 @@
 #include "crypto/sas_key.h"
 #include "domain/alloc.h"
 #include "domain/device.h"
+#include "domain/group.h"
 #include "domain/leaf.h"
 #include "domain/throttle.h"
 #include "domain/token.h"
 
 /* azure profile: how long a registration is "assigning" before a poll may succeed. */
 #define AZURE_ASSIGN_MS 1500
-
-#define GROUPS_MAX 1000
 
 /* What a device proved, and the group that vouches for it. */
 struct attested {
@@ -99,7 +98,7 @@ attest_key(struct domain *d, const struct ipc_cred *cred, struct span scope,
 		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s",
 		    SPAN_FMT(span_head(cred->sas_resource, 100)));
 	struct key_search s = {.d = d, .cred = cred, .registration_id = id, .found = ret};
-	if (store_group_each(d->store, "", GROUPS_MAX, try_group, &s, e) < 0)
+	if (store_group_each(d->store, "", GROUP_MAX, try_group, &s, e) < 0)
 		return -1;
 	if (!s.hit)
 		return refusal_set(
@@ -379,9 +378,8 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 	    .etag = was ? was->etag + 1 : 1,
 	    .created_ms = was ? was->created_ms : now,
 	    .updated_ms = now};
-	if (!a.group.enabled)
-		return record_disabled(d, &r, &a, ret, no, e);
-	int rc = assign(d, &a, &r, was, no, e);
+	int rc = a.group.enabled ? assign(d, &a, &r, was, no, e)
+				 : record_disabled(d, &r, &a, ret, no, e);
 	own_wipe(a.keys, sizeof(a.keys));
 	if (rc || is_refused(no))
 		return rc;

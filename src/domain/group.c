@@ -154,6 +154,26 @@ check_hubs(struct domain *d, const struct ipc_group_put *m, struct err *e)
 	return 0;
 }
 
+static int
+count(void *ctx, const struct store_group *g, struct err *e)
+{
+	int *n = ctx;
+	(void)g, (void)e;
+	++*n;
+	return 0;
+}
+
+static int
+check_room(struct domain *d, struct err *e)
+{
+	int n = 0;
+	if (store_group_each(d->store, "", GROUP_MAX, count, &n, e))
+		return -1;
+	if (n < GROUP_MAX)
+		return 0;
+	return err_set(e, ERR_LIMIT, "there are %d enrollment groups already", n);
+}
+
 int
 group_put(struct domain *d, const struct ipc_group_put *m, struct store_group *ret,
     struct err *e)
@@ -175,7 +195,7 @@ group_put(struct domain *d, const struct ipc_group_put *m, struct store_group *r
 	}
 	if (m->if_match.len && (is_new || !device_etag_matches(m->if_match, g.etag)))
 		return err_set(e, ERR_CONFLICT, "group %s: etag does not match", g.id);
-	if (fill(d, m, &g, e))
+	if (fill(d, m, &g, e) || (is_new && check_room(d, e)))
 		return -1;
 	int rc =
 	    is_new ? store_group_add(d->store, &g, e) : store_group_put(d->store, &g, e);

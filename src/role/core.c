@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "codec/js.h"
+#include "domain/group.h"
 #include "domain/policy.h"
 #include "io/jail.h"
 #include "role/boot.h"
@@ -58,7 +59,7 @@ core_send_anchors(struct core *c, struct core_edge *only)
 	struct err e;
 	add_anchor(&l, buf_span(&c->ca[1]), true);
 	add_anchor(&l, buf_span(&c->ca[0]), false);
-	int rc = store_group_each(c->store, "", 4000, visit_group, &l, &e);
+	int rc = store_group_each(c->store, "", GROUP_MAX, visit_group, &l, &e);
 	buf_put_span(&ca_chain, buf_span(&c->ca[1]));
 	buf_put_span(&ca_chain, buf_span(&c->ca[0]));
 	struct ipc_anchors m = {.ca_chain = buf_span(&ca_chain),

@@ -691,6 +691,24 @@ group_refuses_a_certificate_that_stands_in_another(void **state)
 }
 
 static void
+group_beyond_the_limit_is_refused_not_ignored(void **state)
+{
+	struct world *w = *state;
+	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	char id[20];
+	g.id = id;
+	for (int i = 1; i < GROUP_MAX; i++) {
+		snprintf(id, sizeof(id), "g%d", i);
+		assert_ok(store_group_add(w->d.store, &g, &w->e), &w->e);
+	}
+	struct ipc_group_put m = {
+	    .id = SPAN_LIT("one-more"), .attestation = STORE_ATT_SYMMETRIC, .enabled = 1};
+	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, LIMIT);
+	m.id = SPAN_LIT("keys");
+	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+}
+
+static void
 alloc_moves_only_what_must_move_when_a_hub_is_added(void **state)
 {
 	const char *names[] = {"a.x", "b.x", "c.x", "d.x"};
@@ -771,6 +789,7 @@ main(void)
 	    row(device_put_obeys_if_match_and_clears_what_is_absent),
 	    row(twin_patch_merges_and_null_deletes),
 	    row(group_refuses_a_certificate_that_stands_in_another),
+	    row(group_beyond_the_limit_is_refused_not_ignored),
 	    cmocka_unit_test(alloc_moves_only_what_must_move_when_a_hub_is_added),
 	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
 	    cmocka_unit_test(throttle_refills_at_a_slow_rate_however_often_it_is_asked),
