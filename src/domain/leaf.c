@@ -40,10 +40,21 @@ leaf_check_dates(
 	return 0;
 }
 
+/* A core that has just started has yet to hear from the signer which CA is whose. */
+static bool
+knows_cas(const struct domain *d)
+{
+	static const uint8_t unknown[DIGEST_SHA256];
+	return memcmp(d->service_ca, unknown, sizeof(unknown)) != 0;
+}
+
 int
 leaf_check_chain(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e)
 {
+	if (!knows_cas(d))
+		return err_set(
+		    e, ERR_UNAVAILABLE, "the signer has not named the CAs yet");
 	if (leaf_check_dates(d, cred, no, e))
 		return -1;
 	if (no->code != REFUSAL_NONE)

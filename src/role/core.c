@@ -82,8 +82,8 @@ static void
 on_turn_done(void *arg)
 {
 	struct core *c = arg;
-	if (!c->anchors_changed)
-		return;
+	if (!c->anchors_changed || !c->ca[1].len)
+		return; /* without our own CA the list would cut devices off */
 	c->anchors_changed = false;
 	core_send_anchors(c, NULL);
 }

@@ -52,7 +52,6 @@ struct core {
 	uint64_t next_id;
 	struct buf ca[3]; /* DER: root, device CA, service CA; from the signer */
 	bool anchors_changed;
-	bool ready;
 	struct loop_timer *housekeeping;
 	char home[4096];
 	int status;

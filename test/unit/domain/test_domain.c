@@ -339,6 +339,19 @@ enrol_refuses_bad_leaves_by_their_own_reason(void **state)
 }
 
 static void
+enrol_by_chain_waits_for_the_names_of_the_cas(void **state)
+{
+	struct world *w = *state;
+	struct ipc_dps_state st;
+	struct ipc_dps_register m = {.cred = leaf(w, "d1"),
+	    .id_scope = span_str(w->cfg.dps.id_scope),
+	    .registration_id = SPAN_LIT("d1")};
+	put_group(w, "certs", STORE_ATT_X509, true);
+	memset(w->d.service_ca, 0, sizeof(w->d.service_ca));
+	assert_fails(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e, UNAVAILABLE);
+}
+
+static void
 enrol_in_a_disabled_group_says_disabled_and_makes_no_device(void **state)
 {
 	struct world *w = *state;
@@ -776,6 +789,7 @@ main(void)
 	    row(enrol_by_key_cannot_undo_x509_once_the_window_is_closed),
 	    row(enrol_in_azure_profile_writes_a_thumbprint_and_answers_on_the_poll),
 	    row(enrol_refuses_bad_leaves_by_their_own_reason),
+	    row(enrol_by_chain_waits_for_the_names_of_the_cas),
 	    row(enrol_in_a_disabled_group_says_disabled_and_makes_no_device),
 	    row(enrol_by_key_ends_when_device_sas_is_switched_off),
 	    row(session_refuses_by_the_right_reason),
