@@ -144,6 +144,19 @@ daemon_stop(const char *pid_file, int64_t grace_ms, struct err *e)
 	return file_remove(pid_file, e);
 }
 
+/* What a lab leaves: sshd, and the session that it became. Whoever else names the
+ * directory (an editor, a pager, a shell's script) is not ours to kill. */
+static bool
+is_of_lab(pid_t pid)
+{
+	char path[64], name[32];
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name));
+	struct span s = span_trim(span_of(name, n > 0 ? (size_t)n : 0));
+	return span_starts(s, SPAN_LIT("sshd")) || span_eq_str(s, "muster-agent");
+}
+
 static bool
 mentions(pid_t pid, const char *dir)
 {
@@ -154,7 +167,7 @@ mentions(pid_t pid, const char *dir)
 	return n > 0 && memmem(text, (size_t)n, dir, strlen(dir));
 }
 
-/* Kills every process of ours that names dir; how many there were. */
+/* Kills every process of a lab that names dir; how many there were. */
 static int
 sweep_once(const char *dir)
 {
@@ -163,7 +176,8 @@ sweep_once(const char *dir)
 	for (struct dirent *d; proc && (d = readdir(proc));) {
 		int64_t pid;
 		if (!num_ok(span_str(d->d_name), 2, INT32_MAX, &pid) || pid == getpid() ||
-		    pid == getppid() || !mentions((pid_t)pid, dir))
+		    pid == getppid() || !is_of_lab((pid_t)pid) ||
+		    !mentions((pid_t)pid, dir))
 			continue;
 		n += kill((pid_t)pid, SIGKILL) == 0;
 	}

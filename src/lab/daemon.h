@@ -19,8 +19,8 @@ bool daemon_has_ended(pid_t pid);
 /* SIGTERM, after grace_ms SIGKILL to its whole session, until it is gone. Removes
  * pid_file. Nothing running is fine. */
 must_check int daemon_stop(const char *pid_file, int64_t grace_ms, struct err *e);
-/* Kills what still runs with a path under dir on its command line, and waits until
- * nothing does. Returns how many there were. */
+/* Kills the sshd and muster-agent that still run with a path under dir on their command
+ * line, and waits until none does. Returns how many there were. */
 int daemon_sweep(const char *dir);
 /* The last line of a log, for an error's text. */
 void daemon_last_words(const char *log_file, char *out, size_t size);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "base/rand.h"
 #include "codec/config.h"
 #include "codec/js.h"
 #include "crypto/sas_key.h"
@@ -274,7 +275,10 @@ need_ssh_port(struct lab *l, struct err *e)
 {
 	char ip[LAYOUT_IP];
 	layout_ip(0, ip);
-	l->ssh_port = free_port(ip, PORT_FROM + 22);
+	/* sshd's side binds it a little later: two labs that come up at once must not
+	 * find the same one */
+	int64_t from = PORT_FROM + 22 + (int64_t)rand_below(PORT_TRIES);
+	l->ssh_port = free_port(ip, from);
 	if (!l->ssh_port)
 		return err_set(e, ERR_UNAVAILABLE, "no free port for sshd on %s", ip);
 	return make_ssh_config(l->o->home, l->ssh_port, l->arena, e);
