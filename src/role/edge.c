@@ -57,7 +57,7 @@ struct edge {
 
 	struct tls_server *tls; /* NULL before the first certificate */
 	struct key *next_key;   /* of the certificate that is asked for; NULL: none is */
-	int64_t renew_at_ms;    /* wall clock */
+	int64_t got_at_ms, renew_at_ms; /* wall clock */
 	struct core_owner owner;
 	struct loop_timer *tick;
 
@@ -154,6 +154,7 @@ on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 		return;
 	}
 	int64_t now = clock_wall_ms(loop_clock(d->loop));
+	d->got_at_ms = now;
 	d->renew_at_ms = now + (m->not_after_ms - now) / 3 * 2;
 	log_event(LOG_INFO, "edge.certificate", LOG_INT("until_ms", m->not_after_ms));
 	loop_timer_repeat(d->tick, TICK_MS);
@@ -175,13 +176,22 @@ ask_cert(struct edge *d, struct err *e)
 	return 0;
 }
 
+/* A clock that was set back further than notBefore lies behind makes the certificate one
+ * of the future, which peers refuse. */
+static bool
+is_cert_due(const struct edge *d)
+{
+	int64_t now = clock_wall_ms(loop_clock(d->loop));
+	return !d->tls || now >= d->renew_at_ms ||
+	       now < d->got_at_ms - d->cfg.pki.backdate_ms;
+}
+
 static void
 on_tick(void *arg)
 {
 	struct edge *d = arg;
 	struct err e = {0};
-	bool due = !d->tls || clock_wall_ms(loop_clock(d->loop)) >= d->renew_at_ms;
-	if (!due || d->next_key || !core_link_is_up(d->core))
+	if (!is_cert_due(d) || d->next_key || !core_link_is_up(d->core))
 		return;
 	if (ask_cert(d, &e))
 		log_event(LOG_WARN, "edge.certificate", LOG_ERR(&e));
