@@ -48,14 +48,22 @@ add_names(const struct conf_list *list, struct buf *names)
 	}
 }
 
+/* Peers look at the SANs; a CN is for people, and holds 64 characters at most (X.520). */
+static struct span
+server_cn(const struct config *cfg)
+{
+	struct span name = span_str(cfg->server.name.v[0]);
+	return name.len <= ID_CN_MAX ? name : SPAN_LIT("muster server");
+}
+
 void
 issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret)
 {
-	auto_buf names = BUF_INIT(4000);
+	auto_buf names = BUF_INIT(4096);
 	add_names(&d->cfg->server.name, &names);
 	add_names(&d->cfg->hub.name, &names);
 	*ret = (struct ipc_signer_issue){.profile = PROFILE_SERVER,
-	    .subject = span_str(d->cfg->server.name.v[0]),
+	    .subject = server_cn(d->cfg),
 	    .names = arena_span(d->arena, buf_span(&names)),
 	    .spki = spki,
 	    .life_ms = d->cfg->pki.server_life_ms,

@@ -11,8 +11,8 @@
 /* Checks an operator's request and fills what the signer is asked. */
 must_check int issue_device(struct domain *d, const struct ipc_cert_issue *m,
     struct ipc_signer_issue *ret, struct err *e);
-/* What the signer is asked for an edge's TLS key: CN and SANs are the configured names.
- */
+/* What the signer is asked for an edge's TLS key: SANs are the configured names, the CN
+ * is the first of them where it fits. */
 void issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret);
 /* The record of what was issued. */
 must_check int issue_record(struct domain *d, const struct ipc_signer_issue *asked,

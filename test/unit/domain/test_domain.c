@@ -17,6 +17,7 @@
 #include "domain/domain.h"
 #include "domain/enrol.h"
 #include "domain/group.h"
+#include "domain/issue.h"
 #include "domain/policy.h"
 #include "domain/session.h"
 #include "domain/throttle.h"
@@ -684,6 +685,21 @@ twin_patch_merges_and_null_deletes(void **state)
 }
 
 static void
+issue_for_a_server_takes_names_too_long_for_a_cn(void **state)
+{
+	struct world *w = *state;
+	static const char *names[] = {
+	    "a-balancer-that-a-cloud-has-given-a-name-of-its-own.of.a.region.example"};
+	struct ipc_signer_issue m;
+	issue_server(&w->d, SPAN_LIT("key"), &m);
+	assert_true(span_eq_str(m.subject, "127.0.0.1"));
+	w->cfg.server.name = (struct conf_list){names, 1};
+	issue_server(&w->d, SPAN_LIT("key"), &m);
+	assert_in_range(m.subject.len, 1, 64);
+	assert_true(span_starts(m.names, span_str(names[0])));
+}
+
+static void
 group_refuses_a_certificate_that_stands_in_another(void **state)
 {
 	struct world *w = *state;
@@ -802,6 +818,7 @@ main(void)
 	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
 	    row(device_put_obeys_if_match_and_clears_what_is_absent),
 	    row(twin_patch_merges_and_null_deletes),
+	    row(issue_for_a_server_takes_names_too_long_for_a_cn),
 	    row(group_refuses_a_certificate_that_stands_in_another),
 	    row(group_beyond_the_limit_is_refused_not_ignored),
 	    cmocka_unit_test(alloc_moves_only_what_must_move_when_a_hub_is_added),
