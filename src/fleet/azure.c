@@ -9,7 +9,9 @@
 #include "codec/js.h"
 #include "codec/uri.h"
 
-#define DEPTH 32
+#define DEPTH        32
+#define LOG_LINE_MAX (1024 * 1024)
+#define LINE_DEPTH   72 /* of a log: around a device's message of 64 levels */
 
 /* ---- making requests ---- */
 
@@ -381,11 +383,15 @@ read_end(const struct js *line, struct azure_log_end *ret, struct err *e)
 	    line, "completeSinceMs", 0, INT64_MAX, &ret->complete_since_ms, e);
 }
 
-static void
-read_line(const struct js *line, struct azure_row *r)
+/* A line that is neither a row nor the end must not pass for a row of nobody. */
+static int
+read_line(const struct js *line, struct azure_row *r, struct err *e)
 {
+	int64_t seq;
+	if (js_need_int(line, "seq", 1, INT64_MAX, &seq, e))
+		return err_wrap(e, "log of the hub");
 	*r = (struct azure_row){
-	    .seq = js_as_int(js_get(line, "seq")),
+	    .seq = seq,
 	    .at_ms = js_as_int(js_get(line, "timeMs")),
 	    .event = js_as_text(js_get(line, "event")),
 	    .plane = js_as_text(js_get(line, "plane")),
@@ -400,6 +406,7 @@ read_line(const struct js *line, struct azure_row *r)
 	};
 	if (!r->at_ms)
 		r->at_ms = js_as_int(js_get(line, "enqueuedTimeMs"));
+	return 0;
 }
 
 int
@@ -412,7 +419,8 @@ azure_log_read(struct span body,
 		struct span text = span_trim(span_split(&rest, '\n'));
 		if (text.len == 0)
 			continue;
-		auto_(js_free) struct js *line = js_parse(text, 1024 * 1024, DEPTH, e);
+		auto_(js_free) struct js *line =
+		    js_parse(text, LOG_LINE_MAX, LINE_DEPTH, e);
 		if (!line)
 			return err_wrap(e, "log of the hub");
 		if (js_as_bool(js_get(line, "end"))) {
@@ -422,7 +430,8 @@ azure_log_read(struct span body,
 			return 0;
 		}
 		struct azure_row row;
-		read_line(line, &row);
+		if (read_line(line, &row, e))
+			return -1;
 		end.rows++;
 		int stop = visit(ctx, &row, e);
 		if (stop)

@@ -34,6 +34,7 @@
 #define AGAIN_MS    1500
 #define POLL_MIN_MS 150
 #define POLL_MAX_MS 5000
+#define HEARD_PAGE  100 /* one message is enough, and they may be large */
 
 struct migrant {
 	const struct migrant_run *run;
@@ -234,7 +235,7 @@ ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
 {
 	struct azure_log_filter f = {
 	    .after_seq = after_seq,
-	    .limit = AZURE_PAGE,
+	    .limit = g->state == STATE_PROMOTED && events ? HEARD_PAGE : AZURE_PAGE,
 	    .device_id = g->d.id,
 	    .thumb = events ? g->d.thumb : NULL,
 	    .what = events ? NULL : "connect",

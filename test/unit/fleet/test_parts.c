@@ -280,9 +280,29 @@ a_log_that_was_cut_proves_nothing(void **state)
 	struct span cut = span_head(span_str(whole), strlen(whole) - last);
 	assert_fails(azure_log_read(cut, visit, &rows, &end, &e), &e, CORRUPT);
 	assert_fails(azure_log_read(SPAN_NONE, visit, &rows, &end, &e), &e, CORRUPT);
+	const char *other = "{\"error\":\"x\"}\n{\"next\":\"9\",\"end\":true}\n";
+	assert_fails(azure_log_read(span_str(other), visit, &rows, &end, &e), &e, PARSE);
 	const char *unknown = "{\"next\":\"0\",\"end\":true}\n";
 	assert_ok(azure_log_read(span_str(unknown), visit, &rows, &end, &e), &e);
 	assert_true(end.complete_since_ms == INT64_MAX);
+}
+
+/* 64 levels are what the service passes on as JSON; what is deeper comes as base64. */
+static void
+a_deep_message_of_a_device_is_read(void **state)
+{
+	struct err e;
+	struct rows rows = {0};
+	struct azure_log_end end;
+	auto_buf text = BUF_INIT(4096);
+	buf_str(&text, "{\"seq\":3,\"deviceId\":\"d\",\"body\":");
+	for (int i = 0; i < 64; i++)
+		buf_u8(&text, '[');
+	for (int i = 0; i < 64; i++)
+		buf_u8(&text, ']');
+	buf_str(&text, "}\n{\"next\":\"3\",\"end\":true}\n");
+	assert_ok(azure_log_read(buf_span(&text), visit, &rows, &end, &e), &e);
+	assert_int_equal(rows.last, 3);
 }
 
 /* ---- ssh ---- */
@@ -362,6 +382,7 @@ main(void)
 	    cmocka_unit_test(gate_is_arithmetic),
 	    cmocka_unit_test(every_state_on_the_way_may_fail_and_be_tried_again),
 	    cmocka_unit_test(a_log_that_was_cut_proves_nothing),
+	    cmocka_unit_test(a_deep_message_of_a_device_is_read),
 	    cmocka_unit_test(ssh_takes_no_host_key_blindly),
 	    cmocka_unit_test(ssh_says_what_to_do),
 	};
