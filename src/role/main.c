@@ -57,6 +57,7 @@ kind_name(enum child_kind kind)
 }
 
 static void start_child(struct child *c);
+static void send_stop(struct child *c);
 
 /* ---- links between children -----------------------------------------------------------
  */
@@ -126,6 +127,10 @@ on_ready(struct child *c)
 {
 	struct supervisor *s = c->server;
 	c->ready = true;
+	if (s->stopping) {
+		send_stop(c);
+		return;
+	}
 	switch (c->kind) {
 	case CHILD_SIGNER:
 		attach(&s->core, 'c', c, 's');
@@ -184,7 +189,7 @@ all_gone(const struct supervisor *s)
 	return !s->core.proc && !s->signer.proc;
 }
 
-/* A child that is not ready has nothing in hand and may not see a frame behind BOOT. */
+/* A child that is not ready may not see a frame behind BOOT: it is told when it is. */
 static void
 send_stop(struct child *c)
 {
@@ -192,8 +197,6 @@ send_stop(struct child *c)
 	struct err e;
 	if (c->ready && boot_send(c->link, IPC_STOP, 0, &m, -1, &e))
 		log_event(LOG_WARN, "main.stop", LOG_ERR(&e));
-	if (!c->ready && c->proc)
-		proc_kill(c->proc, SIGTERM);
 }
 
 /* Edges first, so that the core still answers what they have in hand; then core; then
@@ -446,7 +449,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	int rc = start(&s, e);
 	if (rc == 0)
 		rc = loop_run(s.loop, e);
-	if (rc == 0 && !s.up)
+	if (rc == 0 && s.why)
 		rc = err_set(e, code_of(s.why),
 		    "a part of the server could not start; the lines above say why");
 	for (unsigned i = 0; i < s.n_edges; i++)
