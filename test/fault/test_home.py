@@ -3,7 +3,9 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "flow"))
 # pylint: disable=wrong-import-position
@@ -44,6 +46,19 @@ class Home(harness.Case):
         self.assertEqual(server.operator().get("/devices").status, 200)
         server.kill()
         self.eventually(lambda: self.serves() is None, 20, "a dead server's lock is no lock")
+
+    def test_stop_while_it_starts_is_no_failure(self):
+        for wait in (0.2, 0.35, 0.6):
+            server = subprocess.Popen([harness.MUSTER, "serve", "--home", self.home],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.addCleanup(server.kill)
+            # the lock is taken before the signals are watched; from then on it ends in order
+            self.eventually(lambda s=server: b"main.start" in s.stderr.readline(), 20)
+            time.sleep(wait)
+            server.terminate()
+            _, text = server.communicate(timeout=20)
+            self.assertEqual(server.returncode, 0, text)
+            self.assertNotIn(b"stop_forced", text)
 
     def test_port_that_is_taken(self):
         with socket.socket() as taken:

@@ -516,7 +516,7 @@ def mount_tmpfs(case, path, size):
 
 def main():
     """What each test file ends with."""
-    unittest.main(verbosity=1)
+    unittest.main(warnings="ignore")
 
 
 def need(condition, what):
