@@ -296,6 +296,12 @@ store_close(struct store *s)
 	if (s->tx)
 		store_rollback(s);
 	stmt_finalize_all(s);
+	/* SQLite's own at the close is left out where it may no longer look at the file
+	 * by name (the core under a number of its own); one that fails here is made up
+	 * for at the open */
+	if (!s->dead && s->db)
+		(void)sqlite3_wal_checkpoint_v2(
+		    s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	int rc = sqlite3_close(s->db);
 	assert(rc == SQLITE_OK); /* else a statement was left open */
 	free(s->path);
