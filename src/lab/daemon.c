@@ -88,12 +88,33 @@ daemon_has_ended(pid_t pid)
 
 /* ---- finding ---- */
 
+static struct span
+name_of(pid_t pid, char name[32])
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, name, 32);
+	return span_trim(span_of(name, n > 0 ? (size_t)n : 0));
+}
+
+static bool
+has_our_name(pid_t pid)
+{
+	char theirs[32], ours[32];
+	struct span name = name_of(pid, theirs);
+	return name.len && span_eq(name, name_of(getpid(), ours));
+}
+
 static bool
 runs_our_program(pid_t pid)
 {
 	char path[64], theirs[PATH_MAX], ours[PATH_MAX];
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
 	ssize_t a = readlink(path, theirs, sizeof(theirs));
+	/* a jailed process shows an ordinary user, its own, no more than its name */
+	if (a < 0 && errno == EACCES)
+		return has_our_name(pid);
 	ssize_t b = readlink("/proc/self/exe", ours, sizeof(ours));
 	if (a <= 0 || b <= 0)
 		return false;
@@ -149,11 +170,8 @@ daemon_stop(const char *pid_file, int64_t grace_ms, struct err *e)
 static bool
 is_of_lab(pid_t pid)
 {
-	char path[64], name[32];
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name));
-	struct span s = span_trim(span_of(name, n > 0 ? (size_t)n : 0));
+	char name[32];
+	struct span s = name_of(pid, name);
 	return span_starts(s, SPAN_LIT("sshd")) || span_eq_str(s, "muster-agent");
 }
 
