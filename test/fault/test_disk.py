@@ -123,7 +123,7 @@ class Disk(harness.Case):
 
     def test_failed_fsync_of_the_store_acknowledges_nothing(self):
         """fsyncgate: what a failed fsync left behind is never called durable."""
-        harness.need_strace(self)
+        harness.need_strace(self, attach=True)
         self.start()
         notes, key = [], self.device("d-1")
         self.send("d-1", key, notes, 5)
@@ -240,7 +240,7 @@ class Disk(harness.Case):
         self.ends_well()
 
     def test_failed_fsync_of_the_journal_hands_nothing_out(self):
-        harness.need_strace(self)
+        harness.need_strace(self, attach=True)
         self.start()
         body = self.csr("est-2")
         issued = {self.enroll(body)}

@@ -471,7 +471,10 @@ class ServerCase(Case):
 TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
-def need_strace(case):
+def need_strace(case, attach=False):
+    """strace, and for a running role root: nobody else may trace one."""
+    if attach and os.geteuid() != 0:
+        case.skipTest("only root may trace a running role")
     if shutil.which("strace") is None:
         case.skipTest("there is no strace")
     if run("-f", "-qq", "-o", "/dev/null", "true", program="strace").returncode:

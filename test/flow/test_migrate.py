@@ -246,6 +246,30 @@ class LabItself(harness.Case):
         self.works(harness.run("lab", "up", "--home", fleet.home, "--devices", "3", timeout=120))
         self.assertEqual(fleet.fleet()["connected"], 3)
 
+    def test_down_leaves_nothing_of_an_ordinary_user(self):
+        """Who is not root sees less of a jailed process, and must find it all the same."""
+        folder = self.folder()
+        who = []
+        if os.geteuid() == 0:
+            who = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+            os.chown(folder, 65534, 65534)
+            if harness.run(*who[1:], harness.MUSTER, "version", program=who[0]).returncode:
+                self.skipTest("an ordinary user may not run what was built here")
+        home = os.path.join(folder, "home")
+
+        def muster(*args):
+            words = [*who, harness.MUSTER, *args, "--home", home]
+            return harness.run(*words[1:], program=words[0], timeout=120)
+
+        self.works(muster("init", "--set", "server.mqtt_port=0", "--set", "server.https_port=0"))
+        self.addCleanup(muster, "lab", "down")
+        self.works(muster("lab", "up", "--devices", "2"))
+        self.assertEqual(muster("lab", "up", "--devices", "2").returncode, 5)
+        with open(os.path.join(home, "lab/serve.pid"), encoding="ascii") as f:
+            server = int(f.read())
+        self.works(muster("lab", "down"))
+        self.assertFalse(lab.is_alive(server), "the server is still there")
+
     def test_bad_input(self):
         home = harness.make_home(self.folder())
         for args, status in ((("lab",), 0), (("lab", "nosuch"), 2), (("lab", "up", "--devices", "0"), 3),
