@@ -40,6 +40,7 @@ struct session {
 	enum keystore_stage stage;
 	const char *fix; /* what to do about this failure; NULL: its code's words */
 	bool quit;
+	bool unsure; /* which credential is active: no answer may tell */
 };
 
 /* --- what to do about a failure --- */
@@ -257,8 +258,10 @@ undo_promote(struct session *s, struct err *e)
 	struct keystore_ref back;
 	struct err undo;
 	auto_(js_free) struct js *ignored = js_object();
-	if (keystore_revert(s->keys, clock_wall_ms(s->clock), &back, &undo))
+	if (keystore_revert(s->keys, clock_wall_ms(s->clock), &back, &undo)) {
+		s->unsure = true;
 		return err_wrap(e, "not promoted, and going back failed (%s)", undo.text);
+	}
 	if (take_up(s, &back, ignored, &undo))
 		return err_wrap(e, "went back, but is not connected yet (%s)", undo.text);
 	return err_wrap(e, "went back to %s", back.x509 ? back.generation : "sas");
@@ -425,8 +428,13 @@ handle(struct session *s, struct span line, struct err *e)
 	auto_(js_free) struct js *ans = js_object();
 	js_set(ans, "id", js_copy(id));
 	js_set_bool(ans, "ok", true);
-	if (perform(s, req, ans, &why))
+	if (perform(s, req, ans, &why)) {
+		/* an answered failure says that the device is on its old credential, and
+		 * its old identity is put back; without one the next session looks */
+		if (s->unsure)
+			return err_copy(e, &why);
 		return write_failure(s, id, &why, e);
+	}
 	return write_line(s, ans, e);
 }
 
