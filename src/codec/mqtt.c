@@ -76,7 +76,7 @@ take_string(struct cursor *c)
 bool
 mqtt_is_topic(struct span s)
 {
-	return s.len > 0 && !span_has(s, '#') && !span_has(s, '+');
+	return s.len > 0;
 }
 
 bool
@@ -161,7 +161,7 @@ parse_connect(struct cursor *in, struct mqtt_packet *ret, struct err *e)
 		return malformed(
 		    e, "CONNECT's fields do not fit its length or are not UTF-8");
 	if (c.has_will && !mqtt_is_topic(c.will_topic))
-		return malformed(e, "will topic is empty or holds a wildcard");
+		return malformed(e, "will topic is empty");
 	ret->connect = c;
 	return 0;
 }
@@ -183,7 +183,7 @@ parse_publish(uint8_t flags, struct cursor *in, struct mqtt_packet *ret, struct 
 	if (in->bad)
 		return malformed(e, "PUBLISH ends early or its topic is not UTF-8");
 	if (!mqtt_is_topic(p.topic))
-		return malformed(e, "PUBLISH to an empty topic or one with a wildcard");
+		return malformed(e, "PUBLISH to an empty topic");
 	if (p.qos && p.id == 0)
 		return malformed(e, "PUBLISH has packet ID 0");
 	ret->publish = p;

@@ -84,7 +84,10 @@ bool mqtt_filter_next(struct mqtt_subscribe *s, struct mqtt_filter *ret);
 /* True where s may be a topic filter: wildcards alone in their level, '#' last (4.7.1).
  */
 bool mqtt_is_filter(struct span s);
-/* True where s may be a topic name: not empty, no wildcard (4.7.3, 3.3.2.1). */
+/* True where s may be a topic name: not empty (4.7.3). 3.3.2.1 forbids wildcards in one,
+ * but the C SDK puts property values into its topics as they are (protocol/device.md 3.8
+ * and section 7 rows 31 and 48), and a device that is cut off for a '+' sends it again
+ * for ever. Nothing here matches a published topic against anything but literal text. */
 bool mqtt_is_topic(struct span s);
 
 void mqtt_write_connack(struct buf *b, bool session_present, uint8_t code);
