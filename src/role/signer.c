@@ -21,6 +21,7 @@
 
 #define CA_FILE_MAX 65536
 #define WORKERS_MAX 16
+#define TELL_MS     1000
 #define TURN_MAX    4096 /* requests signed under one fsync */
 
 struct signer {
@@ -346,13 +347,34 @@ start(struct signer *s, int fd, struct err *e)
 	return boot_ready(s->main, e);
 }
 
+/* A command that started us shows it as its own error. */
+static void
+tell_failure(int fd, const struct err *why)
+{
+	struct ipc_done m = {.code = (uint8_t)why->code, .text = span_str(why->text)};
+	auto_buf body = BUF_INIT(4096);
+	auto_(ipc_sync_free) struct ipc_sync *link = ipc_sync_new(fd, IPC_BODY_MAX);
+	struct ipc_frame f = {.type = IPC_DONE, .fd = -1};
+	struct err ignored;
+	if (ipc_msg_pack(IPC_DONE, &m, &body, &ignored))
+		return;
+	f.body = buf_span(&body);
+	if (ipc_sync_send(link, &f, TELL_MS, &ignored))
+		log_event(LOG_DEBUG, "signer.untold", LOG_ERR(&ignored));
+}
+
 int
 signer_main(int fd)
 {
 	static struct signer s;
 	struct err e = {0};
 	log_role("signer");
-	if (start(&s, fd, &e) || loop_run(s.loop, &e)) {
+	if (start(&s, fd, &e)) {
+		log_event(LOG_ERROR, "signer.failed", LOG_ERR(&e));
+		tell_failure(fd, &e);
+		return err_row(e.code)->exit;
+	}
+	if (loop_run(s.loop, &e)) {
 		log_event(LOG_ERROR, "signer.failed", LOG_ERR(&e));
 		return err_row(e.code)->exit;
 	}

@@ -78,6 +78,10 @@ boot(struct signer_client *c, const char *home, const struct config *cfg, struct
 	if (ipc_sync_recv(c->boot, START_MS, &f, e))
 		return err_set(e, ERR_UNAVAILABLE,
 		    "the signer did not start; the line above says why");
+	struct ipc_done failed;
+	if (f.type == IPC_DONE && ipc_msg_unpack(IPC_DONE, f.body, &failed, e) == 0)
+		return err_set(
+		    e, (enum err_code)failed.code, "%.*s", SPAN_FMT(failed.text));
 	if (f.type != IPC_READY)
 		return err_set(
 		    e, ERR_INTERNAL, "the signer answered with message %u", f.type);
