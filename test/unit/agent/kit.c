@@ -1,10 +1,12 @@
 #include "kit.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -205,6 +207,19 @@ broker_files(const char *dir, const char *san, int port)
 	must(file_write(path, buf_span(&conf), 0644, &e), e);
 }
 
+/* Ends with the test, also one that failed, and holds none of its output open: whoever
+ * reads that would wait for a broker nobody ends. */
+static void
+run_broker(const char *conf)
+{
+	int null = open("/dev/null", O_RDWR);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	execl("/usr/sbin/mosquitto", "mosquitto", "-c", conf, (char *)NULL);
+	_exit(127);
+}
+
 struct kit_broker
 kit_broker(const char *dir, const char *san, int port)
 {
@@ -215,12 +230,14 @@ kit_broker(const char *dir, const char *san, int port)
 	broker_files(dir, san, b.port);
 	snprintf(conf, sizeof(conf), "%s/broker.conf", dir);
 	b.pid = fork();
-	if (b.pid == 0) {
-		execl("/usr/sbin/mosquitto", "mosquitto", "-c", conf, (char *)NULL);
-		_exit(127);
-	}
-	for (int i = 0; i < 200 && !answers(b.port); i++)
+	if (b.pid == 0)
+		run_broker(conf);
+	for (int i = 0; i < 1000; i++) {
+		if (answers(b.port))
+			return b;
 		usleep(20000);
+	}
+	fail_msg("mosquitto does not answer on port %d", b.port);
 	return b;
 }
 
