@@ -232,6 +232,18 @@ session_yield(struct session_table *t, const char *device_id, uint64_t turn)
 		s->yields = turn;
 }
 
+const char *
+session_auth(const struct session *s)
+{
+	return s->thumb[0] ? "x509" : "sas";
+}
+
+const char *
+session_scope(const struct session *s)
+{
+	return s->by_policy ? "hub" : "device";
+}
+
 bool
 session_leave(struct session_table *t, int64_t id)
 {

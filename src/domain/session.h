@@ -50,6 +50,10 @@ const struct session *session_of_device(
     const struct session_table *t, const char *device_id);
 /* Notes that this turn has granted the device a newer connection. */
 void session_yield(struct session_table *t, const char *device_id, uint64_t turn);
+/* How it was opened, in the words of the connection log: "x509" or "sas"; "hub" for a
+ * policy's key, else "device". */
+const char *session_auth(const struct session *s);
+const char *session_scope(const struct session *s);
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
 

@@ -189,10 +189,7 @@ on_group_row(struct http_call *c, enum ipc_type type, const void *msg)
 		http_call_list_add(c, v, m->id);
 		return;
 	}
-	if (d->code == ERR_OK)
-		http_call_list_end(c, "enrollmentGroup", d);
-	else
-		http_call_fail_done(c, d);
+	http_call_list_end(c, "enrollmentGroup", d);
 }
 
 static void
@@ -205,10 +202,7 @@ on_registration_row(struct http_call *c, enum ipc_type type, const void *msg)
 		http_call_list_add(c, v, m->registration_id);
 		return;
 	}
-	if (d->code == ERR_OK)
-		http_call_list_end(c, "deviceRegistrationState", d);
-	else
-		http_call_fail_done(c, d);
+	http_call_list_end(c, "deviceRegistrationState", d);
 }
 
 /* ---- PUT of a group ---------------------------------------------------------------- */

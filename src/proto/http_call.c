@@ -355,6 +355,10 @@ http_call_list_add(struct http_call *c, const struct js *v, struct span id)
 void
 http_call_list_end(struct http_call *c, const char *item, const struct ipc_done *d)
 {
+	if (d->code != ERR_OK) {
+		http_call_fail_done(c, d);
+		return;
+	}
 	struct span next = c->list_full ? span_str(c->list_last) : d->next;
 	auto_buf token = BUF_INIT(CONTINUATION_MAX);
 	base64_put(&token, next);

@@ -100,8 +100,8 @@ must_check int http_call_page(const struct http_call *c, uint32_t most,
 /* Gathers the rows of a page in c->out as a JSON array. item: x-ms-item-type. */
 void http_call_list_begin(struct http_call *c);
 void http_call_list_add(struct http_call *c, const struct js *v, struct span id);
-/* Ends: the array, with x-ms-continuation where there is more, absent on the last page.
- */
+/* Ends: the array, with x-ms-continuation where there is more, absent on the last page;
+ * or the error, where d says that the core failed. */
 void http_call_list_end(struct http_call *c, const char *item, const struct ipc_done *d);
 
 /* ---- for http_server alone ---- */

@@ -391,10 +391,7 @@ on_query_row(struct http_call *c, enum ipc_type type, const void *msg)
 		http_call_list_add(c, v, m->id);
 		return;
 	}
-	if (d->code == ERR_OK)
-		http_call_list_end(c, "twin", d);
-	else
-		http_call_fail_done(c, d);
+	http_call_list_end(c, "twin", d);
 }
 
 /* Words of a query, spaces and case aside. */

@@ -132,12 +132,6 @@ refuse_open(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
 	return core_answer(c, a, IPC_HUB_OPENED, &opened, e);
 }
 
-static const char *
-session_auth(const struct session *s)
-{
-	return s->thumb[0] ? "x509" : "sas";
-}
-
 static int
 on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -154,7 +148,7 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    .plane = "hub",
 	    .device_id = g.session.device_id,
 	    .auth = session_auth(&g.session),
-	    .scope = g.session.by_policy ? "hub" : "device",
+	    .scope = session_scope(&g.session),
 	    .thumb = g.session.thumb,
 	    .reason = "",
 	    .peer = arena_str(ar, m->peer.address),
