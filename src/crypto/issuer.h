@@ -21,6 +21,10 @@ own_define(struct issuer, issuer_free);
 
 const struct cert *issuer_cert(const struct issuer *i);
 struct key *issuer_key(const struct issuer *i); /* borrowed */
+/* Its SKI, or what it would be: the AKI of all it signs. */
+struct span issuer_key_id(const struct issuer *i);
+/* The contexts that sign, borrowed: for crypto/crl.c, which builds what it signs. */
+struct key_signer *issuer_signer(struct issuer *i);
 
 /* What a certificate is wanted for. life_s 0: the profile's default. */
 struct issuer_request {
@@ -32,6 +36,10 @@ struct issuer_request {
 	int64_t now_s;
 	int64_t life_s;
 	const int64_t *backdate_s; /* NULL: the profile's margin */
+	/* From tbs_serial, for who puts the shard of the serial number in crl_url; NULL:
+	 * drawn here. */
+	const uint8_t *serial;
+	const char *crl_url, *freshest_url, *ocsp_url, *issuers_url; /* as in tbs.h */
 };
 
 struct issuer_result {
@@ -50,13 +58,27 @@ must_check int issuer_plan(const struct issuer *i, const struct issuer_request *
 must_check int issuer_sign(struct issuer *i, const struct issuer_request *r,
     struct buf *out, struct issuer_result *ret, struct err *e);
 
+/* A cross certificate: ca's subject, key, key identifier and path length under i, so that
+ * who trusts i trusts what ca signs (RFC 4210 4.4: new with old, old with new; RFC 7030
+ * 4.1.3). It ends when ca does at the latest. ERR_USAGE when ca is no CA, is i's own
+ * certificate or has i's key. Whether ca deserves it was the caller's to find out. */
+must_check int issuer_cross(struct issuer *i, const struct cert *ca, int64_t now_s,
+    int64_t life_s, struct buf *out, struct issuer_result *ret, struct err *e);
+
 /* Issues a throw-away leaf for each leaf profile, parses it with OpenSSL, checks every
  * field against the profile and verifies the chain. Run at start, before the first real
  * signature. */
 must_check int issuer_self_check(struct issuer *i, int64_t now_s, struct err *e);
-/* The check itself, on one certificate. */
+/* The check itself, on one certificate; its URLs are looked at by the next. */
 must_check int issuer_check(
     const struct issuer *i, enum profile_id profile, struct span der, struct err *e);
+
+/* As issuer_check, for what r asked: the URLs are exactly r's. */
+must_check int issuer_check_request(const struct issuer *i,
+    const struct issuer_request *r, struct span der, struct err *e);
+/* As issuer_check, for a cross certificate of ca. */
+must_check int issuer_check_cross(
+    const struct issuer *i, const struct cert *ca, struct span der, struct err *e);
 
 /* OpenSSL verifies c with ca as its only trust, at a moment of c's life; no profile is
  * asked for. For CAs that were made elsewhere. */

@@ -57,6 +57,24 @@ static const struct profile profiles[PROFILE_N] = {
 	.life_max_s = 825 * DAY,
 	.backdate_s = BACKDATE,
 	.kinds = ANY_KIND},
+    /* short, for it cannot be revoked: that is what nocheck says (RFC 6960 4.2.2.2.1) */
+    [PROFILE_OCSP] = {.name = "ocsp",
+	.pathlen = -1,
+	.usage = CERT_DIGITAL_SIGNATURE,
+	.eku = CERT_OCSP_SIGNING,
+	.nocheck = true,
+	.life_default_s = 14 * DAY,
+	.life_max_s = 90 * DAY,
+	.backdate_s = BACKDATE,
+	.kinds = ANY_KIND},
+    [PROFILE_CROSS] = {.name = "cross",
+	.is_ca = true,
+	.pathlen = -1,
+	.usage = CA_USAGE,
+	.life_default_s = 1825 * DAY,
+	.life_max_s = 7300 * DAY,
+	.backdate_s = BACKDATE,
+	.kinds = ANY_KIND},
 };
 
 const struct profile *

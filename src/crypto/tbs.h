@@ -22,6 +22,16 @@ struct tbs_fields {
 	uint8_t serial[TBS_SERIAL]; /* from tbs_serial */
 	int64_t not_before_s,
 	    not_after_s; /* since 1970; not_after up to TBS_NO_EXPIRY_S */
+	/* Where to ask about the certificate, each a URL that ext_is_url takes, or NULL:
+	 * absent. Leaves only. */
+	const char *crl_url;      /* CRLDistributionPoints: exactly the URL in the list's
+				   * IssuingDistributionPoint */
+	const char *freshest_url; /* FreshestCRL */
+	const char *ocsp_url;     /* AIA id-ad-ocsp */
+	const char *issuers_url;  /* AIA id-ad-caIssuers: one certificate in DER */
+	/* PROFILE_CROSS: the CA whose subject, key, key identifier and path length are
+	 * taken over; cn, org and spki stay empty. */
+	const struct cert *cross;
 };
 
 struct tbs_issuer {
