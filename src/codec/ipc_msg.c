@@ -40,7 +40,14 @@ static const struct field *const fields_of[IPC_N] = {
 #undef IPC
 };
 
-enum { M = IPC_ROLE_M, E = IPC_ROLE_E, C = IPC_ROLE_C, S = IPC_ROLE_S, T = IPC_ROLE_T };
+enum {
+	M = IPC_ROLE_M,
+	E = IPC_ROLE_E,
+	C = IPC_ROLE_C,
+	S = IPC_ROLE_S,
+	T = IPC_ROLE_T,
+	K = IPC_ROLE_K
+};
 
 static const struct ipc_row rows[IPC_N] = {
 #define IPC(NAME, name, from, to, right)                                                 \

@@ -25,7 +25,8 @@ enum ipc_role {
 	IPC_ROLE_E = 2,
 	IPC_ROLE_C = 4,
 	IPC_ROLE_S = 8,
-	IPC_ROLE_T = 16
+	IPC_ROLE_T = 16,
+	IPC_ROLE_K = 32
 };
 
 enum right {
@@ -39,8 +40,9 @@ enum right {
 #undef RIGHT
 };
 
-/* How a peer proved who it is. NONE: neither token nor certificate. */
-enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509 };
+/* How a peer proved who it is. NONE: neither token nor certificate; BASIC: a one-time
+ * token for EST (RFC 7030 3.2.3). */
+enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509, CRED_BASIC };
 /* device.auth: as enum store_auth, for those who may not see the store. */
 enum ipc_auth { IPC_AUTH_NONE, IPC_AUTH_SAS, IPC_AUTH_SELF_SIGNED, IPC_AUTH_CA };
 /* group.attestation: as enum store_attestation. */

@@ -263,6 +263,12 @@ struct store_cert {
 	const char *sha256;
 	int64_t not_before_ms, not_after_ms, issued_ms;
 	struct span der;
+	const char *key_sha256; /* of the SPKI; "" in rows of an older version */
+	int64_t crl_shard;      /* of its distribution point, -1 = it has none */
+	int64_t revoked_ms;     /* 0 = not revoked */
+	int reason;             /* RFC 5280 5.3.1 */
+	int64_t superseded_ms;  /* since when its device uses a newer one */
+	int64_t n;              /* counts up; given by the store */
 };
 /* EXISTS when (issuer, serial) was there already: a bug or a restored clone, never
  * ignored. */
