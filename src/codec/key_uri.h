@@ -8,14 +8,14 @@
  */
 #include "base/buf.h"
 
-#define KEY_URI_MAX      4096 /* longest text */
+#define KEY_URI_MAX      8192 /* longest text; every struct key_uri fits when written */
 #define KEY_URI_PATH_MAX 1024 /* file names, terminated */
 
 enum key_uri_kind { KEY_URI_FILE, KEY_URI_PKCS11, KEY_URI_TPM2 };
-enum key_uri_type { KEY_URI_ANY, KEY_URI_PRIVATE, KEY_URI_PUBLIC, KEY_URI_CERT };
 
-/* RFC 7512 2.3. Texts are decoded; "" where absent, which matches any. The sizes are
- * those of CK_TOKEN_INFO (PKCS#11 2.40, 3.2), so a longer one could match nothing. */
+/* RFC 7512 2.3. Texts are decoded; "" where absent or empty, which matches any. The sizes
+ * are those of CK_TOKEN_INFO (PKCS#11 2.40, 3.2), so a longer one could match nothing.
+ * type is read and must be "private". */
 struct key_uri_p11 {
 	char token[33], manufacturer[33], model[17], serial[17];
 	char object[129];
@@ -23,7 +23,6 @@ struct key_uri_p11 {
 	size_t id_len;
 	bool has_slot;
 	uint64_t slot;
-	enum key_uri_type type;
 	char module[KEY_URI_PATH_MAX]; /* module-path (2.4) */
 };
 
@@ -47,7 +46,8 @@ struct key_uri {
 /* A text with a scheme other than the three is ERR_UNSUPPORTED (one without a colon, or
  * with a '/' before it, is a path); a wrong or doubled attribute is ERR_PARSE; one that
  * RFC 7512 allows and muster refuses (pin-value, module-name, a command as pin-source,
- * vendor attributes) is ERR_UNSUPPORTED and says what to write instead. */
+ * what describes slots and libraries, vendor attributes) is ERR_UNSUPPORTED and says what
+ * to write instead. */
 must_check int key_uri_parse(struct span text, struct key_uri *ret, struct err *e);
 /* Appends the canonical text: a bare path for a file, what is absent left out. Reads back
  * as the same struct. */
