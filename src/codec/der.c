@@ -4,7 +4,6 @@
  */
 #include "codec/der.h"
 
-#include "base/clock.h"
 #include "codec/utf8.h"
 
 size_t
@@ -131,17 +130,54 @@ der_put_named_bits(struct buf *b, uint16_t v)
 #define YEAR_2050  INT64_C(2524608000)
 #define YEAR_10000 INT64_C(253402300800)
 
-/* YYYYMMDDHHMMSSZ, made of 2026-11-22T05:28:00Z. */
+/*
+ * Days since 1970 to a date of the Gregorian calendar and back, by years that begin in
+ * March, so that the leap day is a year's last: a list of 100,000 revocations has as many
+ * dates, and the C library would take longer for them than for the signature.
+ */
+static void
+date_of_days(int64_t days, unsigned *y, unsigned *m, unsigned *d)
+{
+	unsigned n = (unsigned)(days + 719468);         /* since 1 March of the year 0 */
+	unsigned era = n / 146097, in_era = n % 146097; /* 400 years */
+	unsigned year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	unsigned day = in_era - (365 * year + year / 4 - year / 100);
+	unsigned month = (5 * day + 2) / 153; /* 0: March */
+	*d = day - (153 * month + 2) / 5 + 1;
+	*m = month < 10 ? month + 3 : month - 9;
+	*y = era * 400 + year + (*m <= 2);
+}
+
+static int64_t
+days_of_date(unsigned y, unsigned m, unsigned d)
+{
+	y -= m <= 2;
+	unsigned era = y / 400, year = y % 400;
+	unsigned day = (153 * (m > 2 ? m - 3 : m + 9) + 2) / 5 + d - 1;
+	return (int64_t)era * 146097 + year * 365 + year / 4 - year / 100 + day - 719468;
+}
+
+static char *
+put_two(char *out, unsigned v)
+{
+	out[0] = (char)('0' + v / 10 % 10);
+	out[1] = (char)('0' + v % 10);
+	return out + 2;
+}
+
+/* YYYYMMDDHHMMSSZ; at_s lies in the years 1950 to 9999. */
 static void
 compact_time(int64_t at_s, char out[16])
 {
-	char iso[CLOCK_TEXT];
-	clock_iso(at_s * 1000, 0, iso);
-	size_t n = 0;
-	for (const char *p = iso; *p && n < 15; p++)
-		if ((*p >= '0' && *p <= '9') || *p == 'Z')
-			out[n++] = *p;
-	out[n] = '\0';
+	unsigned y, m, d;
+	int64_t days = at_s / 86400 - (at_s % 86400 < 0);
+	unsigned s = (unsigned)(at_s - days * 86400);
+	date_of_days(days, &y, &m, &d);
+	out = put_two(put_two(out, y / 100), y % 100);
+	out = put_two(put_two(out, m), d);
+	out = put_two(put_two(put_two(out, s / 3600), s / 60 % 60), s % 60);
+	out[0] = 'Z';
+	out[1] = '\0';
 }
 
 void
@@ -270,6 +306,50 @@ der_expect_unsigned(struct span *in, struct span *ret_magnitude, struct err *e)
 		return err_set(e, ERR_PARSE, "DER: integer is not minimal");
 	*in = rest;
 	*ret_magnitude = v.p[0] == 0 ? span_skip(v, 1) : v;
+	return 0;
+}
+
+/* n decimal digits off *s, which has them. */
+static unsigned
+take_digits(struct span *s, size_t n, bool *bad)
+{
+	unsigned v = 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned digit = (unsigned)s->p[i] - '0';
+		*bad |= digit > 9;
+		v = v * 10 + digit;
+	}
+	*s = span_skip(*s, n);
+	return v;
+}
+
+int
+der_expect_time(struct span *in, int64_t *ret_s, struct err *e)
+{
+	struct span rest = *in;
+	struct der_tlv t;
+	if (der_next(&rest, &t, e) != 0)
+		return -1;
+	bool utc = t.tag == DER_UTC_TIME, bad = !utc && t.tag != DER_GENERALIZED_TIME;
+	if (bad || t.content.len != (utc ? 13 : 15))
+		return err_set(e, ERR_PARSE, "DER: no time, or not to the second in UTC");
+	struct span s = t.content;
+	unsigned y = take_digits(&s, utc ? 2 : 4, &bad);
+	if (utc) /* RFC 5280 4.1.2.5.1 */
+		y += y < 50 ? 2000 : 1900;
+	unsigned m = take_digits(&s, 2, &bad), d = take_digits(&s, 2, &bad);
+	unsigned hour = take_digits(&s, 2, &bad), min = take_digits(&s, 2, &bad),
+		 sec = take_digits(&s, 2, &bad);
+	if (bad || s.p[0] != 'Z' || y < 1950 || m < 1 || m > 12 || d < 1 || hour > 23 ||
+	    min > 59 || sec > 59)
+		return err_set(e, ERR_PARSE, "DER: no date");
+	unsigned y2, m2, d2; /* 31 April comes back as 1 May */
+	int64_t days = days_of_date(y, m, d);
+	date_of_days(days, &y2, &m2, &d2);
+	if (y2 != y || m2 != m || d2 != d)
+		return err_set(e, ERR_PARSE, "DER: no date");
+	*in = rest;
+	*ret_s = days * 86400 + (int64_t)(hour * 3600 + min * 60 + sec);
 	return 0;
 }
 

@@ -71,6 +71,9 @@ must_check int der_finish(struct span in, const char *what, struct err *e);
 /* A non-negative INTEGER, minimally encoded; the sign byte is dropped. */
 must_check int der_expect_unsigned(
     struct span *in, struct span *ret_magnitude, struct err *e);
+/* A time as der_put_time writes them, in seconds since 1970: UTCTime or GeneralizedTime
+ * to the second, in UTC (RFC 5280 4.1.2.5). A date that is none is ERR_PARSE. */
+must_check int der_expect_time(struct span *in, int64_t *ret_s, struct err *e);
 /* A BIT STRING of whole bytes. */
 must_check int der_expect_bits(struct span *in, struct span *ret_bytes, struct err *e);
 
