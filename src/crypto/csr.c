@@ -5,23 +5,12 @@
 #include "crypto/csr.h"
 
 #include "codec/der.h"
+#include "codec/ext.h"
 #include "codec/pem.h"
+#include "crypto/sig_alg.h"
 #include "crypto/tbs.h"
 
 #define LABEL "CERTIFICATE REQUEST"
-
-static const struct sig_row {
-	struct span oid;
-	bool rsa;
-	enum key_hash hash;
-} sig_rows[] = {
-    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), false, KEY_SHA256},
-    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), false, KEY_SHA384},
-    {SPAN_LIT("\x2a\x86\x48\xce\x3d\x04\x03\x04"), false, KEY_SHA512},
-    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), true, KEY_SHA256},
-    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), true, KEY_SHA384},
-    {SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), true, KEY_SHA512},
-};
 
 static const struct ext_row {
 	struct span oid;
@@ -65,23 +54,6 @@ note_extension(struct csr *c, struct span oid, struct span value)
 	    c->ignored + len, sizeof(c->ignored) - len, "%s%s", len ? ", " : "", name);
 }
 
-/* Extension ::= SEQUENCE { OID, BOOLEAN critical DEFAULT FALSE, OCTET STRING } */
-static int
-read_extension(struct csr *c, struct span *exts, struct err *e)
-{
-	struct span ext, oid;
-	struct der_tlv t;
-	if (der_expect(exts, DER_SEQUENCE, &ext, e) < 0 ||
-	    der_expect(&ext, DER_OID, &oid, e) < 0 || der_next(&ext, &t, e) < 0)
-		return -1;
-	if (t.tag == DER_BOOLEAN && der_next(&ext, &t, e) < 0)
-		return -1;
-	if (t.tag != DER_OCTET_STRING)
-		return err_set(e, ERR_PARSE, "requested extension without a value");
-	note_extension(c, oid, t.content);
-	return der_finish(ext, "requested extension", e);
-}
-
 static int
 read_ext_request(struct csr *c, struct span values, struct err *e)
 {
@@ -89,9 +61,12 @@ read_ext_request(struct csr *c, struct span values, struct err *e)
 	if (der_expect(&values, DER_SEQUENCE, &exts, e) < 0 ||
 	    der_finish(values, "extension request", e) < 0)
 		return -1;
-	while (exts.len)
-		if (read_extension(c, &exts, e) < 0)
+	while (exts.len) {
+		struct ext x;
+		if (ext_next(&exts, &x, e) < 0)
 			return -1;
+		note_extension(c, x.oid, x.value);
+	}
 	return 0;
 }
 
@@ -139,30 +114,6 @@ read_info(struct csr *c, struct span info, struct err *e)
 	return der_finish(info, "CSR's fields", e);
 }
 
-/* The hash of an AlgorithmIdentifier that fits the key. Parameters: NULL for RSA (some
- * leave it away, RFC 4055 5 lets verifiers take that), none for ECDSA (RFC 5758 3.2). */
-static int
-read_sig_alg(const struct csr *c, struct span alg, enum key_hash *ret, struct err *e)
-{
-	struct span oid, null;
-	if (der_expect(&alg, DER_OID, &oid, e) < 0)
-		return -1;
-	bool rsa = c->key.kind == SPKI_RSA;
-	if (rsa && alg.len &&
-	    (der_expect(&alg, DER_NULL, &null, e) < 0 || der_finish(null, "NULL", e) < 0))
-		return -1;
-	if (der_finish(alg, "signature algorithm", e) < 0)
-		return -1;
-	for (size_t i = 0; i < sizeof(sig_rows) / sizeof(sig_rows[0]); i++) {
-		if (sig_rows[i].rsa != rsa || !span_eq(oid, sig_rows[i].oid))
-			continue;
-		*ret = sig_rows[i].hash;
-		return 0;
-	}
-	return err_set(e, ERR_UNSUPPORTED,
-	    "CSR's signature algorithm is not ECDSA or RSA with SHA-256, -384 or -512");
-}
-
 static int
 parse_der(struct csr *c, struct err *e)
 {
@@ -176,7 +127,8 @@ parse_der(struct csr *c, struct err *e)
 		return err_set(e, ERR_PARSE, "no certificate signing request");
 	if (der_expect(&req, DER_SEQUENCE, &alg, e) < 0 ||
 	    der_expect_bits(&req, &sig, e) < 0 || der_finish(req, "CSR", e) < 0 ||
-	    read_info(c, info.content, e) < 0 || read_sig_alg(c, alg, &hash, e) < 0)
+	    read_info(c, info.content, e) < 0 ||
+	    sig_alg_parse(alg, c->key.kind, &hash, e) < 0)
 		return -1;
 	if (key_verify(c->spki, hash, info.whole, sig, NULL) < 0)
 		return err_set(e, ERR_CRYPTO, "CSR signature does not match its key");

@@ -7,9 +7,14 @@
 
 #include "base/rand.h"
 #include "codec/der.h"
+#include "codec/ext.h"
 #include "codec/id.h"
 
-#define OID_EXT(n) SPAN_LIT("\x55\x1d" n)
+#define OID_AIA        SPAN_LIT("\x2b\x06\x01\x05\x05\x07\x01\x01")
+#define OID_AD(n)      SPAN_LIT("\x2b\x06\x01\x05\x05\x07\x30" n)
+#define OID_AD_OCSP    OID_AD("\x01")
+#define OID_AD_ISSUERS OID_AD("\x02")
+#define OID_NOCHECK    OID_AD("\x01\x05")
 
 static const struct {
 	struct span oid;
@@ -80,40 +85,17 @@ tbs_finish(struct span tbs, enum key_alg alg, struct span sig, struct buf *out)
 	der_end(out, seq);
 }
 
-/* --- extensions: SEQUENCE { OID, critical, OCTET STRING { value } } --- */
-
-struct ext {
-	size_t seq, octets;
-};
-
-static struct ext
-ext_begin(struct buf *b, struct span oid, bool critical)
-{
-	struct ext x;
-	x.seq = der_begin(b, DER_SEQUENCE);
-	der_put_oid(b, oid);
-	if (critical)
-		der_put_bool(b, true);
-	x.octets = der_begin(b, DER_OCTET_STRING);
-	return x;
-}
+/* --- extensions --- */
 
 static void
-ext_end(struct buf *b, struct ext x)
+put_basic_constraints(struct buf *b, const struct profile *p, int pathlen)
 {
-	der_end(b, x.octets);
-	der_end(b, x.seq);
-}
-
-static void
-put_basic_constraints(struct buf *b, const struct profile *p)
-{
-	struct ext x = ext_begin(b, OID_EXT("\x13"), true);
+	struct ext_mark x = ext_begin(b, EXT_CE("\x13"), true);
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	if (p->is_ca)
 		der_put_bool(b, true);
-	if (p->is_ca && p->pathlen >= 0)
-		der_put_int(b, p->pathlen);
+	if (p->is_ca && pathlen >= 0)
+		der_put_int(b, pathlen);
 	der_end(b, seq);
 	ext_end(b, x);
 }
@@ -125,7 +107,7 @@ put_key_usage(struct buf *b, unsigned usage)
 	for (size_t i = 0; i < sizeof(usage_rows) / sizeof(usage_rows[0]); i++)
 		if (usage & usage_rows[i].ours)
 			bits |= (uint16_t)(1u << usage_rows[i].bit);
-	struct ext x = ext_begin(b, OID_EXT("\x0f"), true);
+	struct ext_mark x = ext_begin(b, EXT_CE("\x0f"), true);
 	der_put_named_bits(b, bits);
 	ext_end(b, x);
 }
@@ -135,7 +117,7 @@ put_eku(struct buf *b, unsigned eku)
 {
 	if (!eku)
 		return;
-	struct ext x = ext_begin(b, OID_EXT("\x25"), false);
+	struct ext_mark x = ext_begin(b, EXT_CE("\x25"), false);
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	for (size_t i = 0; i < sizeof(eku_rows) / sizeof(eku_rows[0]); i++)
 		if (eku & eku_rows[i].ours)
@@ -147,10 +129,10 @@ put_eku(struct buf *b, unsigned eku)
 static void
 put_key_ids(struct buf *b, struct span own, struct span issuer)
 {
-	struct ext x = ext_begin(b, OID_EXT("\x0e"), false);
+	struct ext_mark x = ext_begin(b, EXT_CE("\x0e"), false);
 	der_put(b, DER_OCTET_STRING, own);
 	ext_end(b, x);
-	x = ext_begin(b, OID_EXT("\x23"), false);
+	x = ext_begin(b, EXT_AUTHORITY_KEY, false);
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	der_put(b, DER_IMPLICIT(0), issuer);
 	der_end(b, seq);
@@ -181,7 +163,7 @@ put_san(struct buf *b, const struct tbs_fields *f, struct err *e)
 {
 	if (!f->n_san)
 		return 0;
-	struct ext x = ext_begin(b, OID_EXT("\x11"), false);
+	struct ext_mark x = ext_begin(b, EXT_CE("\x11"), false);
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	for (size_t i = 0; i < f->n_san; i++)
 		if (put_host(b, f->san[i], e) < 0)
@@ -191,16 +173,97 @@ put_san(struct buf *b, const struct tbs_fields *f, struct err *e)
 	return 0;
 }
 
+/* AccessDescription (4.2.2.1). */
+static void
+put_access(struct buf *b, struct span method, const char *url)
+{
+	if (!url)
+		return;
+	size_t seq = der_begin(b, DER_SEQUENCE);
+	der_put_oid(b, method);
+	ext_put_uri(b, span_str(url));
+	der_end(b, seq);
+}
+
+static void
+put_urls(struct buf *b, const struct tbs_fields *f)
+{
+	if (f->crl_url)
+		ext_put_points(b, EXT_CRL_POINTS, span_str(f->crl_url));
+	if (f->freshest_url)
+		ext_put_points(b, EXT_FRESHEST_CRL, span_str(f->freshest_url));
+	if (!f->ocsp_url && !f->issuers_url)
+		return;
+	struct ext_mark x = ext_begin(b, OID_AIA, false);
+	size_t seq = der_begin(b, DER_SEQUENCE);
+	put_access(b, OID_AD_OCSP, f->ocsp_url);
+	put_access(b, OID_AD_ISSUERS, f->issuers_url);
+	der_end(b, seq);
+	ext_end(b, x);
+}
+
+static void
+put_nocheck(struct buf *b, const struct profile *p)
+{
+	if (!p->nocheck)
+		return;
+	struct ext_mark x = ext_begin(b, OID_NOCHECK, false);
+	der_put_null(b);
+	ext_end(b, x);
+}
+
 /* --- the whole --- */
+
+/* What is certified: the request's own name and key, or those of the CA that is crossed.
+ */
+struct subject {
+	struct span name, spki;
+	struct spki key;
+	uint8_t computed_id[PUBKEY_ID];
+	struct span key_id;
+	int pathlen;
+};
+
+static int
+check_urls(const struct tbs_fields *f, const struct profile *p, struct err *e)
+{
+	const char *const urls[] = {
+	    f->crl_url, f->freshest_url, f->ocsp_url, f->issuers_url};
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		if (!urls[i])
+			continue;
+		if (p->is_ca)
+			return err_set(
+			    e, ERR_USAGE, "%s certificate with a URL", p->name);
+		if (!ext_is_url(span_str(urls[i])))
+			return err_set(e, ERR_PARSE, "'%.80s' is no URL", urls[i]);
+	}
+	return 0;
+}
+
+static int
+check_names(const struct tbs_fields *f, const struct profile *p, struct err *e)
+{
+	if ((f->profile == PROFILE_CROSS) != (f->cross != NULL))
+		return err_set(e, ERR_USAGE, "%s certificate %s a CA to cross", p->name,
+		    f->cross ? "with" : "without");
+	if (f->cross && (f->cn || f->org || f->spki.len))
+		return err_set(e, ERR_USAGE, "cross certificate with a name or key");
+	if (f->cross)
+		return 0;
+	if (!f->cn)
+		return err_set(e, ERR_USAGE, "%s certificate without a name", p->name);
+	if (p->cn == PROFILE_CN_DEVICE && !id_is_device(span_str(f->cn)))
+		return err_set(e, ERR_PARSE, "'%.80s' is no device ID", f->cn);
+	return 0;
+}
 
 static int
 check_fields(const struct tbs_fields *f, const struct profile *p, const struct spki *k,
     struct err *e)
 {
-	if (!f->cn)
-		return err_set(e, ERR_USAGE, "%s certificate without a name", p->name);
-	if (p->cn == PROFILE_CN_DEVICE && !id_is_device(span_str(f->cn)))
-		return err_set(e, ERR_PARSE, "'%.80s' is no device ID", f->cn);
+	if (check_names(f, p, e) < 0 || check_urls(f, p, e) < 0)
+		return -1;
 	if ((p->san == PROFILE_SAN_HOSTS) != (f->n_san > 0) || f->n_san > TBS_SAN_MAX)
 		return err_set(e, ERR_USAGE, "%s certificate with %zu host names",
 		    p->name, f->n_san);
@@ -226,20 +289,40 @@ put_validity(struct buf *b, const struct tbs_fields *f)
 
 static int
 put_extensions(struct buf *b, const struct tbs_fields *f, const struct profile *p,
-    const struct spki *k, struct span issuer_id, struct err *e)
+    const struct subject *s, struct span issuer_id, struct err *e)
 {
-	uint8_t id[PUBKEY_ID];
-	pubkey_id(k, id);
-	struct span own = span_of(id, sizeof(id));
 	size_t outer = der_begin(b, DER_EXPLICIT(3)), seq = der_begin(b, DER_SEQUENCE);
-	put_basic_constraints(b, p);
-	put_key_usage(b, p->usage | (k->kind == SPKI_RSA ? p->usage_rsa : 0));
+	put_basic_constraints(b, p, s->pathlen);
+	put_key_usage(b, p->usage | (s->key.kind == SPKI_RSA ? p->usage_rsa : 0));
 	put_eku(b, p->eku);
-	put_key_ids(b, own, issuer_id.len ? issuer_id : own);
+	put_key_ids(b, s->key_id, issuer_id.len ? issuer_id : s->key_id);
 	if (put_san(b, f, e) < 0)
 		return -1;
+	put_urls(b, f);
+	put_nocheck(b, p);
 	der_end(b, seq);
 	der_end(b, outer);
+	return 0;
+}
+
+/* name: room for the subject's. */
+static int
+find_subject(const struct tbs_fields *f, const struct profile *p, struct buf *name,
+    struct subject *ret, struct err *e)
+{
+	const struct cert *ca = f->cross;
+	ret->spki = ca ? ca->spki : f->spki;
+	ret->pathlen = ca ? ca->pathlen : p->pathlen;
+	if (pubkey_parse(ret->spki, &ret->key, e) < 0 ||
+	    check_fields(f, p, &ret->key, e) < 0)
+		return -1;
+	if (!ca && name_write(f->cn, f->org, name, e) < 0)
+		return -1;
+	ret->name = ca ? ca->subject : buf_span(name);
+	pubkey_id(&ret->key, ret->computed_id);
+	ret->key_id = span_of(ret->computed_id, PUBKEY_ID);
+	if (ca && ca->ski.len)
+		ret->key_id = ca->ski;
 	return 0;
 }
 
@@ -248,11 +331,9 @@ tbs_build(const struct tbs_fields *f, const struct tbs_issuer *by, struct buf *o
     struct err *e)
 {
 	const struct profile *p = profile_get(f->profile);
-	struct spki k;
-	if (pubkey_parse(f->spki, &k, e) < 0 || check_fields(f, p, &k, e) < 0)
-		return -1;
+	struct subject s;
 	auto_buf name = BUF_INIT(NAME_DER_MAX);
-	if (name_write(f->cn, f->org, &name, e) < 0)
+	if (find_subject(f, p, &name, &s, e) < 0)
 		return -1;
 	size_t seq = der_begin(out, DER_SEQUENCE);
 	size_t version = der_begin(out, DER_EXPLICIT(0));
@@ -260,11 +341,11 @@ tbs_build(const struct tbs_fields *f, const struct tbs_issuer *by, struct buf *o
 	der_end(out, version);
 	der_put_unsigned(out, span_of(f->serial, TBS_SERIAL));
 	tbs_put_sig_alg(out, by->alg);
-	buf_put_span(out, by->name.len ? by->name : buf_span(&name));
+	buf_put_span(out, by->name.len ? by->name : s.name);
 	put_validity(out, f);
-	buf_put_span(out, buf_span(&name));
-	buf_put_span(out, f->spki);
-	if (put_extensions(out, f, p, &k, by->key_id, e) < 0)
+	buf_put_span(out, s.name);
+	buf_put_span(out, s.spki);
+	if (put_extensions(out, f, p, &s, by->key_id, e) < 0)
 		return -1;
 	der_end(out, seq);
 	return buf_check(out, "certificate", e);
