@@ -62,7 +62,7 @@ tbs_serial(uint8_t out[TBS_SERIAL])
 	do {
 		rand_bytes(out, TBS_SERIAL);
 		out[0] &= 0x7f;
-	} while (is_zero(out, TBS_SERIAL));
+	} while (out[0] == 0);
 }
 
 void

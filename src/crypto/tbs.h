@@ -44,8 +44,8 @@ struct tbs_issuer {
 	INT64_C(253402300799) /* 9999-12-31T23:59:59Z, RFC 5280 4.1.2.5                  \
 			       */
 
-/* A random serial: top bit clear, not zero, not starting with a zero octet's worth of
- * sign. */
+/* A random serial: top bit clear and the first octet not zero, so that its 16 octets are
+ * the number's shortest form and one text names it everywhere. */
 void tbs_serial(uint8_t out[TBS_SERIAL]);
 /* Appends the DER of the TBSCertificate. ERR_PARSE on names the profile refuses,
  * ERR_CRYPTO or ERR_UNSUPPORTED on the key, ERR_USAGE on dates out of order or range. */

@@ -86,6 +86,18 @@ malformed_chain(const char *text)
 	return s.c;
 }
 
+/* Azure shows serial numbers in upper case; the store has all hex in lower. */
+static struct span
+keep_serial(struct store *s, const struct cert *leaf)
+{
+	char text[sizeof(leaf->serial)];
+	size_t n = strlen(leaf->serial);
+	for (size_t i = 0; i < n; i++)
+		text[i] = (char)(leaf->serial[i] >= 'A' ? leaf->serial[i] + 32
+							: leaf->serial[i]);
+	return keep(s, span_of(text, n), n);
+}
+
 static struct credential *
 judged_chain(const struct cert_list *list, const struct env *env)
 {
@@ -95,8 +107,8 @@ judged_chain(const struct cert_list *list, const struct env *env)
 
 	const struct cert *leaf = list->v[0];
 	size_t ca_len = v.n_ca * DIGEST_SHA256;
-	struct store s = store_new(
-	    strlen(v.text) + strlen(v.cn) + DIGEST_SHA256 + DIGEST_SHA1 + ca_len);
+	struct store s = store_new(strlen(v.text) + strlen(v.cn) + 2 * DIGEST_SHA256 +
+				   DIGEST_SHA1 + sizeof(leaf->serial) + ca_len);
 	struct ipc_cred *c = &s.c->cred;
 	c->kind = CRED_X509;
 	c->verdict = (uint8_t)v.reason;
@@ -108,6 +120,8 @@ judged_chain(const struct cert_list *list, const struct env *env)
 	c->not_before_ms = v.not_before_ms;
 	c->not_after_ms = v.not_after_ms;
 	c->chain = keep(&s, span_of(v.ca, ca_len), ca_len);
+	c->serial = keep_serial(&s, leaf);
+	c->key_sha256 = keep(&s, span_of(leaf->key_sha256, DIGEST_SHA256), DIGEST_SHA256);
 	return s.c;
 }
 

@@ -146,3 +146,6 @@ CREATE TABLE rollover (
 	ended_ms INTEGER NOT NULL,
 	UNIQUE (from_issuer, to_issuer, started_ms)
 ) STRICT;
+
+-- A serial number is the hex of its shortest form, as certificates have it.
+UPDATE cert SET serial = substr(serial, 3) WHERE serial LIKE '00__%';
