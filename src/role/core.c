@@ -115,13 +115,26 @@ authorize(struct core *c, const struct ask *a, uint32_t right,
 	return core_refused(c, a, &no, number, e);
 }
 
+static core_handler *
+find_handler(enum ipc_type type)
+{
+	static core_handler *(*const parts[])(enum ipc_type) = {
+	    core_device_handler,
+	    core_service_handler,
+	};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		core_handler *fn = parts[i](type);
+		if (fn)
+			return fn;
+	}
+	return NULL;
+}
+
 static int
 handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
-	core_handler *fn = core_device_handler(a->type);
+	core_handler *fn = find_handler(a->type);
 	uint32_t right = ipc_msg_row(a->type)->right;
-	if (!fn)
-		fn = core_service_handler(a->type);
 	if (!fn)
 		return err_set(
 		    e, ERR_UNSUPPORTED, "message %s", ipc_msg_row(a->type)->name);
@@ -129,23 +142,6 @@ handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (right && authorize(c, a, right, msg, &ok, e))
 		return -1;
 	return ok ? fn(c, a, msg, e) : 0;
-}
-
-static bool
-is_storage_failure(const struct err *e)
-{
-	return e->code == ERR_IO || e->code == ERR_FULL || e->code == ERR_CORRUPT ||
-	       e->code == ERR_INTERNAL;
-}
-
-/* A store that begins no transaction has seen a sync fail and trusts itself no more; a
- * fresh process opens it anew and finds what is really on the disk. */
-static void
-give_up(struct core *c, const struct err *why)
-{
-	log_event(LOG_ERROR, "core.store_lost", LOG_ERR(why));
-	c->status = err_row(why->code)->exit;
-	loop_stop(c->loop);
 }
 
 static void
@@ -159,19 +155,11 @@ take(struct core *c, const struct ask *a, struct span body)
 	} msg;
 	if (turn_enter(c->turn, a, &e)) {
 		core_fail(c, a, &e);
-		give_up(c, &e);
+		core_give_up(c, &e);
 		return;
 	}
-	if (ipc_msg_unpack(a->type, body, &msg, &e) == 0 && handle(c, a, &msg, &e) == 0)
-		return;
-	if (is_storage_failure(&e)) {
-		turn_spoil(c->turn, &e);
-		return;
-	}
-	struct ipc_done m;
-	core_failure(&e, &m);
-	if (core_answer(c, a, IPC_DONE, &m, &e))
-		turn_spoil(c->turn, &e);
+	if (ipc_msg_unpack(a->type, body, &msg, &e) || handle(c, a, &msg, &e))
+		core_settle(c, a, &e);
 }
 
 static void
@@ -289,7 +277,7 @@ on_housekeeping(void *arg)
 		c->refusals_unlogged = 0;
 	}
 	if (turn_enter(c->turn, NULL, &e)) {
-		give_up(c, &e);
+		core_give_up(c, &e);
 		return;
 	}
 	if (trim(c, &e))

@@ -26,13 +26,32 @@ struct core_edge {
 	struct ipc_link *link; /* NULL: not connected */
 };
 
-/* A request that waits for the signer. */
-struct core_signing {
+struct core;
+
+/* One answer of the signer. ask: who asked, for core_answer, where it stands (NULL: our
+ * own work, or the edge is gone). type: a row (SIGNER_ISSUED, SIGNER_SIGNED) with msg
+ * unpacked, or DONE with msg NULL. why: what failed, NULL where nothing did. last:
+ * nothing follows, arg can go; ask is given with the last alone, so rows for an asker
+ * are kept in arg until then. */
+struct core_reply {
+	const struct ask *ask;
+	enum ipc_type type;
+	const void *msg;
+	const struct err *why;
+	bool last;
+};
+/* Called inside a turn: what it writes and answers is durable or told as failed. -1
+ * answers DONE with the error, or spoils the turn where the store failed. */
+typedef int core_reply_fn(
+    struct core *c, void *arg, const struct core_reply *r, struct err *e);
+
+/* A question that waits for the signer. */
+struct core_asked {
 	uint64_t id; /* of our question */
 	struct ask ask;
-	bool orphan;                   /* the edge that asked is gone */
-	struct ipc_signer_issue issue; /* spans into bytes */
-	struct buf bytes;
+	bool orphan; /* nobody asked, or the edge that did is gone */
+	core_reply_fn *fn;
+	void *arg;
 	UT_hash_handle hh;
 };
 
@@ -48,7 +67,7 @@ struct core {
 	struct ipc_link *main, *signer;
 	struct core_edge edges[CORE_EDGES_MAX];
 	struct session_table sessions;
-	struct core_signing *signing;
+	struct core_asked *asked; /* of the signer */
 	uint64_t next_id;
 	struct buf ca[3]; /* DER: root, device CA, service CA; from the signer */
 	bool anchors_changed;
@@ -62,8 +81,8 @@ struct core {
 typedef int core_handler(
     struct core *c, const struct ask *a, const void *msg, struct err *e);
 
-/* The table's halves: core_device.c has DPS and hub, core_service.c the service API. NULL
- * where the message is not theirs. */
+/* The table's parts: core_device.c has DPS and hub, core_service.c the service API. NULL
+ * where the message is not theirs. A new file adds its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 
@@ -83,9 +102,18 @@ must_check int core_log_conn(
 must_check int core_log_refusal(struct core *c, const char *plane, struct span id,
     const struct ipc_peer *peer, const struct ipc_cred *cred, const struct refusal *no,
     int code, struct err *e);
-/* Asks the signer; the answer goes to a (CERT and DONE, or TLS_CERT). */
+/* Sends the signer a message and has fn called with each answer, once with last. a:
+ * whose request it is, NULL: our own. On failure nothing was sent and fn is not called
+ * (arg is still the caller's); a signer that ends meanwhile is a reply of UNAVAILABLE. */
+must_check int core_ask_signer(struct core *c, const struct ask *a, enum ipc_type type,
+    const void *msg, core_reply_fn *fn, void *arg, struct err *e);
+/* Asks for a certificate, which is put on record whatever becomes of who asked. The
+ * answer goes to a (CERT and DONE, or TLS_CERT). */
 must_check int core_sign(struct core *c, const struct ask *a,
     const struct ipc_signer_issue *issue, struct err *e);
+/* The same, but the answer is fn's: after the record, with SIGNER_ISSUED, or with why. */
+must_check int core_sign_then(struct core *c, const struct ask *a,
+    const struct ipc_signer_issue *issue, core_reply_fn *fn, void *arg, struct err *e);
 /* For turn.h: sends a packed frame over an edge's link, now; tells a request that its
  * turn failed. Both take the core as arg. */
 void core_send(
@@ -93,6 +121,11 @@ void core_send(
 void core_fail(void *arg, const struct ask *a, const struct err *why);
 /* The answer to a request that failed by class; spans borrow from why. */
 void core_failure(const struct err *why, struct ipc_done *m);
+/* What a handler's failure becomes: an answer to a (NULL: none), or a spoiled turn. */
+void core_settle(struct core *c, const struct ask *a, const struct err *why);
+/* For a store that begins no transaction: it has seen a sync fail and trusts itself no
+ * more; a fresh process opens it anew and finds what is really on the disk. */
+void core_give_up(struct core *c, const struct err *why);
 /* Tells edges (NULL: all) what chains are judged with. */
 void core_send_anchors(struct core *c, struct core_edge *only);
 /* A session is over: the connection log's line, and the device's state, unless it was

@@ -43,6 +43,35 @@ core_failure(const struct err *why, struct ipc_done *m)
 }
 
 void
+core_give_up(struct core *c, const struct err *why)
+{
+	log_event(LOG_ERROR, "core.store_lost", LOG_ERR(why));
+	c->status = err_row(why->code)->exit;
+	loop_stop(c->loop);
+}
+
+static bool
+is_storage_failure(const struct err *e)
+{
+	return e->code == ERR_IO || e->code == ERR_FULL || e->code == ERR_CORRUPT ||
+	       e->code == ERR_INTERNAL;
+}
+
+void
+core_settle(struct core *c, const struct ask *a, const struct err *why)
+{
+	struct ipc_done m;
+	struct err e;
+	if (is_storage_failure(why)) {
+		turn_spoil(c->turn, why);
+		return;
+	}
+	core_failure(why, &m);
+	if (a && core_answer(c, a, IPC_DONE, &m, &e))
+		turn_spoil(c->turn, &e);
+}
+
+void
 core_send(void *arg, unsigned edge, enum ipc_type type, uint64_t id, struct span body)
 {
 	struct core *c = arg;

@@ -10,13 +10,87 @@
 #include "role/boot.h"
 #include "role/core.h"
 
-static void
-drop_signing(struct core *c, struct core_signing *s)
+/* ---- questions ------------------------------------------------------------------------
+ */
+
+int
+core_ask_signer(struct core *c, const struct ask *a, enum ipc_type type, const void *msg,
+    core_reply_fn *fn, void *arg, struct err *e)
 {
-	HASH_DEL(c->signing, s);
-	buf_done(&s->bytes);
-	free(s);
+	if (!c->signer)
+		return err_set(e, ERR_UNAVAILABLE, "the signer is restarting");
+	if (boot_send(c->signer, type, c->next_id, msg, -1, e))
+		return err_wrap(e, "asking the signer");
+	struct core_asked *q = own_alloc(sizeof(*q));
+	*q = (struct core_asked){.id = c->next_id++, .orphan = !a, .fn = fn, .arg = arg};
+	if (a)
+		q->ask = *a;
+	HASH_ADD(hh, c->asked, id, sizeof(q->id), q);
+	return 0;
 }
+
+/* Each reply is applied in the turn in which it came. */
+static void
+reply(struct core *c, struct core_asked *q, struct core_reply *r)
+{
+	struct err e = {0};
+	r->ask = q->orphan || !r->last ? NULL : &q->ask;
+	if (turn_enter(c->turn, r->ask, &e)) {
+		if (r->ask)
+			core_fail(c, r->ask, &e);
+		core_give_up(c, &e);
+		return;
+	}
+	if (q->fn(c, q->arg, r, &e))
+		core_settle(c, r->ask, &e);
+}
+
+static void
+drop(struct core *c, struct core_asked *q)
+{
+	HASH_DEL(c->asked, q);
+	free(q);
+}
+
+static void
+fail(struct core *c, struct core_asked *q, const struct err *why)
+{
+	struct core_reply r = {.type = IPC_DONE, .why = why, .last = true};
+	reply(c, q, &r);
+	drop(c, q);
+}
+
+/* An answer would reach the next process of that number, which counts its questions from
+ * one as well. What the signer issues is put on record all the same. */
+void
+core_forget_signings(struct core *c, unsigned edge)
+{
+	struct core_asked *q, *next;
+	HASH_ITER (hh, c->asked, q, next)
+		if (q->ask.edge == edge)
+			q->orphan = true;
+}
+
+static void
+fail_all(struct core *c)
+{
+	struct core_asked *q, *next;
+	struct err why;
+	err_set(&why, ERR_UNAVAILABLE, "the signer is restarting");
+	HASH_ITER (hh, c->asked, q, next)
+		fail(c, q, &why);
+}
+
+/* ---- certificates ---------------------------------------------------------------------
+ */
+
+/* A certificate under way; its own copy of what was asked. */
+struct signing {
+	struct ipc_signer_issue issue;
+	struct buf bytes;
+	core_reply_fn *then; /* NULL: who asked gets it as it is */
+	void *arg;
+};
 
 static struct span
 keep(struct buf *b, struct span s)
@@ -26,25 +100,20 @@ keep(struct buf *b, struct span s)
 	return span_of(b->p + at, s.len);
 }
 
-int
-core_sign(struct core *c, const struct ask *a, const struct ipc_signer_issue *issue,
-    struct err *e)
+static struct signing *
+keep_issue(const struct ipc_signer_issue *issue)
 {
-	if (!c->signer)
-		return err_set(e, ERR_UNAVAILABLE, "the signer is restarting");
-	if (boot_send(c->signer, IPC_SIGNER_ISSUE, c->next_id, issue, -1, e))
-		return err_wrap(e, "asking the signer");
-	struct core_signing *s = own_alloc(sizeof(*s));
-	s->id = c->next_id++;
-	s->ask = *a;
+	struct signing *s = own_alloc(sizeof(*s));
 	s->issue = *issue;
 	s->bytes = BUF_INIT(16384);
 	/* one reservation, so that the spans stay where they are */
-	(void)buf_room(&s->bytes, issue->subject.len + issue->requester.len + 1);
+	(void)buf_room(
+	    &s->bytes, issue->subject.len + issue->requester.len + issue->spki.len + 1);
 	s->issue.subject = keep(&s->bytes, issue->subject);
 	s->issue.requester = keep(&s->bytes, issue->requester);
-	HASH_ADD(hh, c->signing, id, sizeof(s->id), s);
-	return 0;
+	s->issue.spki = keep(&s->bytes, issue->spki);
+	s->issue.names = s->issue.issuer = SPAN_NONE;
+	return s;
 }
 
 static struct span
@@ -54,54 +123,80 @@ issuer_der(struct core *c, unsigned profile)
 }
 
 static int
-answer_issued(struct core *c, struct core_signing *s, const struct ipc_signer_issued *got,
-    struct err *e)
+answer_cert(struct core *c, const struct ask *a, const struct signing *s,
+    const struct ipc_signer_issued *got, struct err *e)
 {
-	uint8_t issuer[DIGEST_SHA256];
-	struct span by = issuer_der(c, s->issue.profile);
-	digest_sha256(by, issuer);
-	if (issue_record(&c->d, &s->issue, got, issuer, e))
-		return -1;
-	if (s->orphan)
-		return 0;
-	if (s->ask.type == IPC_TLS_REQUEST) {
+	if (a->type == IPC_TLS_REQUEST) {
 		auto_buf chain = BUF_INIT(2 * CAP_CERT);
 		buf_put_span(&chain, got->der);
-		buf_put_span(&chain, by);
+		buf_put_span(&chain, issuer_der(c, s->issue.profile));
 		struct ipc_tls_cert m = {
 		    .chain = buf_span(&chain), .not_after_ms = got->not_after_ms};
-		return core_answer(c, &s->ask, IPC_TLS_CERT, &m, e);
+		return core_answer(c, a, IPC_TLS_CERT, &m, e);
 	}
 	struct ipc_cert m = {.der = got->der};
-	if (core_answer(c, &s->ask, IPC_CERT, &m, e))
+	if (core_answer(c, a, IPC_CERT, &m, e))
 		return -1;
-	return core_done(c, &s->ask, "", 0, e);
+	return core_done(c, a, "", 0, e);
 }
 
-static void
-finish_signing(struct core *c, struct core_signing *s,
-    const struct ipc_signer_issued *got, const struct err *why)
+/* A certificate that exists is never lost for want of a row or an answer: where one of
+ * them fails, the turn does. */
+static int
+take_cert(struct core *c, struct signing *s, const struct core_reply *r, struct err *e)
 {
-	struct err e = {0};
-	const struct ask *a = s->orphan ? NULL : &s->ask;
-	if (turn_enter(c->turn, a, &e)) {
-		if (a)
-			core_fail(c, a, &e);
-		return;
-	}
-	if (got && answer_issued(c, s, got, &e) == 0)
-		return;
-	if (got) {
-		turn_spoil(c->turn, &e);
-		return;
-	}
-	if (!a)
-		return;
-	struct ipc_done m;
-	core_failure(why, &m);
-	if (core_answer(c, a, IPC_DONE, &m, &e))
-		turn_spoil(c->turn, &e);
+	struct span by = issuer_der(c, s->issue.profile);
+	uint8_t issuer[DIGEST_SHA256];
+	digest_sha256(by, issuer);
+	if (issue_record(&c->d, &s->issue, r->msg, issuer, e))
+		return -1;
+	if (s->then)
+		return s->then(c, s->arg, r, e);
+	return r->ask ? answer_cert(c, r->ask, s, r->msg, e) : 0;
 }
+
+static int
+on_signed(struct core *c, void *arg, const struct core_reply *r, struct err *e)
+{
+	struct signing *s = arg;
+	int rc = 0;
+	if (r->type == IPC_SIGNER_ISSUED && take_cert(c, s, r, e))
+		turn_spoil(c->turn, e);
+	else if (r->why && s->then)
+		rc = s->then(c, s->arg, r, e);
+	else if (r->why && r->ask) {
+		struct ipc_done m;
+		core_failure(r->why, &m);
+		rc = core_answer(c, r->ask, IPC_DONE, &m, e);
+	}
+	buf_done(&s->bytes);
+	free(s);
+	return rc;
+}
+
+int
+core_sign_then(struct core *c, const struct ask *a, const struct ipc_signer_issue *issue,
+    core_reply_fn *fn, void *arg, struct err *e)
+{
+	struct signing *s = keep_issue(issue);
+	s->then = fn;
+	s->arg = arg;
+	if (core_ask_signer(c, a, IPC_SIGNER_ISSUE, issue, on_signed, s, e) == 0)
+		return 0;
+	buf_done(&s->bytes);
+	free(s);
+	return -1;
+}
+
+int
+core_sign(struct core *c, const struct ask *a, const struct ipc_signer_issue *issue,
+    struct err *e)
+{
+	return core_sign_then(c, a, issue, NULL, NULL, e);
+}
+
+/* ---- the link -------------------------------------------------------------------------
+ */
 
 static void
 take_keys(struct core *c, const struct ipc_signer_keys *k)
@@ -116,57 +211,55 @@ take_keys(struct core *c, const struct ipc_signer_keys *k)
 	core_send_anchors(c, NULL);
 }
 
+/* What a frame says, as a reply; -1 where it says nothing that can be one. */
+static int
+read_reply(const struct ipc_frame *f, void *msg, struct core_reply *r, struct err *why)
+{
+	const struct ipc_done *done = msg;
+	r->type = (enum ipc_type)f->type;
+	if (f->type != IPC_SIGNER_ISSUED && f->type != IPC_SIGNER_SIGNED &&
+	    f->type != IPC_DONE)
+		return err_set(
+		    why, ERR_INTERNAL, "the signer answered with message %u", f->type);
+	if (ipc_msg_unpack(r->type, f->body, msg, why))
+		return -1;
+	r->last = f->type != IPC_SIGNER_SIGNED;
+	if (f->type != IPC_DONE)
+		r->msg = msg;
+	else if (done->code != ERR_OK)
+		return err_set(
+		    why, (enum err_code)done->code, "signer: %.*s", SPAN_FMT(done->text));
+	return 0;
+}
+
 static void
 on_signer_frame(void *arg, struct ipc_frame *f)
 {
 	struct core *c = arg;
 	struct err e = {0};
-	struct ipc_signer_issued got;
 	struct ipc_signer_keys keys;
-	struct ipc_done done;
+	struct core_reply r = {0};
+	union {
+		struct ipc_signer_issued issued;
+		struct ipc_signer_signed signed_;
+		struct ipc_done done;
+	} msg;
+	struct core_asked *q;
 	if (f->type == IPC_SIGNER_KEYS &&
 	    ipc_msg_unpack(IPC_SIGNER_KEYS, f->body, &keys, &e) == 0) {
 		take_keys(c, &keys);
 		return;
 	}
-	struct core_signing *s;
-	HASH_FIND(hh, c->signing, &f->id, sizeof(f->id), s);
-	if (!s)
+	HASH_FIND(hh, c->asked, &f->id, sizeof(f->id), q);
+	if (!q)
 		return;
-	if (f->type == IPC_SIGNER_ISSUED &&
-	    ipc_msg_unpack(IPC_SIGNER_ISSUED, f->body, &got, &e) == 0) {
-		finish_signing(c, s, &got, NULL);
-	} else {
-		if (f->type == IPC_DONE &&
-		    ipc_msg_unpack(IPC_DONE, f->body, &done, &e) == 0)
-			err_set(&e, (enum err_code)done.code, "signer: %.*s",
-			    SPAN_FMT(done.text));
-		finish_signing(c, s, NULL, &e);
+	if (read_reply(f, &msg, &r, &e)) {
+		fail(c, q, &e);
+		return;
 	}
-	drop_signing(c, s);
-}
-
-/* An answer would reach the next process of that number, which counts its questions from
- * one as well. What the signer issues is put on record all the same. */
-void
-core_forget_signings(struct core *c, unsigned edge)
-{
-	struct core_signing *s, *next;
-	HASH_ITER (hh, c->signing, s, next)
-		if (s->ask.edge == edge)
-			s->orphan = true;
-}
-
-static void
-fail_signings(struct core *c)
-{
-	struct core_signing *s, *next;
-	struct err why;
-	err_set(&why, ERR_UNAVAILABLE, "the signer is restarting");
-	HASH_ITER (hh, c->signing, s, next) {
-		finish_signing(c, s, NULL, &why);
-		drop_signing(c, s);
-	}
+	reply(c, q, &r);
+	if (r.last)
+		drop(c, q);
 }
 
 static void
@@ -176,7 +269,7 @@ on_signer_closed(void *arg, const struct err *why)
 	log_event(LOG_WARN, "core.signer_gone", LOG_ERR(why));
 	ipc_free(c->signer);
 	c->signer = NULL;
-	fail_signings(c);
+	fail_all(c);
 }
 
 static const struct ipc_ops signer_ops = {
@@ -197,7 +290,7 @@ core_link_signer(struct core *c, int fd)
 	struct err e;
 	if (c->signer) {
 		ipc_free(c->signer);
-		fail_signings(c);
+		fail_all(c);
 	}
 	c->signer = ipc_new(c->loop, fd, &core_link_opts, &signer_ops, c, &e);
 	if (c->signer)
