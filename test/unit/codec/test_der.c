@@ -119,6 +119,61 @@ times_turn_general_in_2050(void **state)
 	assert_true(b.bad);
 }
 
+/* The C library's calendar is the judge. */
+static void
+times_of_every_year_go_out_and_back(void **state)
+{
+	auto_buf b = BUF_INIT(64);
+	struct err e = {0};
+	int64_t first = INT64_C(-631152000), last = INT64_C(253402300799), got = 0;
+	for (int64_t t = first; t <= last; t += 40 * 86400 + 12345) {
+		char want[40];
+		struct tm tm;
+		time_t at = (time_t)t;
+		assert_non_null(gmtime_r(&at, &tm));
+		strftime(want, sizeof(want), "%Y%m%d%H%M%SZ", &tm);
+		der_put_generalized_time(&b, t);
+		assert_memory_equal(b.p + 2, want, 15);
+		der_put_time(&b, t);
+		struct span in = buf_span(&b);
+		assert_ok(der_expect_time(&in, &got, &e), &e);
+		assert_int_equal(got, t);
+		assert_ok(der_expect_time(&in, &got, &e), &e);
+		assert_int_equal(got, t);
+		assert_int_equal(in.len, 0);
+		buf_reset(&b);
+	}
+}
+
+static void
+dates_that_are_none_are_refused(void **state)
+{
+	static const char *const good[] = {"240229000000Z", "20000229235959Z",
+	    "491231235959Z", "500101000000Z", "99991231235959Z"};
+	static const char *const bad[] = {"230229000000Z", "19000229000000Z",
+	    "240431000000Z", "240001000000Z", "241301000000Z", "240100000000Z",
+	    "240132000000Z", "240101240000Z", "240101006000Z", "240101000060Z",
+	    "240101000000X", "2401010000Z", "24010100000:Z", "19491231235959Z",
+	    "20240101000000.5Z", "240101000000+0100", ""};
+	struct err e = {0};
+	auto_buf b = BUF_INIT(64);
+	int64_t at;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct span s = span_str(good[i]);
+		buf_reset(&b);
+		der_put(&b, s.len == 13 ? DER_UTC_TIME : DER_GENERALIZED_TIME, s);
+		struct span in = buf_span(&b);
+		assert_ok(der_expect_time(&in, &at, &e), &e);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct span s = span_str(bad[i]);
+		buf_reset(&b);
+		der_put(&b, s.len == 15 ? DER_GENERALIZED_TIME : DER_UTC_TIME, s);
+		struct span in = buf_span(&b);
+		assert_fails(der_expect_time(&in, &at, &e), &e, PARSE);
+	}
+}
+
 static void
 bit_lists_drop_trailing_zeros(void **state)
 {
@@ -303,6 +358,8 @@ main(void)
 	    cmocka_unit_test(lengths_grow_as_content_does),
 	    cmocka_unit_test(nested_values_are_closed_inside_out),
 	    cmocka_unit_test(times_turn_general_in_2050),
+	    cmocka_unit_test(times_of_every_year_go_out_and_back),
+	    cmocka_unit_test(dates_that_are_none_are_refused),
 	    cmocka_unit_test(bit_lists_drop_trailing_zeros),
 	    cmocka_unit_test(strings_outside_their_set_turn_the_buffer_bad),
 	    cmocka_unit_test(writer_past_its_cap_stays_bad),
