@@ -318,17 +318,16 @@ conf_defaults(const struct conf_table *t, void *config, struct arena *a)
 	}
 }
 
-/* inih's side. */
+/* ---- lines: inih's side --------------------------------------------------------------
+ */
 
 struct job {
-	const struct conf_table *t;
-	void *config;
-	struct arena *a;
+	conf_visit *visit;
+	void *arg;
 	struct err *e;
 	struct span rest;
 	size_t line;
 	bool failed;
-	bool seen[CONF_KEYS_MAX];
 };
 
 /* A section line holds nothing behind its bracket but a comment. */
@@ -369,41 +368,25 @@ on_read(char *dst, int size, void *arg)
 }
 
 static int
-set_from_line(struct job *j, struct span name, struct span value)
-{
-	const struct conf_key *k = conf_find(j->t, name);
-	if (!k)
-		return unknown_key(j->t, name, j->e);
-	size_t i = (size_t)(k - j->t->keys);
-	if (j->seen[i])
-		return err_set(j->e, ERR_PARSE, "%s is set twice", k->name);
-	j->seen[i] = true;
-	return conf_set(j->t, name, value, j->config, j->a, j->e);
-}
-
-static int
 on_value(void *arg, const char *section, const char *key, const char *value)
 {
 	struct job *j = arg;
-	auto_buf name = BUF_INIT(256);
-	buf_printf(&name, "%s.%s", section, key);
 	if (!j->failed)
-		j->failed = set_from_line(j, buf_span(&name), span_str(value)) != 0;
+		j->failed = j->visit(j->arg, span_str(section), span_str(key),
+				span_str(value), j->e) != 0;
 	return !j->failed;
 }
 
 int
-conf_parse(const struct conf_table *t, struct span text, void *config, struct arena *a,
-    struct err *e)
+conf_each(struct span text, conf_visit *visit, void *arg, struct err *e)
 {
-	assert(t->n <= CONF_KEYS_MAX);
 	if (text.len > CONF_FILE_MAX)
 		return err_set(
 		    e, ERR_LIMIT, "configuration is over %d bytes", CONF_FILE_MAX);
 	struct span bom = SPAN_LIT("\xef\xbb\xbf");
 	text = span_starts(text, bom) ? span_skip(text, bom.len) : text;
 	struct err cause = {0};
-	struct job j = {.t = t, .config = config, .a = a, .e = &cause, .rest = text};
+	struct job j = {.visit = visit, .arg = arg, .e = &cause, .rest = text};
 	ini_use_stack =
 	    false; /* its buffer on the stack holds 200 bytes, whatever one asks */
 	ini_max_line = ini_initial_alloc = CONF_LINE_MAX + 3;
@@ -417,6 +400,44 @@ conf_parse(const struct conf_table *t, struct span text, void *config, struct ar
 		return 0;
 	err_copy(e, &cause);
 	return err_wrap(e, "line %zu", j.line);
+}
+
+/* ---- tables --------------------------------------------------------------------------
+ */
+
+struct table_job {
+	const struct conf_table *t;
+	void *config;
+	struct arena *a;
+	bool seen[CONF_KEYS_MAX];
+};
+
+static int
+set_from_line(
+    void *arg, struct span section, struct span key, struct span value, struct err *e)
+{
+	struct table_job *j = arg;
+	auto_buf name = BUF_INIT(2 * CONF_LINE_MAX);
+	buf_put_span(&name, section);
+	buf_u8(&name, '.');
+	buf_put_span(&name, key);
+	const struct conf_key *k = conf_find(j->t, buf_span(&name));
+	if (!k)
+		return unknown_key(j->t, buf_span(&name), e);
+	size_t i = (size_t)(k - j->t->keys);
+	if (j->seen[i])
+		return err_set(e, ERR_PARSE, "%s is set twice", k->name);
+	j->seen[i] = true;
+	return conf_set(j->t, buf_span(&name), value, j->config, j->a, e);
+}
+
+int
+conf_parse(const struct conf_table *t, struct span text, void *config, struct arena *a,
+    struct err *e)
+{
+	assert(t->n <= CONF_KEYS_MAX);
+	struct table_job j = {.t = t, .config = config, .a = a};
+	return conf_each(text, set_from_line, &j, e);
 }
 
 static void

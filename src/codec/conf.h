@@ -60,6 +60,12 @@ must_check int conf_parse(const struct conf_table *t, struct span text, void *co
 must_check int conf_set(const struct conf_table *t, struct span name, struct span value,
     void *config, struct arena *a, struct err *e);
 
+/* The lines of an INI text whose sections and keys are no table's: visit is called for
+ * each "key = value", in order. Its error gets the line's number. */
+typedef int conf_visit(
+    void *arg, struct span section, struct span key, struct span value, struct err *e);
+must_check int conf_each(struct span text, conf_visit *visit, void *arg, struct err *e);
+
 const struct conf_key *conf_find(const struct conf_table *t, struct span name);
 /* One value as it would stand in the file; secrets as "(secret)". */
 void conf_write(const struct conf_key *k, const void *config, struct buf *b);
