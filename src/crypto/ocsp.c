@@ -22,6 +22,39 @@ struct ocsp_responder {
 	struct buf tbs;                 /* room kept from one answer to the next */
 };
 
+void
+ocsp_single_pack(const struct ocsp_single *s, struct buf *out)
+{
+	buf_u8(out, s->serial_len);
+	buf_put_span(out, span_of(s->serial, s->serial_len));
+	buf_u8(out, (uint8_t)s->hash);
+	buf_u8(out, (uint8_t)s->status);
+	buf_u8(out, s->reason);
+	buf_u64(out, (uint64_t)s->revoked_ms);
+}
+
+int
+ocsp_single_unpack(struct span *in, struct ocsp_single *ret, struct err *e)
+{
+	struct cursor c = cursor_of(*in);
+	struct span serial = cursor_take(&c, cursor_u8(&c));
+	unsigned hash = cursor_u8(&c), status = cursor_u8(&c);
+	struct ocsp_single s = {.hash = (enum ocsp_req_hash)hash,
+	    .status = (enum ocsp_status)status,
+	    .reason = cursor_u8(&c)};
+	uint64_t at_ms = cursor_u64(&c);
+	if (c.bad || serial.len == 0 || serial.len > sizeof(s.serial) ||
+	    hash >= OCSP_REQ_HASH_N || status > OCSP_UNKNOWN || at_ms > INT64_MAX ||
+	    !crl_reason_name(s.reason))
+		return err_set(e, ERR_PARSE, "malformed OCSP query");
+	memcpy(s.serial, serial.p, serial.len);
+	s.serial_len = (uint8_t)serial.len;
+	s.revoked_ms = (int64_t)at_ms;
+	*ret = s;
+	*in = span_skip(*in, in->len - c.left);
+	return 0;
+}
+
 struct span
 ocsp_error(enum ocsp_error status)
 {

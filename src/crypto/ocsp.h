@@ -41,6 +41,15 @@ struct ocsp_single {
 	int64_t this_ms, next_ms;
 };
 
+/* The packed form for IPC, without this_ms and next_ms, which a batch has in common;
+ * 28 octets for a serial number of 16. */
+#define OCSP_PACKED_MAX (12 + CRL_SERIAL_MAX)
+void ocsp_single_pack(const struct ocsp_single *s, struct buf *out);
+/* Takes the first one off *in. ERR_PARSE on a hash, status, reason or serial that is
+ * none. */
+must_check int ocsp_single_unpack(
+    struct span *in, struct ocsp_single *ret, struct err *e);
+
 struct ocsp_fields {
 	int64_t produced_ms;
 	const struct ocsp_single *singles;
