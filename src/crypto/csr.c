@@ -28,6 +28,10 @@ static const struct ext_row {
 
 #define OID_CHALLENGE   SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07")
 #define OID_EXT_REQUEST SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e")
+#define OID_SUBJECT_ALT SPAN_LIT("\x55\x1d\x11")
+/* id-aa-decryptKeyID, id-aa-asymmDecryptKeyID: the key is to come encrypted */
+#define OID_DECRYPT_KEY       SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x25")
+#define OID_DECRYPT_KEY_ASYMM SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x36")
 
 /* True for BasicConstraints with cA TRUE; a malformed one counts as asking. */
 static bool
@@ -49,6 +53,8 @@ note_extension(struct csr *c, struct span oid, struct span value)
 			name = ext_rows[i].name;
 	if (span_eq(oid, ext_rows[0].oid))
 		c->wants_ca = asks_ca(value);
+	if (span_eq(oid, OID_SUBJECT_ALT))
+		c->san = value;
 	size_t len = strlen(c->ignored);
 	snprintf(
 	    c->ignored + len, sizeof(c->ignored) - len, "%s%s", len ? ", " : "", name);
@@ -70,6 +76,33 @@ read_ext_request(struct csr *c, struct span values, struct err *e)
 	return 0;
 }
 
+/* A DirectoryString, or the IA5String that some tools make of it (RFC 2985 5.4.1). */
+static int
+read_challenge(struct csr *c, struct span values, struct err *e)
+{
+	struct der_tlv text;
+	if (der_next(&values, &text, e) < 0 ||
+	    der_finish(values, "challengePassword", e) < 0)
+		return -1;
+	if (text.tag != DER_UTF8_STRING && text.tag != DER_PRINTABLE_STRING &&
+	    text.tag != DER_IA5_STRING)
+		return err_set(e, ERR_PARSE, "challengePassword is no string");
+	c->challenge = text.content;
+	return 0;
+}
+
+static int
+read_attribute(struct csr *c, struct span oid, struct span values, struct err *e)
+{
+	if (span_eq(oid, OID_CHALLENGE))
+		return read_challenge(c, values, e);
+	if (span_eq(oid, OID_EXT_REQUEST))
+		return read_ext_request(c, values, e);
+	if (span_eq(oid, OID_DECRYPT_KEY) || span_eq(oid, OID_DECRYPT_KEY_ASYMM))
+		c->wants_encrypted_key = true;
+	return 0;
+}
+
 static int
 read_attributes(struct csr *c, struct span attrs, struct err *e)
 {
@@ -78,11 +111,8 @@ read_attributes(struct csr *c, struct span attrs, struct err *e)
 		if (der_expect(&attrs, DER_SEQUENCE, &attr, e) < 0 ||
 		    der_expect(&attr, DER_OID, &oid, e) < 0 ||
 		    der_expect(&attr, DER_SET, &values, e) < 0 ||
-		    der_finish(attr, "attribute", e) < 0)
-			return -1;
-		if (span_eq(oid, OID_CHALLENGE))
-			c->has_challenge = true;
-		if (span_eq(oid, OID_EXT_REQUEST) && read_ext_request(c, values, e) < 0)
+		    der_finish(attr, "attribute", e) < 0 ||
+		    read_attribute(c, oid, values, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -178,16 +208,30 @@ csr_done(struct csr *c)
 	*c = (struct csr){0};
 }
 
+static void
+put_challenge(struct buf *out, struct span challenge)
+{
+	size_t seq = der_begin(out, DER_SEQUENCE);
+	der_put_oid(out, OID_CHALLENGE);
+	size_t set = der_begin(out, DER_SET);
+	der_put_utf8(out, challenge);
+	der_end(out, set);
+	der_end(out, seq);
+}
+
 int
-csr_write(struct key *k, const char *cn, const char *org, struct buf *out, struct err *e)
+csr_write_name(struct key *k, struct span name, struct span challenge, struct buf *out,
+    struct err *e)
 {
 	auto_buf info = BUF_INIT(CSR_MAX);
 	size_t seq = der_begin(&info, DER_SEQUENCE);
 	der_put_int(&info, 0);
-	if (name_write(cn, org, &info, e) < 0)
-		return -1;
+	buf_put_span(&info, name);
 	buf_put_span(&info, key_spki(k));
-	der_put(&info, DER_EXPLICIT(0), SPAN_NONE);
+	size_t attrs = der_begin(&info, DER_EXPLICIT(0));
+	if (challenge.len)
+		put_challenge(&info, challenge);
+	der_end(&info, attrs);
 	der_end(&info, seq);
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len;
@@ -196,6 +240,15 @@ csr_write(struct key *k, const char *cn, const char *org, struct buf *out, struc
 		return -1;
 	tbs_finish(buf_span(&info), key_algorithm(k), span_of(sig, len), out);
 	return buf_check(out, "CSR", e);
+}
+
+int
+csr_write(struct key *k, const char *cn, const char *org, struct buf *out, struct err *e)
+{
+	auto_buf name = BUF_INIT(NAME_DER_MAX);
+	if (name_write(cn, org, &name, e) < 0)
+		return -1;
+	return csr_write_name(k, buf_span(&name), SPAN_NONE, out, e);
 }
 
 int

@@ -17,8 +17,11 @@ struct csr {
 	struct spki key;                   /* read; into der */
 	char cn[NAME_CN_SIZE];             /* exactly one */
 	uint8_t key_sha256[DIGEST_SHA256]; /* of the SPKI */
-	bool has_challenge; /* challengePassword: ignored (RFC 7030 3.5 is not offered) */
-	bool wants_ca;      /* asked for CA:TRUE: ignored, worth an event */
+	struct span challenge;    /* challengePassword's characters (RFC 2985 5.4.1), into
+				     der;    SPAN_NONE: absent */
+	struct span san;          /* value of the subjectAltName it asks for, into der */
+	bool wants_encrypted_key; /* DecryptKeyIdentifier (RFC 7030 4.4.1) */
+	bool wants_ca;            /* asked for CA:TRUE: ignored, worth an event */
 	char
 	    ignored[256]; /* extensions it asked for: "subjectAltName, keyUsage", or "" */
 };
@@ -33,7 +36,11 @@ void csr_done(struct csr *c);
 /* Appends a request for cn (and org) made with k, as DER. */
 must_check int csr_write(
     struct key *k, const char *cn, const char *org, struct buf *out, struct err *e);
-/* The same as PEM. */
+/* A request for a Name as it stands (of the certificate that is to be renewed: RFC 7030
+ * 4.2.2), with a challengePassword where challenge is not empty. */
+must_check int csr_write_name(struct key *k, struct span name, struct span challenge,
+    struct buf *out, struct err *e);
+/* As csr_write, as PEM. */
 must_check int csr_write_pem(
     struct key *k, const char *cn, const char *org, struct buf *out, struct err *e);
 

@@ -338,6 +338,46 @@ tls_forget_peer(SSL *ssl)
 		X509_free(sk_X509_pop(sent));
 }
 
+/* RFC 5929 3.1: the first Finished message of the handshake: the client's in a full one,
+ * the server's in a resumed one. There is only one handshake: renegotiation is off. */
+static size_t
+first_finished(SSL *ssl, uint8_t out[TLS_BINDING_MAX])
+{
+	bool by_client = !SSL_session_reused(ssl);
+	bool own = by_client != (bool)SSL_is_server(ssl);
+	size_t len = own ? SSL_get_finished(ssl, out, TLS_BINDING_MAX)
+			 : SSL_get_peer_finished(ssl, out, TLS_BINDING_MAX);
+	return len <= TLS_BINDING_MAX ? len : 0;
+}
+
+/* RFC 9266 2: 32 bytes, the context is there and empty. */
+static size_t
+exported(SSL *ssl, uint8_t out[TLS_BINDING_MAX])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	static const unsigned char none[1];
+	int ok = SSL_export_keying_material(
+	    ssl, out, 32, label, sizeof(label) - 1, none, 0, 1);
+	return ok == 1 ? 32 : 0;
+}
+
+int
+tls_channel_binding(SSL *ssl, enum tls_binding which, uint8_t out[TLS_BINDING_MAX],
+    size_t *ret_len, struct err *e)
+{
+	bool v13 = SSL_version(ssl) >= TLS1_3_VERSION;
+	if (which == TLS_UNIQUE && v13)
+		return err_set(e, ERR_UNSUPPORTED, "TLS 1.3 has no tls-unique");
+	if (!v13 && SSL_get_extms_support(ssl) != 1)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "no channel binding without the extended master secret (RFC 7627)");
+	size_t len = which == TLS_UNIQUE ? first_finished(ssl, out) : exported(ssl, out);
+	if (!len)
+		return ossl_error(e, ERR_CRYPTO, "channel binding");
+	*ret_len = len;
+	return 0;
+}
+
 const char *
 tls_version(const SSL *ssl)
 {

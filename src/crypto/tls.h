@@ -71,6 +71,14 @@ must_check int tls_peer_chain(struct ssl_st *ssl, struct cert_list *ret, struct 
 /* Drops what OpenSSL keeps of the peer's chain (5 KB a connection). The list stays good.
  */
 void tls_forget_peer(struct ssl_st *ssl);
+/* What is this connection's and no other's, the same at both ends. TLS_UNIQUE: of TLS 1.2
+ * alone (RFC 5929 3; ERR_UNSUPPORTED on 1.3, and on a 1.2 without the extended master
+ * secret, where two connections can have the same one: RFC 7627 5.4). TLS_EXPORTER: RFC
+ * 9266, of 1.3, and of 1.2 with the extended master secret. */
+enum tls_binding { TLS_UNIQUE, TLS_EXPORTER };
+#define TLS_BINDING_MAX 64
+must_check int tls_channel_binding(struct ssl_st *ssl, enum tls_binding which,
+    uint8_t out[TLS_BINDING_MAX], size_t *ret_len, struct err *e);
 const char *tls_version(const struct ssl_st *ssl); /* "TLSv1.3" */
 const char *tls_cipher(const struct ssl_st *ssl);
 const char *tls_sni(const struct ssl_st *ssl); /* NULL: none sent */

@@ -504,12 +504,34 @@ csr_round_trips_through_openssl_and_ours(void **state)
 		assert_true(span_eq(c.spki, key_spki(k)));
 		assert_memory_equal(c.key_sha256, key_fingerprint(k), 32);
 		assert_string_equal(c.ignored, "");
-		assert_false(c.has_challenge);
+		assert_null(c.challenge.p);
 		csr_done(&c);
 		assert_ok(csr_write_pem(k, "dev-17", NULL, &pem, &e), &e);
 		assert_ok(csr_parse(buf_span(&pem), &c, &e), &e);
 		csr_done(&c);
 	}
+}
+
+/* RFC 7030 3.5 and 4.2.2: what a renewal with a linked request sends. */
+static void
+csr_for_a_name_carries_the_challenge(void **state)
+{
+	struct err e = {0};
+	struct csr c;
+	auto_(key_free) struct key *k = key_generate(KEY_P256, &e);
+	auto_buf name = BUF_INIT(NAME_DER_MAX), der = BUF_INIT(CSR_MAX);
+	assert_ok(name_write("dev-17", "Example", &name, &e), &e);
+	assert_ok(
+	    csr_write_name(k, buf_span(&name), SPAN_LIT("c2VjcmV0"), &der, &e), &e);
+	assert_ok(csr_parse(buf_span(&der), &c, &e), &e);
+	assert_true(span_eq(c.subject, buf_span(&name)));
+	assert_true(span_eq_str(c.challenge, "c2VjcmV0"));
+	assert_null(c.san.p);
+	const unsigned char *at = der.p;
+	X509_REQ *req = d2i_X509_REQ(NULL, &at, (long)der.len);
+	assert_int_equal(X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1), 0);
+	X509_REQ_free(req);
+	csr_done(&c);
 }
 
 static void
@@ -569,7 +591,8 @@ csr_reports_what_it_ignores(void **state)
 	put_greedy_csr(&der, k, "SHA512");
 	struct csr c;
 	assert_ok(csr_parse(buf_span(&der), &c, &e), &e);
-	assert_true(c.has_challenge);
+	assert_true(span_eq_str(c.challenge, "secret"));
+	assert_true(c.san.len > 0);
 	assert_true(c.wants_ca);
 	assert_string_equal(
 	    c.ignored, "basicConstraints, keyUsage, subjectAltName, other");
@@ -636,6 +659,7 @@ main(void)
 	    cmocka_unit_test(name_cn_takes_exactly_one_clean_text),
 	    cmocka_unit_test(name_text_is_rfc4514_with_the_last_rdn_first),
 	    cmocka_unit_test(csr_round_trips_through_openssl_and_ours),
+	    cmocka_unit_test(csr_for_a_name_carries_the_challenge),
 	    cmocka_unit_test(csr_signed_by_another_key_is_refused),
 	    cmocka_unit_test(csr_reports_what_it_ignores),
 	    cmocka_unit_test(csr_signed_with_md5_or_sha1_is_refused),

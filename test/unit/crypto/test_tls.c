@@ -140,6 +140,75 @@ server_hands_over_the_peers_chain_whatever_it_is(void **state)
 	assert_int_equal(seen.n, 1);
 }
 
+/* What one end has must be what the other has, and another connection must not. */
+static void
+binds(struct pair *p, enum tls_binding which, uint8_t ret[TLS_BINDING_MAX])
+{
+	struct err e = {0};
+	uint8_t other[TLS_BINDING_MAX];
+	size_t len, other_len;
+	memset(ret, 0, TLS_BINDING_MAX);
+	assert_ok(tls_channel_binding(p->client, which, ret, &len, &e), &e);
+	assert_ok(tls_channel_binding(p->server, which, other, &other_len, &e), &e);
+	assert_int_equal(len, other_len);
+	assert_true(len >= 12);
+	assert_memory_equal(ret, other, len);
+}
+
+static void
+join_version(struct pair *p, struct world *w, struct tls_client *c, int version, bool ems)
+{
+	struct err e = {0};
+	join(p, w->server, tls_client_ssl(c, "hub.example.net", &e));
+	SSL_set_max_proto_version(p->client, version);
+	if (!ems)
+		SSL_set_options(p->client, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+	assert_true(handshake(p));
+}
+
+static void
+channel_binding_is_the_same_at_both_ends_and_nowhere_else(void **state)
+{
+	static const struct {
+		int version;
+		enum tls_binding which;
+	} rows[] = {{TLS1_2_VERSION, TLS_UNIQUE}, {TLS1_2_VERSION, TLS_EXPORTER},
+	    {TLS1_3_VERSION, TLS_EXPORTER}};
+	auto_world w;
+	world_init(&w);
+	auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		auto_pair p, q;
+		uint8_t one[TLS_BINDING_MAX], two[TLS_BINDING_MAX];
+		join_version(&p, &w, c, rows[i].version, true);
+		join_version(&q, &w, c, rows[i].version, true);
+		binds(&p, rows[i].which, one);
+		binds(&q, rows[i].which, two);
+		assert_memory_not_equal(one, two, 12);
+	}
+}
+
+/* RFC 7627 5.4; RFC 9266 says so of tls-exporter, too. */
+static void
+channel_binding_is_refused_where_it_binds_nothing(void **state)
+{
+	struct err e = {0};
+	uint8_t out[TLS_BINDING_MAX];
+	size_t len;
+	auto_world w;
+	world_init(&w);
+	auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+	auto_pair v13, weak;
+	join_version(&v13, &w, c, TLS1_3_VERSION, true);
+	assert_fails(
+	    tls_channel_binding(v13.server, TLS_UNIQUE, out, &len, &e), &e, UNSUPPORTED);
+	join_version(&weak, &w, c, TLS1_2_VERSION, false);
+	assert_fails(
+	    tls_channel_binding(weak.server, TLS_UNIQUE, out, &len, &e), &e, UNSUPPORTED);
+	assert_fails(tls_channel_binding(weak.server, TLS_EXPORTER, out, &len, &e), &e,
+	    UNSUPPORTED);
+}
+
 /* What a jailed process lives by: with no descriptor to be had, nothing is missed. */
 static void
 handshake_after_init_opens_no_file(void **state)
@@ -372,6 +441,8 @@ main(void)
 	    cmocka_unit_test(server_refuses_a_client_without_the_key_of_its_certificate),
 	    cmocka_unit_test(client_refuses_wrong_name_address_and_root),
 	    cmocka_unit_test(server_gives_no_ticket_and_speaks_no_tls_1_1),
+	    cmocka_unit_test(channel_binding_is_the_same_at_both_ends_and_nowhere_else),
+	    cmocka_unit_test(channel_binding_is_refused_where_it_binds_nothing),
 	    cmocka_unit_test(server_replaces_its_certificate_under_live_connections),
 	    cmocka_unit_test(server_with_two_key_types_serves_rsa_only_clients),
 	    cmocka_unit_test(server_ends_handshakes_with_too_long_chains),
