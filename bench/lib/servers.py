@@ -36,7 +36,7 @@ class Muster:
         self.ctx = ctx
         self.home = os.path.join(ctx.disk, name)
         ctx.muster("init", "--home", self.home, "--set", "server.mqtt_port=0",
-                   "--set", "server.https_port=0")
+                   "--set", "server.https_port=0", "--set", "server.http_port=0")
         self.process = None
         self.ports = {}
 

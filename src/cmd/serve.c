@@ -14,11 +14,14 @@
 #include "role/signer.h"
 
 static void
-on_up(void *arg, uint16_t mqtt_port, uint16_t https_port)
+on_up(void *arg, uint16_t mqtt_port, uint16_t https_port, uint16_t http_port)
 {
 	const struct config *cfg = arg;
-	printf("muster: serving %s (MQTT %u, HTTPS %u), profile %s\n",
-	    cfg->server.name.v[0], mqtt_port, https_port,
+	char http[24] = "";
+	if (http_port)
+		snprintf(http, sizeof(http), ", HTTP %u", http_port);
+	printf("muster: serving %s (MQTT %u, HTTPS %u%s), profile %s\n",
+	    cfg->server.name.v[0], mqtt_port, https_port, http,
 	    cfg->server.profile == CONFIG_PROFILE_AZURE ? "azure" : "native");
 	fflush(stdout);
 }

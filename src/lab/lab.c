@@ -89,13 +89,14 @@ free_port(const char *host, int64_t from)
 	return 0;
 }
 
-/* Appends the line unless it sets one of our two keys. */
+/* Appends the line unless it sets one of our three keys. */
 static void
 keep_line(struct span line, struct buf *out)
 {
 	struct span rest = line;
 	struct span key = span_trim(span_split(&rest, '='));
-	if (rest.p && (span_eq_str(key, "mqtt_port") || span_eq_str(key, "https_port")))
+	if (rest.p && (span_eq_str(key, "mqtt_port") || span_eq_str(key, "https_port") ||
+			  span_eq_str(key, "http_port")))
 		return;
 	buf_put_span(out, line);
 	buf_u8(out, '\n');
@@ -108,9 +109,10 @@ move_ports(struct lab *l, struct err *e)
 	const char *bind = l->cfg.server.bind;
 	int64_t mqtt = free_port(bind, PORT_FROM + 883);
 	int64_t https = free_port(bind, PORT_FROM + 443);
+	int64_t http = free_port(bind, PORT_FROM + 80);
 	const char *path = arena_printf(l->arena, "%s/muster.conf", l->o->home);
 	auto_buf was = BUF_INIT(CONF_FILE_MAX), is = BUF_INIT(CONF_FILE_MAX + 256);
-	if (!mqtt || !https)
+	if (!mqtt || !https || !http)
 		return err_set(
 		    e, ERR_UNAVAILABLE, "no free port for the server on %s", bind);
 	if (file_read(path, &was, e))
@@ -118,16 +120,16 @@ move_ports(struct lab *l, struct err *e)
 	for (struct span rest = span_trim(buf_span(&was)); rest.p;)
 		keep_line(span_split(&rest, '\n'), &is);
 	buf_printf(&is,
-	    "\n# The lab's: 8883 and 443 could not be bound.\n[server]\nmqtt_port = "
-	    "%lld\n"
-	    "https_port = %lld\n",
-	    (long long)mqtt, (long long)https);
+	    "\n# The lab's: 8883, 443 and 80 could not be bound.\n[server]\n"
+	    "mqtt_port = %lld\nhttps_port = %lld\nhttp_port = %lld\n",
+	    (long long)mqtt, (long long)https, (long long)http);
 	if (buf_check(&is, path, e) || file_write(path, buf_span(&is), 0600, e))
 		return -1;
 	progress_say(&l->progress,
-	    "ports %lld and %lld cannot be bound: using %lld and %lld",
+	    "ports %lld, %lld and %lld cannot be bound: using %lld, %lld and %lld",
 	    (long long)l->cfg.server.mqtt_port, (long long)l->cfg.server.https_port,
-	    (long long)mqtt, (long long)https);
+	    (long long)l->cfg.server.http_port, (long long)mqtt, (long long)https,
+	    (long long)http);
 	return 0;
 }
 
@@ -136,7 +138,8 @@ ports_are_free(struct lab *l)
 {
 	const struct config *c = &l->cfg;
 	return can_bind(c->server.bind, c->server.mqtt_port) &&
-	       can_bind(c->server.bind, c->server.https_port);
+	       can_bind(c->server.bind, c->server.https_port) &&
+	       (c->server.http_port < 0 || can_bind(c->server.bind, c->server.http_port));
 }
 
 /* Who serves holds the home's lock: run/ports alone may be of a server that was killed.

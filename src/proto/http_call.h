@@ -15,7 +15,12 @@ struct http_call;
 struct http_req;
 struct js;
 
-enum http_accepts { HTTP_ACCEPTS_NONE, HTTP_ACCEPTS_ANY, HTTP_ACCEPTS_CERT };
+enum http_accepts {
+	HTTP_ACCEPTS_NONE,
+	HTTP_ACCEPTS_PUBLIC,
+	HTTP_ACCEPTS_ANY,
+	HTTP_ACCEPTS_CERT
+};
 enum http_dialect {
 	HTTP_DIALECT_HUB,
 	HTTP_DIALECT_DPS,

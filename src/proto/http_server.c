@@ -45,6 +45,7 @@ struct http_server {
 	const struct env *env;
 	struct http *http;
 	struct list calls;
+	bool public; /* over plain HTTP: what is signed by itself and no secret */
 };
 
 /* ---- routes ------------------------------------------------------------------------ */
@@ -68,25 +69,64 @@ fits(const char *pattern, const struct uri_path *path, struct span *param)
 	return i == path->n;
 }
 
-/* The methods a path knows, as bits of enum http_method; the route of method in *ret. */
-static unsigned
-find_route(enum http_method method, const struct uri_path *path, struct span *param,
-    const struct http_route **ret)
+/* A route that takes the rest of the path as it came: base64 has slashes, two in a row
+ * too (RFC 6960 A.1), which are no segments. */
+static bool
+fits_raw(const struct http_route *r, struct span path, struct span *param)
 {
-	unsigned methods = 0;
-	struct span p[HTTP_CALL_PARAMS];
+	struct span prefix = span_str(r->path);
+	if (prefix.p[prefix.len - 1] != '*')
+		return false;
+	prefix.len--;
+	if (!span_istarts(path, prefix) || path.len == prefix.len)
+		return false;
+	param[0] = span_skip(path, prefix.len);
+	return true;
+}
+
+/* What was found on the way to a handler. */
+struct match {
+	const struct http_route *route; /* NULL: none for the method */
+	unsigned methods; /* that the path knows, bits of enum http_method */
+};
+
+static void
+note_route(const struct http_server *h, const struct http_route *r,
+    enum http_method method, const struct span *param, struct http_call *c,
+    struct match *m)
+{
 	enum http_method want = method == HTTP_HEAD ? HTTP_GET : method;
-	*ret = NULL;
-	for (size_t i = 0; i < n_routes; i++) {
-		if (!fits(routes[i].path, path, p))
-			continue;
-		methods |= 1u << routes[i].method;
-		if (*ret || routes[i].method != want)
-			continue;
-		*ret = &routes[i];
-		memcpy(param, p, sizeof(p));
-	}
-	return methods;
+	if (h->public && r->accepts != HTTP_ACCEPTS_PUBLIC)
+		return;
+	m->methods |= 1u << r->method;
+	if (m->route || r->method != want)
+		return;
+	m->route = r;
+	memcpy(c->param, param, sizeof(c->param));
+}
+
+static struct match
+find_raw(const struct http_server *h, enum http_method method, struct span path,
+    struct http_call *c)
+{
+	struct match m = {0};
+	struct span p[HTTP_CALL_PARAMS] = {{0}};
+	for (size_t i = 0; i < n_routes; i++)
+		if (fits_raw(&routes[i], path, p))
+			note_route(h, &routes[i], method, p, c, &m);
+	return m;
+}
+
+static struct match
+find_route(const struct http_server *h, enum http_method method,
+    const struct uri_path *path, struct http_call *c)
+{
+	struct match m = {0};
+	struct span p[HTTP_CALL_PARAMS] = {{0}};
+	for (size_t i = 0; i < n_routes; i++)
+		if (fits(routes[i].path, path, p))
+			note_route(h, &routes[i], method, p, c, &m);
+	return m;
 }
 
 /* In which dialect a path that has no route is refused. */
@@ -101,6 +141,9 @@ dialect_of(struct span path)
 	    {"/enrollment", HTTP_DIALECT_DPS},
 	    {"/registrations", HTTP_DIALECT_DPS},
 	    {"/.well-known", HTTP_DIALECT_PLAIN},
+	    {"/crl/", HTTP_DIALECT_PLAIN},
+	    {"/ca/", HTTP_DIALECT_PLAIN},
+	    {"/ocsp", HTTP_DIALECT_PLAIN},
 	};
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		if (span_istarts(path, span_str(prefixes[i].prefix)))
@@ -154,7 +197,7 @@ is_accepted(enum http_accepts accepts, unsigned kind)
 {
 	if (accepts == HTTP_ACCEPTS_CERT)
 		return kind == CRED_X509;
-	return accepts == HTTP_ACCEPTS_NONE || kind != CRED_NONE;
+	return kind != CRED_NONE;
 }
 
 /* ---- requests ---------------------------------------------------------------------- */
@@ -168,7 +211,7 @@ take_peer(struct http_call *c)
 	if (uri_query_get(c->query, "api-version", c->arena, &version, &e))
 		version = SPAN_NONE; /* nothing depends on it (protocol/service.md 0.2) */
 	c->peer = (struct ipc_peer){.address = span_head(span_str(http_peer(c->req)), 64),
-	    .proto = SPAN_LIT("https"),
+	    .proto = http_ssl(c->req) ? SPAN_LIT("https") : SPAN_LIT("http"),
 	    .agent = span_head(span_str(agent), 512),
 	    .api_version = span_has(version, 0) ? SPAN_NONE : span_head(version, 64)};
 }
@@ -187,7 +230,8 @@ run(struct http_call *c, const struct http_route *route)
 		}
 		c->body = SPAN_NONE;
 	}
-	if (route->accepts == HTTP_ACCEPTS_NONE) {
+	if (route->accepts == HTTP_ACCEPTS_NONE ||
+	    route->accepts == HTTP_ACCEPTS_PUBLIC) {
 		route->handle(c);
 		return;
 	}
@@ -212,7 +256,6 @@ on_request(void *arg, struct http_req *r)
 	struct http_call *c = http_call_new(h->env, r, &h->calls);
 	struct uri_target t;
 	struct uri_path path;
-	const struct http_route *route;
 	if (uri_target_parse(http_target(r), &t, &e)) {
 		http_call_fail_err(c, &e);
 		return;
@@ -220,19 +263,22 @@ on_request(void *arg, struct http_req *r)
 	c->query = t.query;
 	c->dialect = dialect_of(t.path);
 	take_peer(c);
+	struct match m = find_raw(h, http_method(r), t.path, c);
 	/* az resource sends a double slash to the resource manager (protocol/service.md
 	 * T2) */
-	if (uri_path_parse(t.path, c->dialect == HTTP_DIALECT_ARM, c->arena, &path, &e)) {
+	if (!m.methods &&
+	    uri_path_parse(t.path, c->dialect == HTTP_DIALECT_ARM, c->arena, &path, &e)) {
 		http_call_fail_err(c, &e);
 		return;
 	}
-	unsigned methods = find_route(http_method(r), &path, c->param, &route);
-	if (route) {
-		run(c, route);
+	if (!m.methods)
+		m = find_route(h, http_method(r), &path, c);
+	if (m.route) {
+		run(c, m.route);
 		return;
 	}
-	if (methods) {
-		fail_method(c, methods);
+	if (m.methods) {
+		fail_method(c, m.methods);
 		return;
 	}
 	const struct wire_error w = wire_error_of(404000);
@@ -240,19 +286,22 @@ on_request(void *arg, struct http_req *r)
 }
 
 static size_t
-largest_body(void)
+largest_body(bool public)
 {
 	size_t max = 0;
-	for (size_t i = 0; i < n_routes; i++)
+	for (size_t i = 0; i < n_routes; i++) {
+		if (public && routes[i].accepts != HTTP_ACCEPTS_PUBLIC)
+			continue;
 		max = routes[i].body_max > max ? routes[i].body_max : max;
+	}
 	return max;
 }
 
-struct http_server *
-http_server_new(const struct env *env, struct err *e)
+static struct http_server *
+server_new(const struct env *env, bool public, struct err *e)
 {
 	const struct http_opts opts = {.head_max = HEAD_MAX,
-	    .body_max = largest_body(),
+	    .body_max = largest_body(public),
 	    .out_max = OUT_MAX,
 	    .conns_max = (size_t)env->config->server.max_connections,
 	    .request_ms = REQUEST_MS,
@@ -260,12 +309,25 @@ http_server_new(const struct env *env, struct err *e)
 	    .write_ms = WRITE_MS};
 	struct http_server *h = own_alloc(sizeof(*h));
 	h->env = env;
+	h->public = public;
 	list_init(&h->calls);
 	h->http = http_new(env->loop, &opts, on_request, h, e);
 	if (h->http)
 		return h;
 	free(h);
 	return NULL;
+}
+
+struct http_server *
+http_server_new(const struct env *env, struct err *e)
+{
+	return server_new(env, false, e);
+}
+
+struct http_server *
+http_server_new_public(const struct env *env, struct err *e)
+{
+	return server_new(env, true, e);
 }
 
 void

@@ -1,7 +1,7 @@
 #ifndef PROTO_HTTP_SERVER_H
 #define PROTO_HTTP_SERVER_H
 /*
- * HTTPS of an edge: finds the route (tbl/route.def), checks what its row says
+ * HTTP of an edge: finds the route (tbl/route.def), checks what its row says
  * (credential, body cap), hands a call to its handler, and writes errors in the route's
  * dialect.
  */
@@ -17,6 +17,8 @@ struct tls_server;
 
 /* env is borrowed. */
 struct http_server *http_server_new(const struct env *env, struct err *e);
+/* The same for plain HTTP: it has the routes that accept PUBLIC and no others. */
+struct http_server *http_server_new_public(const struct env *env, struct err *e);
 /* Requests under way are dropped. */
 void http_server_free(struct http_server *h);
 own_define(struct http_server, http_server_free);

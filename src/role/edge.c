@@ -24,6 +24,7 @@
 #include "role/boot.h"
 
 enum {
+	LISTENERS = 3, /* kinds of them */
 	LISTENERS_MAX = 8,
 	TICK_FIRST_MS = 200, /* until there is a certificate */
 	TICK_MS = 15000,
@@ -36,7 +37,7 @@ enum {
 /* A listening socket that waits for the certificate. */
 struct waiting {
 	int fd;
-	uint8_t kind; /* 'm' MQTT, 'h' HTTPS */
+	uint8_t kind; /* 'm' MQTT, 'h' HTTPS, 'p' plain HTTP */
 };
 
 struct edge {
@@ -48,7 +49,7 @@ struct edge {
 	struct core_link *core;
 	struct hub_mqtt *hub;
 	struct mqtt_server *mqtt;
-	struct http_server *http;
+	struct http_server *http, *public; /* HTTPS; plain HTTP */
 
 	struct waiting waiting[LISTENERS_MAX];
 	size_t n_waiting;
@@ -87,6 +88,14 @@ listen_mqtt(struct edge *d, int fd, struct err *e)
 	return 0;
 }
 
+static int
+start_listener(struct edge *d, const struct waiting *w, struct err *e)
+{
+	if (w->kind == 'm')
+		return listen_mqtt(d, w->fd, e);
+	return http_server_listen(w->kind == 'p' ? d->public : d->http, w->fd, e);
+}
+
 /* A socket is listened on when there is a certificate to show and there are anchors to
  * judge by; until then peers wait in the kernel's backlog. */
 static void
@@ -97,9 +106,7 @@ open_listeners(struct edge *d)
 		return;
 	while (d->n_waiting) {
 		struct waiting w = d->waiting[--d->n_waiting];
-		int rc = w.kind == 'h' ? http_server_listen(d->http, w.fd, &e)
-				       : listen_mqtt(d, w.fd, &e);
-		if (rc)
+		if (start_listener(d, &w, &e))
 			log_event(LOG_ERROR, "edge.listen", LOG_ERR(&e));
 	}
 }
@@ -287,7 +294,8 @@ static void
 on_drain(void *arg)
 {
 	struct edge *d = arg;
-	bool busy = mqtt_server_count(d->mqtt) || http_server_calls(d->http);
+	bool busy = mqtt_server_count(d->mqtt) || http_server_calls(d->http) ||
+		    http_server_calls(d->public);
 	if (!busy || loop_now_ms(d->loop) >= d->drain_until_ms)
 		loop_stop(d->loop);
 }
@@ -303,6 +311,7 @@ drain(struct edge *d)
 	for (size_t i = 0; i < d->n_listeners; i++)
 		stream_listener_pause(d->listeners[i], true);
 	http_server_drain(d->http);
+	http_server_drain(d->public);
 	mqtt_server_close_all(d->mqtt, "server stops");
 	loop_timer_free(d->tick);
 	d->tick = loop_timer_new(d->loop, on_drain, d);
@@ -380,19 +389,20 @@ make_servers(struct edge *d, struct err *e)
 	opts.hub_arg = d->hub;
 	d->mqtt = mqtt_server_new(&d->env, &opts);
 	d->http = http_server_new(&d->env, e);
-	return d->http ? 0 : -1;
+	d->public = d->http ? http_server_new_public(&d->env, e) : NULL;
+	return d->public ? 0 : -1;
 }
 
-/* MQTT and HTTPS each hold max_connections at most; where the system grants fewer
- * descriptors, fewer connections are accepted rather than none. */
+/* MQTT, HTTPS and plain HTTP each hold max_connections at most; where the system grants
+ * fewer descriptors, fewer connections are accepted rather than none. */
 static unsigned
 descriptors(struct config *cfg)
 {
-	unsigned wanted = 2 * (unsigned)cfg->server.max_connections + SPARE_FDS;
+	unsigned wanted = LISTENERS * (unsigned)cfg->server.max_connections + SPARE_FDS;
 	unsigned given = boot_descriptors(wanted);
 	if (given < wanted)
 		cfg->server.max_connections =
-		    given > SPARE_FDS ? (given - SPARE_FDS) / 2 : 1;
+		    given > SPARE_FDS ? (given - SPARE_FDS) / LISTENERS : 1;
 	return given;
 }
 
@@ -426,6 +436,7 @@ stop(struct edge *d)
 {
 	mqtt_server_free(d->mqtt); /* before the listeners: it frees their streams */
 	http_server_free(d->http);
+	http_server_free(d->public);
 	for (size_t i = 0; i < d->n_listeners; i++)
 		stream_listener_free(d->listeners[i]);
 	while (d->n_waiting)

@@ -38,8 +38,8 @@ struct child {
 struct supervisor {
 	const struct main_opts *o;
 	struct loop *loop;
-	int mqtt_fd, https_fd, lock_fd;
-	uint16_t mqtt_port, https_port;
+	int mqtt_fd, https_fd, http_fd, lock_fd; /* http_fd -1: not served */
+	uint16_t mqtt_port, https_port, http_port;
 	struct child signer, core, edges[EDGES_MAX];
 	unsigned n_edges;
 	struct loop_signal *term, *intr, *hup;
@@ -95,9 +95,12 @@ hand_listeners(struct child *edge)
 {
 	struct supervisor *s = edge->server;
 	struct err e;
-	struct ipc_listen mqtt = {.kind = 'm'}, https = {.kind = 'h'};
+	struct ipc_listen mqtt = {.kind = 'm'}, https = {.kind = 'h'},
+			  http = {.kind = 'p'};
 	if (boot_send(edge->link, IPC_LISTEN, 0, &mqtt, s->mqtt_fd, &e) ||
-	    boot_send(edge->link, IPC_LISTEN, 0, &https, s->https_fd, &e))
+	    boot_send(edge->link, IPC_LISTEN, 0, &https, s->https_fd, &e) ||
+	    (s->http_fd >= 0 &&
+		boot_send(edge->link, IPC_LISTEN, 0, &http, s->http_fd, &e)))
 		log_event(LOG_ERROR, "main.listen", LOG_ERR(&e));
 }
 
@@ -108,7 +111,7 @@ announce(struct supervisor *s)
 		return;
 	s->up = true;
 	if (s->o->on_up)
-		s->o->on_up(s->o->arg, s->mqtt_port, s->https_port);
+		s->o->on_up(s->o->arg, s->mqtt_port, s->https_port, s->http_port);
 }
 
 /* Edges start when there is somebody to ask. */
@@ -388,7 +391,10 @@ write_ports(const struct supervisor *s, struct err *e)
 {
 	char path[4200], text[64];
 	snprintf(path, sizeof(path), "%s/run/ports", s->o->home);
-	snprintf(text, sizeof(text), "mqtt=%u\nhttps=%u\n", s->mqtt_port, s->https_port);
+	int n = snprintf(
+	    text, sizeof(text), "mqtt=%u\nhttps=%u\n", s->mqtt_port, s->https_port);
+	if (s->http_fd >= 0)
+		snprintf(text + n, sizeof(text) - (size_t)n, "http=%u\n", s->http_port);
 	if (file_write(path, span_str(text), 0600, e))
 		return -1;
 	snprintf(path, sizeof(path), "%s/run/serve.pid", s->o->home);
@@ -406,22 +412,31 @@ edge_count(const struct config *cfg)
 }
 
 static int
-start(struct supervisor *s, struct err *e)
+bind_all(struct supervisor *s, struct err *e)
 {
 	const struct config *cfg = s->o->cfg;
-	if (take_home(s, e) ||
-	    listen_on(
-		cfg->server.bind, cfg->server.mqtt_port, &s->mqtt_fd, &s->mqtt_port, e) ||
-	    listen_on(cfg->server.bind, cfg->server.https_port, &s->https_fd,
-		&s->https_port, e) ||
-	    write_ports(s, e))
+	const char *bind = cfg->server.bind;
+	if (listen_on(bind, cfg->server.mqtt_port, &s->mqtt_fd, &s->mqtt_port, e) ||
+	    listen_on(bind, cfg->server.https_port, &s->https_fd, &s->https_port, e))
+		return -1;
+	if (cfg->server.http_port < 0)
+		return 0;
+	if (listen_on(bind, cfg->server.http_port, &s->http_fd, &s->http_port, e))
+		return err_wrap(e, "server.http_port (-1 is none)");
+	return 0;
+}
+
+static int
+start(struct supervisor *s, struct err *e)
+{
+	if (take_home(s, e) || bind_all(s, e) || write_ports(s, e))
 		return -1;
 	struct jail_opts jail = {0};
 	if (jail_enter(JAIL_MAIN, &jail, e))
 		return -1;
 	log_event(LOG_INFO, "main.start", LOG_STR("home", s->o->home),
 	    LOG_INT("mqtt", s->mqtt_port), LOG_INT("https", s->https_port),
-	    LOG_STR("jail", jail_describe()));
+	    LOG_INT("http", s->http_port), LOG_STR("jail", jail_describe()));
 	s->term = loop_signal_new(s->loop, SIGTERM, on_stop_signal, s, e);
 	s->intr = loop_signal_new(s->loop, SIGINT, on_stop_signal, s, e);
 	s->hup = loop_signal_new(s->loop, SIGHUP, on_hangup, s, e);
@@ -435,7 +450,8 @@ start(struct supervisor *s, struct err *e)
 int
 main_serve(const struct main_opts *o, struct err *e)
 {
-	struct supervisor s = {.o = o, .mqtt_fd = -1, .https_fd = -1, .lock_fd = -1};
+	struct supervisor s = {
+	    .o = o, .mqtt_fd = -1, .https_fd = -1, .http_fd = -1, .lock_fd = -1};
 	s.loop = loop_new(&clock_system, e);
 	if (!s.loop)
 		return -1;
@@ -462,6 +478,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	loop_signal_free(s.hup);
 	own_close(&s.mqtt_fd);
 	own_close(&s.https_fd);
+	own_close(&s.http_fd);
 	own_close(&s.lock_fd);
 	loop_free(s.loop);
 	return rc;

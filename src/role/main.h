@@ -12,8 +12,9 @@ struct main_opts {
 	const char *home; /* absolute */
 	const struct config *cfg;
 	struct span config_text; /* what children read their configuration from */
+	/* may be NULL; http_port 0: none */
 	void (*on_up)(
-	    void *arg, uint16_t mqtt_port, uint16_t https_port); /* may be NULL */
+	    void *arg, uint16_t mqtt_port, uint16_t https_port, uint16_t http_port);
 	void *arg;
 };
 

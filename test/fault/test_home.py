@@ -65,7 +65,7 @@ class Home(harness.Case):
             taken.bind(("127.0.0.1", 0))
             taken.listen(1)
             port = taken.getsockname()[1]
-            for key in ("mqtt_port", "https_port"):
+            for key in ("mqtt_port", "https_port", "http_port"):
                 got = run("serve", "--home", self.home, "--set", "server.%s=%d" % (key, port))
                 self.assertIn(got.returncode, (5, 7, 8), got.stderr)
                 self.assertIn(str(port), got.stderr)

@@ -202,7 +202,7 @@ def make_home(parent, name="home", *options):
 
 def init_home(path, *options):
     got = run("init", "--home", path, "--set", "server.mqtt_port=0", "--set",
-              "server.https_port=0", *options)
+              "server.https_port=0", "--set", "server.http_port=0", *options)
     assert got.returncode == 0, got.stderr
 
 
@@ -229,7 +229,7 @@ class Server:
         self.home, self.options, self.host, self.env = home, options, host, env
         self.log_path = os.path.join(os.path.dirname(home), os.path.basename(home) + ".log")
         self.out_path = self.log_path + ".out"
-        self.process, self.mqtt_port, self.https_port = None, 0, 0
+        self.process, self.mqtt_port, self.https_port, self.http_port = None, 0, 0, 0
 
     @property
     def log(self):
@@ -265,6 +265,7 @@ class Server:
         with open(os.path.join(self.home, "run", "ports"), encoding="ascii") as f:
             ports = dict(line.strip().split("=") for line in f)
         self.mqtt_port, self.https_port = int(ports["mqtt"]), int(ports["https"])
+        self.http_port = int(ports.get("http", 0))
         with contextlib.suppress(OSError):
             for port in (self.mqtt_port, self.https_port):
                 with socket.create_connection((self.host, port), 5) as raw:
