@@ -11,7 +11,7 @@ struct x509_st; /* OpenSSL's X509 */
 
 #define CERT_MAX        16384        /* one certificate, DER */
 #define CERT_PEM_MAX    (256 * 1024) /* a file of them */
-#define CERT_LIST_MAX   32
+#define CERT_LIST_MAX   40
 #define CERT_SERIAL_MAX 20 /* octets, RFC 5280 4.1.2.2 */
 
 enum cert_usage { /* RFC 5280 4.2.1.3 */

@@ -3,14 +3,19 @@
 /*
  * Judges a client's certificate chain against a set of CA certificates. Possession of the
  * key was proved by the TLS handshake; here is only the path. It searches issuers by
- * name, backs out of dead ends (cross-signed rollovers need that) and lets OpenSSL
- * validate each whole candidate path, under a budget. Never logs.
+ * name, backs out of dead ends (cross-signed rollovers need that), holds each certificate
+ * against our own profile (crypto/rules.h) and lets OpenSSL validate each whole candidate
+ * path, under a budget. Never logs. docs/path-validation.md says what is taken and why.
  */
 #include "crypto/cert.h"
+#include "crypto/crlset.h"
 
 #define CHAIN_ANCHORS_MAX 4096
 #define CHAIN_DEPTH_MAX   8  /* certificates in a path, leaf and anchor included */
-#define CHAIN_PATHS_MAX   16 /* candidate paths validated for one leaf */
+#define CHAIN_CHECKS_MAX  32 /* signatures verified for one leaf: 35 ms of P-384 */
+#define CHAIN_STEPS_MAX                                                                  \
+	512 /* certificates looked at for one leaf: name loops end here                  \
+	     */
 
 /* A set of CA certificates, each parsed once. Build it whole, share it read-only between
  * verifications (one thread); to change it build another and swap. */
@@ -42,17 +47,41 @@ enum chain_reason {
 			       */
 	CHAIN_NOT_A_CA,       /* an issuer that may not sign certificates */
 	CHAIN_PATH_LENGTH,
-	CHAIN_WEAK,     /* key or signature hash below 112 bits of strength */
-	CHAIN_PROFILE,  /* unknown critical extension, name constraint, other rule */
-	CHAIN_TOO_LONG, /* path or budget */
+	CHAIN_WEAK,      /* key or signature hash below 112 bits of strength */
+	CHAIN_PROFILE,   /* unknown critical extension, name constraint, other rule */
+	CHAIN_TOO_LONG,  /* path or budget */
+	CHAIN_REVOKED,   /* by a list that was given */
+	CHAIN_NO_STATUS, /* a list that was given cannot be used, or there is none */
 	CHAIN_REASON_N
 };
 /* "expired", "unknown issuer": for logs and the connection log's reason column. */
 const char *chain_reason_name(enum chain_reason r);
 
+enum chain_purpose {
+	CHAIN_CLIENT, /* what a device or an operator presents */
+	CHAIN_SERVER,
+	CHAIN_ANY_PURPOSE,
+};
+
+/* Inputs of RFC 5280 6.1.1 (c) to (g). */
+struct chain_policy {
+	const char *const *oids; /* user-initial-policy-set, dotted; none: any-policy */
+	size_t n;
+	bool explicit_policy, no_mapping, no_any;
+};
+
+/* All zero but now_ms is what the product runs with; the rest is somebody's wish. */
 struct chain_options {
 	int64_t now_ms;
-	bool allow_v1; /* leaves of the old how-to; off by default */
+	bool allow_v1;   /* leaves of the old how-to; off by default */
+	bool strict_eku; /* the leaf must name clientAuth, and not critically; off: a leaf
+			  * that names nothing may do all (RFC 5280 4.2.1.12) */
+	enum chain_purpose purpose;
+	unsigned depth; /* 0: no limit but CHAIN_DEPTH_MAX; else 1 + the CAs allowed
+			 * between leaf and anchor, self-issued ones not counted */
+	const struct crlset *crls; /* NULL: revocation is not looked at here */
+	bool crl_all; /* a certificate whose issuer has no list in crls is refused too */
+	const struct chain_policy *policy; /* NULL: no policy is asked for */
 };
 
 struct chain_verdict {
@@ -68,6 +97,7 @@ struct chain_verdict {
 	 */
 	uint8_t ca[CHAIN_DEPTH_MAX][DIGEST_SHA256];
 	size_t n_ca;
+	unsigned checks; /* signatures it took, as the budget counts them */
 };
 
 /* Judges list->v[0] with the rest of list (any order) and the set. The verdict is always
