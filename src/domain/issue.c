@@ -74,10 +74,12 @@ int
 issue_record(struct domain *d, const struct ipc_signer_issue *asked,
     const struct ipc_signer_issued *got, const uint8_t issuer_sha256[32], struct err *e)
 {
-	uint8_t sha[DIGEST_SHA256];
-	char sha_text[65], issuer_text[65];
+	uint8_t sha[DIGEST_SHA256], key[DIGEST_SHA256];
+	char sha_text[65], key_text[65], issuer_text[65];
 	digest_sha256(got->der, sha);
+	digest_sha256(asked->spki, key);
 	hex_write(span_of(sha, sizeof(sha)), sha_text);
+	hex_write(span_of(key, sizeof(key)), key_text);
 	hex_write(span_of(issuer_sha256, 32), issuer_text);
 	struct store_cert c = {.serial = arena_str(d->arena, got->serial),
 	    .issuer = issuer_text,
@@ -88,6 +90,8 @@ issue_record(struct domain *d, const struct ipc_signer_issue *asked,
 	    .not_before_ms = got->not_before_ms,
 	    .not_after_ms = got->not_after_ms,
 	    .issued_ms = domain_now(d),
-	    .der = got->der};
+	    .der = got->der,
+	    .key_sha256 = key_text,
+	    .crl_shard = -1};
 	return store_cert_add(d->store, &c, e);
 }

@@ -15,32 +15,41 @@
 must_check int store_cert_get(struct store *s, const char *issuer, const char *serial,
     struct arena *a, struct store_cert *ret, struct err *e);
 /* Sets revoked_ms and reason (0, 0 takes it off hold); notes the change for the next
- * delta CRL and drops the OCSP answer signed ahead. NOT_FOUND. */
+ * delta CRL and drops the OCSP answer signed ahead, all in the same transaction. Changes
+ * nothing where it is revoked for that reason already (the date stays), or is not and
+ * should not be. NOT_FOUND; CONFLICT, with nothing changed, for what would end a
+ * revocation or turn it into a hold: only certificateHold ends (RFC 5280 5.3.1). */
 must_check int store_cert_revoke(struct store *s, const char *issuer, const char *serial,
     int64_t at_ms, int reason, struct err *e);
 /* Sets superseded_ms of all the subject's other unrevoked device certificates that were
- * issued before the one of that SHA-256 and have none, and clears its own. */
+ * issued before the one of that SHA-256 and have none, and clears its own. Nothing is
+ * changed, and nothing written, where that is no certificate of ours for the subject. */
 must_check int store_cert_supersede(struct store *s, const char *subject,
     const char *sha256, int64_t at_ms, struct err *e);
 
 struct store_cert_filter {
 	int64_t after; /* n of the last one seen, 0 = from the first */
 	const char *subject, *issuer, *key_sha256, *profile; /* "" = any */
-	/* each 0 = whatever: */
+	/* each 0 = whatever; "before" leaves that moment out, "after" has it: */
 	int64_t superseded_before_ms, expires_before_ms, expires_after_ms;
 	int revoked; /* 0 any, 1 revoked, -1 not revoked */
 	int64_t limit;
 };
+/* Joined by AND; ascending by n. Walks an index: the subject's, the key's, the issuer's,
+ * that of superseded ones which are not revoked, or of all. */
 must_check int store_cert_find(struct store *s, const struct store_cert_filter *f,
     int (*visit)(void *ctx, const struct store_cert *c, struct err *e), void *ctx,
     struct err *e);
 struct store_cert_counts {
-	int64_t unexpired, revoked, total;
+	int64_t unexpired, revoked; /* revoked: of the unexpired ones */
+	int64_t total;
 };
+/* Walks the index of all that the issuer ever issued: not for every turn. */
 must_check int store_cert_count(struct store *s, const char *issuer, int64_t now_ms,
     struct store_cert_counts *ret, struct err *e);
 
-/* Certificates that others issued. */
+/* Certificates that others issued and we refuse. put inserts or rewrites; del and get:
+ * NOT_FOUND. This holds for every get, put and del below. */
 struct store_foreign {
 	const char *issuer, *serial, *sha256, *device_id;
 	int64_t revoked_ms;
@@ -75,6 +84,7 @@ struct store_device_cert_filter {
 	const char *issuer, *key_sha256; /* "" = any */
 	int64_t limit;
 };
+/* Ascending by device ID. */
 must_check int store_device_cert_each(struct store *s,
     const struct store_device_cert_filter *f,
     int (*visit)(void *ctx, const struct store_device_cert *c, struct err *e), void *ctx,
@@ -112,8 +122,10 @@ must_check int store_issuer_get(struct store *s, const char *sha256, struct aren
     struct store_issuer *ret, struct err *e);
 must_check int store_issuer_by_name(struct store *s, const char *name, struct arena *a,
     struct store_issuer *ret, struct err *e);
+/* EXISTS when the name is another's. */
 must_check int store_issuer_put(
     struct store *s, const struct store_issuer *i, struct err *e);
+/* By name. */
 must_check int store_issuer_each(struct store *s,
     int (*visit)(void *ctx, const struct store_issuer *i, struct err *e), void *ctx,
     struct err *e);
@@ -125,6 +137,7 @@ struct store_crl {
 	int64_t shard;
 	bool delta;
 	int64_t number, this_ms, next_ms;
+	int64_t mark; /* of store_crl_mark, taken before its entries were read */
 	struct span der;
 };
 must_check int store_crl_get(struct store *s, const char *issuer, int64_t shard,
@@ -134,38 +147,52 @@ must_check int store_crl_put(struct store *s, const struct store_crl *c, struct 
 must_check int store_crl_each(struct store *s,
     int (*visit)(void *ctx, const struct store_crl *c, struct err *e), void *ctx,
     struct err *e);
-/* Revoked certificates of a distribution point that end after since_ms, ascending by
- * serial: serial, revoked_ms and reason of each. */
+/* Revoked certificates of a distribution point that end at since_ms or later, ascending
+ * by serial. since_ms = thisUpdate of the full CRL before: an entry stays until one CRL
+ * beyond the certificate's end had it (RFC 5280 3.3). Of *c only issuer, serial,
+ * crl_shard, revoked_ms and reason are set, texts else "". */
 must_check int store_crl_entries(struct store *s, const char *issuer, int64_t shard,
     int64_t since_ms, int (*visit)(void *ctx, const struct store_cert *c, struct err *e),
     void *ctx, struct err *e);
-/* What changed since: the same, of what store_cert_revoke noted; reason 8 (removeFromCRL)
- * where it was released. */
+/* What changed since the full CRL that was settled: the same members, of what
+ * store_cert_revoke noted; reason 8 (removeFromCRL) and the moment where it was released.
+ */
 must_check int store_crl_changes(struct store *s, const char *issuer, int64_t shard,
     int (*visit)(void *ctx, const struct store_cert *c, struct err *e), void *ctx,
     struct err *e);
-/* The distribution points that have changes: (issuer, shard, how many). */
+/* The number of the youngest change, 0 = never one. Counts up, never reused: what is
+ * revoked while a CRL is being signed has a higher one, whatever the clock does. */
+must_check int store_crl_mark(struct store *s, int64_t *ret_mark, struct err *e);
+/* The distribution points with changes that neither their full CRL nor their delta holds
+ * (by mark): how many changes there are since the full one. */
 must_check int store_crl_dirty(struct store *s,
     int (*visit)(
 	void *ctx, const char *issuer, int64_t shard, int64_t changes, struct err *e),
     void *ctx, struct err *e);
-/* Forgets the changes that a full CRL of that moment holds. */
+/* Forgets the changes up to mark, which a full CRL holds that is stored. */
 must_check int store_crl_settle(
-    struct store *s, const char *issuer, int64_t shard, int64_t until_ms, struct err *e);
+    struct store *s, const char *issuer, int64_t shard, int64_t mark, struct err *e);
 
 struct store_ocsp {
 	const char *issuer, *serial;
 	int64_t this_ms, next_ms;
+	int64_t revoked_ms; /* the certificate's, as the answer tells them */
+	int reason;
 	struct span der;
 };
 must_check int store_ocsp_get(struct store *s, const char *issuer, const char *serial,
     struct arena *a, struct store_ocsp *ret, struct err *e);
+/* NOT_FOUND, with nothing kept, when no certificate of ours is in the state that the
+ * answer tells: it was revoked, or released, while the answer was being signed, and is
+ * still due. */
 must_check int store_ocsp_put(struct store *s, const struct store_ocsp *o, struct err *e);
-/* Certificates that are valid at now_ms and whose answer is missing or ends before
- * before_ms, at most limit. */
-must_check int store_ocsp_due(struct store *s, int64_t now_ms, int64_t before_ms,
-    int64_t limit, int (*visit)(void *ctx, const struct store_cert *c, struct err *e),
-    void *ctx, struct err *e);
+/* The issuer's certificates that are valid at now_ms and whose answer is missing or ends
+ * before before_ms, at most limit: those without an answer first, then by its end. */
+must_check int store_ocsp_due(struct store *s, const char *issuer, int64_t now_ms,
+    int64_t before_ms, int64_t limit,
+    int (*visit)(void *ctx, const struct store_cert *c, struct err *e), void *ctx,
+    struct err *e);
+/* Drops the answers of certificates that ended before before_ms, at most limit. */
 must_check int store_ocsp_trim(
     struct store *s, int64_t before_ms, int64_t limit, struct err *e);
 
@@ -178,9 +205,11 @@ struct store_token {
 };
 must_check int store_token_get(struct store *s, const char *device_id, struct arena *a,
     struct store_token *ret, struct err *e);
+/* EXISTS when that secret is another device's. */
 must_check int store_token_put(
     struct store *s, const struct store_token *t, struct err *e);
 must_check int store_token_del(struct store *s, const char *device_id, struct err *e);
+/* By device ID. */
 must_check int store_token_each(struct store *s,
     int (*visit)(void *ctx, const struct store_token *t, struct err *e), void *ctx,
     struct err *e);
@@ -200,6 +229,7 @@ must_check int store_enrol_put(
 must_check int store_enrol_each(struct store *s, const char *state, int64_t limit,
     int (*visit)(void *ctx, const struct store_enrol *r, struct err *e), void *ctx,
     struct err *e);
+/* Drops those created before before_ms, whatever their state. */
 must_check int store_enrol_trim(struct store *s, int64_t before_ms, struct err *e);
 
 struct store_allow {
@@ -212,6 +242,7 @@ must_check int store_allow_get(struct store *s, const char *device_id, struct ar
 must_check int store_allow_put(
     struct store *s, const struct store_allow *w, struct err *e);
 must_check int store_allow_del(struct store *s, const char *device_id, struct err *e);
+/* By device ID. */
 must_check int store_allow_each(struct store *s,
     int (*visit)(void *ctx, const struct store_allow *w, struct err *e), void *ctx,
     struct err *e);
@@ -224,7 +255,8 @@ struct store_rollover {
 	const char *state; /* domain/rollover.h */
 	int64_t share, spread_ms, started_ms, wave_ms, ended_ms;
 };
-/* Adds (n = 0) or rewrites. */
+/* Adds (n = 0) or rewrites. EXISTS when one between the same two started in the same
+ * millisecond. */
 must_check int store_rollover_put(
     struct store *s, const struct store_rollover *r, struct err *e);
 /* Youngest first. */

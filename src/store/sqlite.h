@@ -28,6 +28,9 @@ struct store {
 	int wal_pages;           /* in the WAL at the last commit */
 };
 
+/* A whole struct store_cert (sqlite_cert.c). */
+extern const struct stmt_shape sqlite_cert;
+
 /* Fills e from SQLite's last error, "PATH: what: reason"; -1. A failed sync ends the
  * store. */
 int sqlite_fail(struct store *s, int rc, const char *what, struct err *e);

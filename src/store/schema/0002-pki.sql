@@ -7,11 +7,18 @@ ALTER TABLE cert ADD COLUMN crl_shard INTEGER NOT NULL DEFAULT -1;
 ALTER TABLE cert ADD COLUMN revoked_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cert ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE cert ADD COLUMN superseded_ms INTEGER NOT NULL DEFAULT 0;
+-- A serial number is the hex of its shortest form, as certificates have it.
+UPDATE cert SET serial = substr('0', 1, length(ltrim(serial, '0')) % 2) || ltrim(serial, '0')
+	WHERE serial LIKE '00%';
+-- What store_cert_find filters by is in the index, so that it reads only the rows it shows.
+CREATE INDEX cert_walk ON cert (n, profile, not_after_ms, revoked_ms, superseded_ms);
+CREATE INDEX cert_issuer ON cert (issuer, n, not_after_ms);
 CREATE INDEX cert_key ON cert (key_sha256) WHERE key_sha256 <> '';
-CREATE INDEX cert_not_after ON cert (not_after_ms);
-CREATE INDEX cert_issuer ON cert (issuer, not_after_ms);
-CREATE INDEX cert_revoked ON cert (issuer, crl_shard, serial) WHERE revoked_ms > 0;
-CREATE INDEX cert_superseded ON cert (superseded_ms) WHERE superseded_ms > 0 AND revoked_ms = 0;
+CREATE INDEX cert_superseded ON cert (n, superseded_ms, not_after_ms)
+	WHERE superseded_ms > 0 AND revoked_ms = 0;
+-- Covers the entries of a CRL, in its order.
+CREATE INDEX cert_revoked ON cert (issuer, crl_shard, serial, not_after_ms, revoked_ms, reason)
+	WHERE revoked_ms > 0;
 
 -- What was revoked and is not of our making: certificates of CAs that groups name.
 CREATE TABLE foreign_cert (
@@ -55,8 +62,8 @@ CREATE TABLE device_cert (
 	clock_off_ms INTEGER NOT NULL,
 	report_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX device_cert_issuer ON device_cert (issuer, seen_ms);
-CREATE INDEX device_cert_key ON device_cert (key_sha256) WHERE key_sha256 <> '';
+CREATE INDEX device_cert_issuer ON device_cert (issuer, device_id, seen_ms);
+CREATE INDEX device_cert_key ON device_cert (key_sha256, device_id) WHERE key_sha256 <> '';
 
 -- Registration IDs that may not enrol.
 CREATE TABLE blocked (
@@ -67,7 +74,7 @@ CREATE TABLE blocked (
 ) STRICT;
 
 -- The newest CRL of each distribution point. shard -1: of everything without one. delta: 1 for
--- the delta on the full one. next_ms: nextUpdate.
+-- the delta on the full one. next_ms: nextUpdate. mark: n of the youngest change it holds.
 CREATE TABLE crl (
 	issuer TEXT NOT NULL,
 	shard INTEGER NOT NULL,
@@ -75,30 +82,36 @@ CREATE TABLE crl (
 	number INTEGER NOT NULL,
 	this_ms INTEGER NOT NULL,
 	next_ms INTEGER NOT NULL,
+	mark INTEGER NOT NULL,
 	der BLOB NOT NULL,
 	PRIMARY KEY (issuer, shard, delta)
 ) STRICT;
 
--- What changed since a full CRL and goes into the next delta. released: taken off hold.
+-- What changed since a full CRL and goes into the next delta. reason 8: taken off hold. n is
+-- never given again: a CRL that is signed meanwhile says by it how far it goes.
 CREATE TABLE crl_change (
+	n INTEGER PRIMARY KEY AUTOINCREMENT,
 	issuer TEXT NOT NULL,
 	shard INTEGER NOT NULL,
 	serial TEXT NOT NULL,
 	at_ms INTEGER NOT NULL,
-	released INTEGER NOT NULL,
-	PRIMARY KEY (issuer, shard, serial)
+	reason INTEGER NOT NULL,
+	UNIQUE (issuer, shard, serial)
 ) STRICT;
 
--- Answers signed ahead, by SHA-1 CertID.
+-- Answers signed ahead: a row for each certificate from its record to its end; next_ms 0: none is
+-- signed. So what is due is a range of an index, not what a million rows have no partner of.
 CREATE TABLE ocsp (
+	n INTEGER PRIMARY KEY REFERENCES cert,
 	issuer TEXT NOT NULL,
-	serial TEXT NOT NULL,
+	not_after_ms INTEGER NOT NULL,
 	this_ms INTEGER NOT NULL,
 	next_ms INTEGER NOT NULL,
-	der BLOB NOT NULL,
-	PRIMARY KEY (issuer, serial)
+	der BLOB NOT NULL
 ) STRICT;
-CREATE INDEX ocsp_next ON ocsp (next_ms);
+INSERT INTO ocsp SELECT n, issuer, not_after_ms, 0, 0, x'' FROM cert;
+CREATE INDEX ocsp_due ON ocsp (issuer, next_ms, not_after_ms);
+CREATE INDEX ocsp_end ON ocsp (not_after_ms);
 
 -- One-time tokens. sha256: of the secret; used_ms: 0 = not yet.
 CREATE TABLE enrol_token (
@@ -123,7 +136,8 @@ CREATE TABLE enrol_request (
 	decided_by TEXT NOT NULL,
 	cert_sha256 TEXT NOT NULL
 ) STRICT;
-CREATE INDEX enrol_request_state ON enrol_request (state, created_ms);
+CREATE INDEX enrol_request_state ON enrol_request (state, created_ms, id);
+CREATE INDEX enrol_request_created ON enrol_request (created_ms, id);
 
 -- Devices that may renew an expired certificate, and those in quarantine after they did.
 CREATE TABLE renew_allow (
@@ -146,6 +160,3 @@ CREATE TABLE rollover (
 	ended_ms INTEGER NOT NULL,
 	UNIQUE (from_issuer, to_issuer, started_ms)
 ) STRICT;
-
--- A serial number is the hex of its shortest form, as certificates have it.
-UPDATE cert SET serial = substr(serial, 3) WHERE serial LIKE '00__%';
