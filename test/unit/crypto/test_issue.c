@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "crypto/ca.h"
+#include "crypto/csr.h"
 #include "crypto/p7.h"
 
 #define PASSPHRASE SPAN_LIT("correct horse battery")
@@ -365,6 +366,261 @@ issuer_refuses_a_key_that_is_not_its_certificates(void **state)
 	assert_int_equal(e.code, ERR_USAGE);
 }
 
+/* --- where to ask about a certificate --- */
+
+static void
+leaf_says_where_to_ask_about_it(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	auto_buf der = BUF_INIT(CERT_MAX);
+	struct issuer_result res;
+	uint8_t serial[TBS_SERIAL];
+	tbs_serial(serial);
+	struct issuer_request r = {.profile = PROFILE_DEVICE,
+	    .cn = "dev-17",
+	    .spki = key_spki(issuer_key(ca.service)),
+	    .now_s = NOW_S,
+	    .serial = serial,
+	    .crl_url = "http://pki/3.crl",
+	    .freshest_url = "http://pki/3-delta.crl",
+	    .ocsp_url = "http://pki/ocsp",
+	    .issuers_url = "http://pki/device-ca.cer"};
+	assert_ok(issuer_sign(ca.device, &r, &der, &res, &e), &e);
+	assert_memory_equal(res.serial, serial, sizeof(serial));
+	assert_ok(issuer_check_request(ca.device, &r, buf_span(&der), &e), &e);
+	auto_(cert_free) struct cert *c = cert_parse(buf_span(&der), &e);
+	assert_int_equal(X509_get_ext_count(c->x509), 8);
+	assert_false(is_critical(c, NID_crl_distribution_points));
+	STACK_OF(OPENSSL_STRING) *ocsp = X509_get1_ocsp(c->x509);
+	assert_int_equal(sk_OPENSSL_STRING_num(ocsp), 1);
+	assert_string_equal(sk_OPENSSL_STRING_value(ocsp, 0), "http://pki/ocsp");
+	X509_email_free(ocsp);
+	assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, true);
+	ca_done(&ca);
+}
+
+static void
+issuer_check_names_the_url_that_differs(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	auto_buf der = BUF_INIT(CERT_MAX);
+	struct issuer_result res;
+	const struct issuer_request r = {.profile = PROFILE_DEVICE,
+	    .cn = "dev-17",
+	    .spki = key_spki(issuer_key(ca.service)),
+	    .now_s = NOW_S,
+	    .crl_url = "http://pki/3.crl",
+	    .ocsp_url = "http://pki/ocsp"};
+	assert_ok(issuer_sign(ca.device, &r, &der, &res, &e), &e);
+	struct {
+		struct issuer_request r;
+		const char *says;
+	} rows[] = {{r, "cRLDistributionPoints"}, {r, "cRLDistributionPoints"},
+	    {r, "freshestCRL"}, {r, "authorityInfoAccess"}, {r, "authorityInfoAccess"},
+	    {r, "authorityInfoAccess"}};
+	rows[0].r.crl_url = "http://pki/4.crl";
+	rows[1].r.crl_url = NULL;
+	rows[2].r.freshest_url = "http://pki/3-delta.crl";
+	rows[3].r.ocsp_url = NULL;
+	rows[4].r.ocsp_url = "http://pki/other";
+	rows[5].r.issuers_url = "http://pki/ca.cer";
+	for (size_t n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+		assert_fails(
+		    issuer_check_request(ca.device, &rows[n].r, buf_span(&der), &e), &e,
+		    CRYPTO);
+		assert_non_null(strstr(e.text, rows[n].says));
+	}
+	ca_done(&ca);
+}
+
+static void
+url_that_is_none_or_in_a_ca_is_refused(void **state)
+{
+	struct err e = {0};
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	auto_party root = forge_root("Root");
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	cert_write_pem(root.cert->der, &pem);
+	auto_(issuer_free) struct issuer *i = issuer_new(buf_span(&pem), root.key, &e);
+	assert_fails(try_issue(ca.device,
+			 (struct issuer_request){.profile = PROFILE_DEVICE,
+			     .cn = "d",
+			     .ocsp_url = "file:///etc/passwd"},
+			 &e),
+	    &e, PARSE);
+	assert_fails(try_issue(i,
+			 (struct issuer_request){.profile = PROFILE_INTERMEDIATE,
+			     .cn = "CA",
+			     .crl_url = "http://pki/0.crl"},
+			 &e),
+	    &e, USAGE);
+	ca_done(&ca);
+}
+
+static void
+ocsp_delegate_signs_answers_and_nothing_else(void **state)
+{
+	auto_ca_material m = {.n = 0};
+	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct issuer_result res;
+	auto_(cert_free) struct cert *c = issue(ca.device,
+	    (struct issuer_request){.profile = PROFILE_OCSP,
+		.cn = "OCSP 1",
+		.spki = key_spki(issuer_key(ca.service))},
+	    &res);
+	assert_int_equal(c->eku, CERT_OCSP_SIGNING);
+	assert_int_equal(c->usage, CERT_DIGITAL_SIGNATURE);
+	assert_false(is_critical(c, NID_ext_key_usage));
+	assert_true(X509_get_ext_by_NID(c->x509, NID_id_pkix_OCSP_noCheck, -1) >= 0);
+	assert_false(is_critical(c, NID_id_pkix_OCSP_noCheck));
+	assert_int_equal(res.not_after_s, NOW_S + 14 * FORGE_DAY);
+	assert_verifies(&ca, c, ca.device, X509_PURPOSE_OCSP_HELPER, true);
+	assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, false);
+	ca_done(&ca);
+}
+
+/* --- CAs of others: intermediates by CSR, cross certificates --- */
+
+static struct issuer *
+issuer_of(const struct party *p)
+{
+	struct err e = {0};
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	cert_write_pem(p->cert->der, &pem);
+	struct issuer *i = issuer_new(buf_span(&pem), p->key, &e);
+	if (!i)
+		fail_msg("%s", e.text);
+	return i;
+}
+
+static void
+root_signs_an_intermediate_whose_key_it_never_saw(void **state)
+{
+	struct err e = {0};
+	auto_party root = forge_root("Ceremony Root");
+	auto_(issuer_free) struct issuer *i = issuer_of(&root);
+	auto_(key_free) struct key *k = key_generate(KEY_P384, &e);
+	auto_buf csr_der = BUF_INIT(CSR_MAX);
+	struct csr csr;
+	struct issuer_result res;
+	assert_ok(csr_write(k, "Device CA 2", NULL, &csr_der, &e), &e);
+	assert_ok(csr_parse(buf_span(&csr_der), &csr, &e), &e);
+	auto_(cert_free) struct cert *c = issue(i,
+	    (struct issuer_request){
+		.profile = PROFILE_INTERMEDIATE, .cn = csr.cn, .spki = csr.spki},
+	    &res);
+	assert_ok(issuer_check(i, PROFILE_INTERMEDIATE, c->der, &e), &e);
+	assert_string_equal(c->cn, "Device CA 2");
+	assert_true(key_is_spki(k, c->spki));
+	auto_(issuer_free) struct issuer *under =
+	    issuer_of(&(struct party){.key = k, .cert = c});
+	assert_ok(issuer_self_check(under, NOW_S, &e), &e);
+	csr_done(&csr);
+}
+
+/* OpenSSL's verdict on leaf, trust being the only anchor and middle the only help. */
+static bool
+path_holds(const struct cert *trust, const struct cert *middle, const struct cert *leaf)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	STACK_OF(X509) *help = sk_X509_new_null();
+	X509_STORE_add_cert(store, trust->x509);
+	if (middle)
+		sk_X509_push(help, middle->x509);
+	X509_STORE_CTX_init(ctx, store, leaf->x509, help);
+	X509_STORE_CTX_set_time(ctx, 0, NOW_S + 1);
+	X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT);
+	bool ok = X509_verify_cert(ctx) == 1;
+	sk_X509_free(help);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return ok;
+}
+
+static struct cert *
+cross(struct issuer *by, const struct cert *ca, struct issuer_result *ret)
+{
+	struct err e = {0};
+	auto_buf der = BUF_INIT(CERT_MAX);
+	assert_ok(issuer_cross(by, ca, NOW_S, 0, &der, ret, &e), &e);
+	assert_ok(issuer_check_cross(by, ca, buf_span(&der), &e), &e);
+	struct cert *c = cert_parse(buf_span(&der), &e);
+	assert_non_null(c);
+	return c;
+}
+
+/* Both roots' leaves are good to who trusts only the other root. */
+static void
+roots_cross_each_other(void **state)
+{
+	auto_party old = forge_root("Root 1"), new = forge_root("Root 2");
+	auto_(issuer_free) struct issuer *i_old = issuer_of(&old),
+					 *i_new = issuer_of(&new);
+	struct issuer_result res;
+	auto_(cert_free) struct cert *new_with_old = cross(i_old, new.cert, &res);
+	assert_true(res.clamped); /* the roots live 30 days */
+	assert_int_equal(new_with_old->not_after_ms, old.cert->not_after_ms);
+	auto_(cert_free) struct cert *old_with_new = cross(i_new, old.cert, &res);
+	auto_party old_leaf = forge_leaf("dev-1", &old),
+		   new_leaf = forge_leaf("dev-2", &new);
+	assert_true(span_eq(new_with_old->subject, new.cert->subject));
+	assert_true(span_eq(new_with_old->spki, new.cert->spki));
+	assert_true(span_eq(new_with_old->ski, new.cert->ski));
+	assert_true(span_eq(new_with_old->aki, old.cert->ski));
+	assert_false(new_with_old->self_signed);
+	assert_false(path_holds(old.cert, NULL, new_leaf.cert));
+	assert_true(path_holds(old.cert, new_with_old, new_leaf.cert));
+	assert_true(path_holds(new.cert, old_with_new, old_leaf.cert));
+	assert_false(path_holds(new.cert, new_with_old, old_leaf.cert));
+}
+
+static void
+cross_certificate_keeps_the_path_length(void **state)
+{
+	struct err e = {0};
+	auto_party a = forge_root("Root 1"), b = forge_root("Root 2");
+	auto_party ca = forge_ca("Issuing", &a);
+	auto_(issuer_free) struct issuer *i = issuer_of(&b), *i_ca = issuer_of(&ca);
+	struct issuer_result res;
+	auto_(cert_free) struct cert *c = cross(i, ca.cert, &res);
+	assert_int_equal(c->pathlen, 0);
+	auto_party leaf = forge_leaf("dev-1", &ca);
+	assert_true(path_holds(b.cert, c, leaf.cert));
+	auto_buf der = BUF_INIT(CERT_MAX);
+	assert_fails(issuer_cross(i_ca, b.cert, NOW_S, 0, &der, &res, &e), &e, DENIED);
+	assert_fails(issuer_check_cross(i, a.cert, c->der, &e), &e, CRYPTO);
+	assert_fails(issuer_check(i, PROFILE_CROSS, c->der, &e), &e, CRYPTO);
+}
+
+static void
+cross_of_a_leaf_of_itself_or_by_request_is_refused(void **state)
+{
+	struct err e = {0};
+	auto_party root = forge_root("Root"), leaf = forge_leaf("dev", &root);
+	auto_party expired = forge(&(struct forge){.cn = "Gone",
+	    .basic = "critical,CA:TRUE",
+	    .usage = "critical,keyCertSign,cRLSign",
+	    .from_s = NOW_S - 2 * FORGE_DAY,
+	    .to_s = NOW_S - FORGE_DAY});
+	auto_(issuer_free) struct issuer *i = issuer_of(&root);
+	auto_buf der = BUF_INIT(CERT_MAX);
+	struct issuer_result res;
+	assert_fails(issuer_cross(i, leaf.cert, NOW_S, 0, &der, &res, &e), &e, USAGE);
+	assert_fails(issuer_cross(i, root.cert, NOW_S, 0, &der, &res, &e), &e, USAGE);
+	assert_fails(issuer_cross(i, expired.cert, NOW_S, 0, &der, &res, &e), &e, DENIED);
+	assert_fails(
+	    try_issue(
+		i, (struct issuer_request){.profile = PROFILE_CROSS, .cn = "Any CA"}, &e),
+	    &e, USAGE);
+	assert_int_equal(der.len, 0);
+}
+
 /* --- the CA's material --- */
 
 static void
@@ -559,6 +815,14 @@ main(void)
 	    cmocka_unit_test(issuer_of_every_algorithm_passes_its_self_check),
 	    cmocka_unit_test(issuer_check_names_what_differs_from_the_profile),
 	    cmocka_unit_test(issuer_refuses_a_key_that_is_not_its_certificates),
+	    cmocka_unit_test(leaf_says_where_to_ask_about_it),
+	    cmocka_unit_test(issuer_check_names_the_url_that_differs),
+	    cmocka_unit_test(url_that_is_none_or_in_a_ca_is_refused),
+	    cmocka_unit_test(ocsp_delegate_signs_answers_and_nothing_else),
+	    cmocka_unit_test(root_signs_an_intermediate_whose_key_it_never_saw),
+	    cmocka_unit_test(roots_cross_each_other),
+	    cmocka_unit_test(cross_certificate_keeps_the_path_length),
+	    cmocka_unit_test(cross_of_a_leaf_of_itself_or_by_request_is_refused),
 	    cmocka_unit_test(ca_is_seven_files_with_an_encrypted_root_key),
 	    cmocka_unit_test(ca_without_passphrase_or_with_equal_names_is_refused),
 	    cmocka_unit_test(ca_load_tells_what_does_not_fit),
