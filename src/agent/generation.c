@@ -66,13 +66,15 @@ file_of(const char *dir, const char *name, char out[PATH_MAX])
 }
 
 int
-generation_make(const char *dir, const struct key *key, struct err *e)
+generation_make(const char *dir, const struct key *key, bool reused, struct err *e)
 {
 	char path[PATH_MAX];
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX);
+	const struct generation_meta m = {.reused = reused};
 	pem.secret = true;
 	file_of(dir, "key.pem", path);
-	if (key_write(key, &pem, e) || file_mkdir(dir, 0700, e))
+	if (key_write(key, &pem, e) || file_mkdir(dir, 0700, e) ||
+	    (reused && generation_meta_put(dir, &m, e)))
 		return -1;
 	return file_write_new(path, buf_span(&pem), 0600, e);
 }
@@ -171,6 +173,9 @@ generation_load(const char *dir, struct keystore_credential *c, struct err *e)
 	hex_write(span_of(leaf->sha256, sizeof(leaf->sha256)), c->thumbprint);
 	c->not_before_ms = leaf->not_before_ms;
 	c->not_after_ms = leaf->not_after_ms;
+	struct generation_meta m;
+	struct err ignored;
+	c->reused = generation_meta_get(dir, &m, &ignored) == 0 && m.reused;
 	return 0;
 }
 
@@ -201,12 +206,14 @@ meta_parse(const struct js *o, struct generation_meta *ret, struct err *e)
 	struct span thumbprint = SPAN_NONE, hub = SPAN_NONE, id = SPAN_NONE;
 	if (js_opt_str(o, "thumbprint", &thumbprint, e) ||
 	    js_opt_str(o, "hub", &hub, e) || js_opt_str(o, "deviceId", &id, e) ||
-	    js_opt_int(o, "provenMs", 0, INT64_MAX, &m.proven_ms, e))
+	    js_opt_int(o, "provenMs", 0, INT64_MAX, &m.proven_ms, e) ||
+	    js_opt_int(o, "leftMs", 0, INT64_MAX, &m.left_ms, e))
 		return -1;
 	if (!span_to_str(thumbprint, m.thumbprint, sizeof(m.thumbprint)) ||
 	    !span_to_str(hub, m.assignment.hub, sizeof(m.assignment.hub)) ||
 	    !span_to_str(id, m.assignment.device_id, sizeof(m.assignment.device_id)))
 		return err_set(e, ERR_PARSE, "a member is too long");
+	m.reused = js_as_bool(js_get(o, "reused"));
 	*ret = m;
 	return 0;
 }
@@ -229,6 +236,8 @@ generation_meta_put(const char *dir, const struct generation_meta *m, struct err
 	auto_(js_free) struct js *o = js_object();
 	js_set_text(o, "thumbprint", m->thumbprint);
 	js_set_int(o, "provenMs", m->proven_ms);
+	js_set_int(o, "leftMs", m->left_ms);
+	js_set_bool(o, "reused", m->reused);
 	if (js_set_str(o, "hub", span_str(m->assignment.hub), e) ||
 	    js_set_str(o, "deviceId", span_str(m->assignment.device_id), e))
 		return -1;

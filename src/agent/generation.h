@@ -14,7 +14,9 @@ struct generation_list {
 struct generation_meta {
 	char thumbprint[KEYSTORE_THUMBPRINT_SIZE]; /* of the certificate proved; "" */
 	int64_t proven_ms;                         /* 0: not proved */
-	struct keystore_assignment assignment;     /* hub "": none */
+	int64_t left_ms; /* was in use and was left: its key is not staged again; 0: no */
+	bool reused;     /* its key is another generation's too */
+	struct keystore_assignment assignment; /* hub "": none */
 };
 
 /* Four digits, not 0000: the number, text to out (NULL allowed); -1 with ERR_PARSE. */
@@ -24,8 +26,9 @@ void generation_name(int number, char out[KEYSTORE_GENERATION_SIZE]);
 must_check int generation_list(
     const char *cred, struct generation_list *ret, struct err *e);
 
-/* Makes the directory and writes the key. */
-must_check int generation_make(const char *dir, const struct key *key, struct err *e);
+/* Makes the directory and writes the key, last: without it there is no generation. */
+must_check int generation_make(
+    const char *dir, const struct key *key, bool reused, struct err *e);
 must_check struct key *generation_key(const char *dir, struct err *e);
 /* Judges the certificate and writes it. */
 must_check int generation_install(const char *dir, struct span chain_pem,

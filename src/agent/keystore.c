@@ -279,23 +279,66 @@ keystore_promote(
 	return 0;
 }
 
-/* `previous` stays as it is, so that a revert whose answer was lost can be repeated. */
+/* Facts of a generation; none where they cannot be read, for they only spare work. */
+static struct generation_meta
+meta_of(const struct keystore *k, const struct keystore_ref *r)
+{
+	struct generation_meta m;
+	struct err ignored;
+	char dir[PATH_MAX];
+	generation_dir(k, r, dir);
+	return generation_meta_get(dir, &m, &ignored) ? (struct generation_meta){0} : m;
+}
+
+/* Notes that r was in use, so that its key is not taken for one that never was. */
 static int
-switch_back(struct keystore *k, const struct keystore_ref *was,
-    const struct keystore_ref *to, int64_t now_ms, struct err *e)
+note_left(struct keystore *k, const struct keystore_ref *r, int64_t now_ms, struct err *e)
+{
+	char dir[PATH_MAX];
+	if (!r->x509)
+		return 0;
+	struct generation_meta m = meta_of(k, r);
+	m.left_ms = now_ms;
+	generation_dir(k, r, dir);
+	return generation_meta_put(dir, &m, e);
+}
+
+/* The way back must be open whenever it can be: a journal or a note that cannot be
+ * written does not bar it. `previous` stays as it is unless it is given, so that a revert
+ * whose answer was lost can be repeated. */
+static int
+switch_back(struct keystore *k, const char *event, const struct keystore_ref *was,
+    const struct keystore_ref *to, const struct keystore_ref *previous, int64_t now_ms,
+    struct err *e)
 {
 	char from[KEYSTORE_NAME_SIZE], name[KEYSTORE_NAME_SIZE];
+	struct err ignored;
 	keystore_ref_name(was, from);
 	keystore_ref_name(to, name);
-	/* the way back must be open whenever it can be: a journal that cannot be written
-	 * does not bar it */
-	struct err ignored;
 	if (keystore_journal(
-		k, now_ms, "revert", &ignored, "from=\"%s\" to=\"%s\"", from, name))
+		k, now_ms, event, &ignored, "from=\"%s\" to=\"%s\"", from, name) ||
+	    note_left(k, was, now_ms, &ignored))
 		ignored.code = ERR_OK;
-	if (switch_write(k, "active", to, e))
+	if ((previous && switch_write(k, "previous", previous, e)) ||
+	    switch_write(k, "active", to, e))
 		return err_wrap(e, "switching from %s to %s", from, name);
 	return 0;
+}
+
+int
+keystore_revert_to(
+    struct keystore *k, const struct keystore_ref *to, int64_t now_ms, struct err *e)
+{
+	must_be_locked(k);
+	struct keystore_ref was;
+	auto_keystore_credential c = {0};
+	if (keystore_active(k, &was, e))
+		return -1;
+	if (keystore_load(k, to, &c, e))
+		return err_wrap(e, "going back");
+	if (ref_equal(&was, to))
+		return 0;
+	return switch_back(k, "revert", &was, to, NULL, now_ms, e);
 }
 
 int
@@ -312,10 +355,7 @@ keystore_revert(
 			return err_copy(e, &none);
 		to = was; /* SAS from the beginning: nothing was ever switched */
 	}
-	auto_keystore_credential c = {0};
-	if (keystore_load(k, &to, &c, e))
-		return err_wrap(e, "going back");
-	if (!ref_equal(&was, &to) && switch_back(k, &was, &to, now_ms, e))
+	if (keystore_revert_to(k, &to, now_ms, e))
 		return -1;
 	*ret = to;
 	return 0;
@@ -424,18 +464,70 @@ list_of_generations(struct keystore *k, struct generation_list *ret, struct err 
 	return path_of(k, "cred", path, e) ? -1 : generation_list(path, ret, e);
 }
 
-/* The staged key, when it is whole and of this algorithm. */
+/* The highest generation, when it is staged: never in use, and none above it was. */
+static int
+staged_ref(struct keystore *k, struct keystore_ref *ret, int *ret_last, struct err *e)
+{
+	int used;
+	struct generation_list list;
+	struct keystore_ref r = {.x509 = true};
+	if (highest_used(k, &used, e) || list_of_generations(k, &list, e))
+		return -1;
+	int last = list.n ? list.v[list.n - 1] : 0;
+	*ret_last = last > used ? last : used;
+	*ret = (struct keystore_ref){0};
+	if (last <= used)
+		return 0;
+	generation_name(last, r.generation);
+	if (!meta_of(k, &r).left_ms)
+		*ret = r;
+	return 0;
+}
+
+/* The key of a staged generation; NULL where it is not whole or not the one wanted. */
 static struct key *
-staged_key(struct keystore *k, const struct keystore_ref *r, enum key_alg alg)
+staged_key(struct keystore *k, const struct keystore_ref *r, enum key_alg alg,
+    const struct key *same)
 {
 	char dir[PATH_MAX];
-	generation_dir(k, r, dir);
 	struct err ignored;
-	struct key *key = generation_key(dir, &ignored);
-	if (!key || key_algorithm(key) == alg)
-		return key;
-	key_free(key);
-	return NULL;
+	if (!r->x509)
+		return NULL;
+	generation_dir(k, r, dir);
+	auto_(key_free) struct key *key = generation_key(dir, &ignored);
+	if (!key || key_algorithm(key) != alg || meta_of(k, r).reused != (same != NULL) ||
+	    (same && !key_is_spki(same, key_spki(key))))
+		return NULL;
+	return TAKE(key);
+}
+
+/* same: the key to hold once more; NULL: a fresh one. */
+static int
+stage_key(struct keystore *k, enum key_alg alg, struct key *same,
+    struct keystore_ref *ret_ref, struct key **ret_key, struct err *e)
+{
+	int last;
+	struct keystore_ref r;
+	if (staged_ref(k, &r, &last, e))
+		return -1;
+	auto_(key_free) struct key *key = staged_key(k, &r, alg, same);
+	if (key) {
+		*ret_ref = r;
+		*ret_key = TAKE(key);
+		return 0;
+	}
+	if (last + 1 > KEYSTORE_GENERATIONS_MAX)
+		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
+	char dir[PATH_MAX];
+	r.x509 = true;
+	generation_name(last + 1, r.generation);
+	generation_dir(k, &r, dir);
+	key = same ? key_ref(same) : key_generate(alg, e);
+	if (!key || generation_make(dir, key, same != NULL, e))
+		return -1;
+	*ret_ref = r;
+	*ret_key = TAKE(key);
+	return 0;
 }
 
 int
@@ -443,33 +535,63 @@ keystore_keygen(struct keystore *k, enum key_alg alg, struct keystore_ref *ret_r
     struct key **ret_key, struct err *e)
 {
 	must_be_locked(k);
-	int used;
-	struct generation_list list;
-	if (highest_used(k, &used, e) || list_of_generations(k, &list, e))
+	return stage_key(k, alg, NULL, ret_ref, ret_key, e);
+}
+
+int
+keystore_key_again(struct keystore *k, const struct keystore_ref *r,
+    struct keystore_ref *ret_ref, struct key **ret_key, struct err *e)
+{
+	must_be_locked(k);
+	auto_keystore_credential c = {0};
+	if (keystore_load(k, r, &c, e))
 		return -1;
-	int last = list.n ? list.v[list.n - 1] : 0;
-	struct keystore_ref r = {.x509 = true};
-	if (last > used) {
-		generation_name(last, r.generation);
-		struct key *key = staged_key(k, &r, alg);
-		if (key) {
-			*ret_ref = r;
-			*ret_key = key;
-			return 0;
-		}
-	}
-	int next = (last > used ? last : used) + 1;
-	if (next > KEYSTORE_GENERATIONS_MAX)
-		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
-	generation_name(next, r.generation);
+	if (!c.key)
+		return err_set(e, ERR_USAGE, "SAS has no key to certify");
+	return stage_key(k, key_algorithm(c.key), c.key, ret_ref, ret_key, e);
+}
+
+int
+keystore_staged(struct keystore *k, struct keystore_ref *ret_ref,
+    enum keystore_stage *ret, struct err *e)
+{
+	int last;
 	char dir[PATH_MAX];
-	generation_dir(k, &r, dir);
-	auto_(key_free) struct key *key = key_generate(alg, e);
-	if (!key || generation_make(dir, key, e))
+	struct keystore_ref r;
+	if (staged_ref(k, &r, &last, e))
 		return -1;
+	generation_dir(k, &r, dir);
+	enum keystore_stage stage = r.x509 ? generation_stage(dir) : KEYSTORE_ABSENT;
+	if (stage == KEYSTORE_ABSENT)
+		return err_set(e, ERR_NOT_FOUND, "%s: no key is staged", k->dir);
 	*ret_ref = r;
-	*ret_key = TAKE(key);
+	*ret = stage;
 	return 0;
+}
+
+static int
+remove_generation(struct keystore *k, const struct keystore_ref *r, struct err *e)
+{
+	char dir[PATH_MAX];
+	generation_dir(k, r, dir);
+	return file_remove_tree(dir, e);
+}
+
+int
+keystore_abandon(
+    struct keystore *k, const struct keystore_ref *r, int64_t now_ms, struct err *e)
+{
+	must_be_locked(k);
+	struct keystore_ref staged;
+	enum keystore_stage stage;
+	if (keystore_staged(k, &staged, &stage, e))
+		return -1;
+	if (!ref_equal(r, &staged))
+		return err_set(
+		    e, ERR_CONFLICT, "generation %s is not staged", r->generation);
+	if (keystore_journal(k, now_ms, "abandon", e, "generation=%s", r->generation))
+		return -1;
+	return remove_generation(k, r, e);
 }
 
 int
@@ -502,7 +624,9 @@ keystore_set_proven(struct keystore *k, const struct keystore_ref *r,
 		return -1;
 	char dir[PATH_MAX];
 	generation_dir(k, r, dir);
-	struct generation_meta m = {.proven_ms = now_ms, .assignment = *a};
+	struct generation_meta m = meta_of(k, r);
+	m.proven_ms = now_ms;
+	m.assignment = *a;
 	memcpy(m.thumbprint, c.thumbprint, sizeof(m.thumbprint));
 	if (generation_meta_put(dir, &m, e))
 		return -1;
@@ -530,12 +654,63 @@ keystore_prune(struct keystore *k, int64_t keep, struct err *e)
 		if (list.v[i] > used || ref_equal(&r, &active) ||
 		    ref_equal(&r, &previous))
 			continue;
-		char dir[PATH_MAX];
-		generation_dir(k, &r, dir);
-		if (file_remove_tree(dir, e))
+		if (remove_generation(k, &r, e))
 			return -1;
 		left--;
 	}
+	return 0;
+}
+
+/* --- falling back --- */
+
+/* Proved, and not expired: may the device live on it? */
+static bool
+is_spare(struct keystore *k, const struct keystore_ref *r, int64_t now_ms)
+{
+	char dir[PATH_MAX];
+	struct err ignored;
+	auto_keystore_credential c = {0};
+	generation_dir(k, r, dir);
+	return generation_stage(dir) == KEYSTORE_PROVEN &&
+	       keystore_load(k, r, &c, &ignored) == 0 && c.not_after_ms > now_ms;
+}
+
+/* The next older spare generation, else the newest. */
+static bool
+find_spare(struct keystore *k, const struct generation_list *list, int active,
+    int64_t now_ms, struct keystore_ref *ret)
+{
+	bool found = false;
+	for (size_t i = list->n; i-- > 0;) {
+		struct keystore_ref r = {.x509 = true};
+		generation_name(list->v[i], r.generation);
+		if (list->v[i] == active || (found && list->v[i] > active) ||
+		    !is_spare(k, &r, now_ms))
+			continue;
+		*ret = r;
+		found = true;
+		if (list->v[i] < active)
+			break;
+	}
+	return found;
+}
+
+int
+keystore_fall_back(
+    struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e)
+{
+	must_be_locked(k);
+	struct generation_list list;
+	struct keystore_ref was, to;
+	if (keystore_active(k, &was, e) || list_of_generations(k, &list, e))
+		return -1;
+	int active = was.x509 ? generation_parse(span_str(was.generation), NULL, e) : 0;
+	if (!was.x509 || !find_spare(k, &list, active, now_ms, &to))
+		return err_set(
+		    e, ERR_NOT_FOUND, "%s: no other generation to fall back to", k->dir);
+	if (switch_back(k, "fall_back", &was, &to, &was, now_ms, e))
+		return -1;
+	*ret = to;
 	return 0;
 }
 
@@ -597,11 +772,8 @@ keystore_assignment_put(struct keystore *k, const struct keystore_ref *r,
 	char path[PATH_MAX];
 	if (!r->x509)
 		return path_of(k, "state.json", path, e) ? -1 : state_put(path, a, e);
-	struct generation_meta m = {0};
-	struct err ignored;
+	struct generation_meta m = meta_of(k, r);
 	generation_dir(k, r, path);
-	if (generation_meta_get(path, &m, &ignored))
-		m = (struct generation_meta){0};
 	m.assignment = *a;
 	return generation_meta_put(path, &m, e);
 }

@@ -44,6 +44,7 @@ struct keystore_credential {
 	struct buf chain_pem;                      /* leaf first */
 	char thumbprint[KEYSTORE_THUMBPRINT_SIZE]; /* of the leaf, lower-case hex; "" */
 	int64_t not_before_ms, not_after_ms;       /* of the leaf */
+	bool reused; /* its key is that of an earlier generation: keystore_key_again */
 };
 
 /* Where a credential was sent by the provisioning service. A cache: losing it costs a
@@ -98,10 +99,21 @@ void keystore_credential_done(struct keystore_credential *c);
 must_check int keystore_stage(struct keystore *k, struct span generation,
     struct keystore_ref *ret_ref, enum keystore_stage *ret, struct err *e);
 
-/* locked: the staged key of this algorithm (made before, not promoted since), or a fresh
- * one in a new generation. */
+/* locked: the staged key of this algorithm (made before and never in use), or a fresh one
+ * in a new generation. */
 must_check int keystore_keygen(struct keystore *k, enum key_alg alg,
     struct keystore_ref *ret_ref, struct key **ret_key, struct err *e);
+/* locked: a new generation that holds r's key once more, or the staged one that does: for
+ * a certificate that has expired, which a server renews for the same key alone. */
+must_check int keystore_key_again(struct keystore *k, const struct keystore_ref *r,
+    struct keystore_ref *ret_ref, struct key **ret_key, struct err *e);
+/* The staged generation (a key that was never in use) and how far it is. ERR_NOT_FOUND
+ * when there is none. */
+must_check int keystore_staged(struct keystore *k, struct keystore_ref *ret_ref,
+    enum keystore_stage *ret, struct err *e);
+/* locked: removes a staged generation: nobody will take its certificate. */
+must_check int keystore_abandon(
+    struct keystore *k, const struct keystore_ref *r, int64_t now_ms, struct err *e);
 
 /* locked: puts the certificate beside the generation's key. ERR_CONFLICT, saying what:
  * not this key, not this device, not valid now, not fit for a client, or the chain does
@@ -120,6 +132,15 @@ must_check int keystore_promote(
 /* locked: back to `previous`; *ret is what is active then. Repeating it is harmless.
  * ERR_NOT_FOUND when X.509 is all that this device ever had. */
 must_check int keystore_revert(
+    struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e);
+/* locked: the same, to a credential that is named: SAS, whatever was renewed since. */
+must_check int keystore_revert_to(
+    struct keystore *k, const struct keystore_ref *to, int64_t now_ms, struct err *e);
+/* locked: the active generation is refused: to the next older one that was proved and has
+ * not expired, from the oldest on to the newest again; *ret is what is active then.
+ * ERR_NOT_FOUND when there is no other. Never to SAS, which would let whoever refuses
+ * certificates choose the weaker key. */
+must_check int keystore_fall_back(
     struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e);
 /* locked: removes the oldest generations beyond keep; never the active, the previous or a
  * staged one, never the SAS key. */

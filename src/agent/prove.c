@@ -180,11 +180,13 @@ prove_run(const struct prove_opts *o, struct prove_result *ret, struct err *e)
 	if (provision(&p, e))
 		return -1;
 	int64_t hold_ms = o->cfg->hub.connect_timeout_ms + ACK_MS + HOLD_EXTRA_MS;
-	if (tell_agent(o, "hold", hold_ms, e))
-		return -1;
+	struct err hold;
+	bool held = tell_agent(o, "hold", hold_ms, &hold) == 0;
+	if (!held && (!o->alone || hold.code != ERR_UNAVAILABLE))
+		return err_copy(e, &hold);
 	int failed = connect_hub(&p, e);
 	struct err release;
-	if (tell_agent(o, "release", 1, &release) && !failed)
+	if (held && tell_agent(o, "release", 1, &release) && !failed)
 		failed = err_copy(e, &release);
 	if (failed)
 		return -1;

@@ -16,6 +16,7 @@ struct prove_opts {
 	const struct keystore_credential *credential;
 	const struct clock *clock;
 	const char *nonce; /* goes out as the application property musterProof */
+	bool alone;        /* where no agent runs nobody is disturbed: go on */
 };
 
 struct prove_result {
@@ -23,8 +24,8 @@ struct prove_result {
 	char substatus[DPS_ANSWER_SUBSTATUS];
 };
 
-/* Needs a running agent, which is told to keep away from the hub meanwhile: a hub serves
- * one connection a device. */
+/* The running agent is told to keep away from the hub meanwhile: a hub serves one
+ * connection a device. */
 must_check int prove_run(
     const struct prove_opts *o, struct prove_result *ret, struct err *e);
 

@@ -9,18 +9,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent/agent_config.h"
-#include "agent/control.h"
-#include "agent/keystore.h"
-#include "agent/prove.h"
+#include "agent/steps.h"
 #include "codec/js.h"
 #include "crypto/csr.h"
 #include "io/file.h"
 
 #define SKEW_MAX_MS   (5 * 60 * 1000)
 #define SANE_MS       INT64_C(1704067200000) /* 2024 */
-#define STATUS_MS     10000                  /* for the running agent to answer */
-#define SETTLE_MS     60000                  /* for the running agent to connect */
 #define NONCE_MAX     128
 #define REQUEST_DEPTH 4
 
@@ -29,12 +24,10 @@ _Static_assert((int)AGENT_CONFIG_KEY_P256 == KEY_P256 &&
     "tbl/agent_config.def names key algorithms in the order of crypto/key.h");
 
 struct session {
-	const char *dir;
+	struct steps steps;
 	int in, out;
-	const struct clock *clock;
 	struct arena *arena;
 	struct agent_config cfg;
-	struct keystore *keys;
 	struct buf pending;             /* input behind the line in hand */
 	struct keystore_ref generation; /* of the request in hand */
 	enum keystore_stage stage;
@@ -71,19 +64,6 @@ static const char *const fixes[ERR_N] = {
     [ERR_CRYPTO] = "check the CA file in agent.conf and the device's clock",
 };
 
-/* --- the running agent --- */
-
-static int
-call_agent(
-    struct session *s, const char *op, int64_t wait_ms, struct js **ret, struct err *e)
-{
-	auto_(js_free) struct js *req = js_object();
-	js_set_text(req, "op", op);
-	if (wait_ms)
-		js_set_int(req, "waitMs", wait_ms);
-	return control_call(s->dir, req, STATUS_MS + wait_ms, ret, e);
-}
-
 /* --- what is the case --- */
 
 /* The members that preflight and status share. st: the agent's answer, NULL for none. */
@@ -93,8 +73,9 @@ facts(struct session *s, const struct js *st, struct js *ans, struct err *e)
 	struct keystore_ref ref;
 	uint64_t disk;
 	auto_keystore_credential c = {0};
-	if (keystore_active(s->keys, &ref, e) || keystore_load(s->keys, &ref, &c, e) ||
-	    file_free_bytes(s->dir, &disk, e))
+	if (keystore_active(s->steps.keys, &ref, e) ||
+	    keystore_load(s->steps.keys, &ref, &c, e) ||
+	    file_free_bytes(s->steps.dir, &disk, e))
 		return -1;
 	js_set_int(ans, "diskFreeBytes", disk > INT64_MAX ? INT64_MAX : (int64_t)disk);
 	js_set_text(ans, "keyStore", "file");
@@ -122,12 +103,12 @@ static int
 check_disk(struct session *s, int64_t need, struct err *e)
 {
 	uint64_t disk;
-	if (file_free_bytes(s->dir, &disk, e) || keystore_probe(s->keys, e))
+	if (file_free_bytes(s->steps.dir, &disk, e) || keystore_probe(s->steps.keys, e))
 		return -1;
 	if (disk >= (uint64_t)need)
 		return 0;
 	return err_set(e, ERR_FULL, "%llu bytes free in %s, %lld needed",
-	    (unsigned long long)disk, s->dir, (long long)need);
+	    (unsigned long long)disk, s->steps.dir, (long long)need);
 }
 
 /* --- operations --- */
@@ -139,12 +120,12 @@ op_preflight(struct session *s, const struct js *req, struct js *ans, struct err
 	if (js_need_int(req, "timeMs", 0, INT64_MAX / 2, &time_ms, e) ||
 	    js_opt_int(req, "needBytes", 0, INT64_MAX / 2, &need, e))
 		return -1;
-	int64_t now_ms = clock_wall_ms(s->clock);
+	int64_t now_ms = clock_wall_ms(s->steps.clock);
 	int64_t skew_ms = now_ms - time_ms;
 	if (check_clock(s, skew_ms, now_ms, e) || check_disk(s, need, e))
 		return -1;
 	auto_(js_free) struct js *st = NULL;
-	if (call_agent(s, "status", 0, &st, e))
+	if (steps_call_agent(&s->steps, "status", 0, &st, e))
 		return -1;
 	js_set_int(ans, "clockSkewMs", skew_ms);
 	return facts(s, st, ans, e);
@@ -158,7 +139,7 @@ op_keygen(struct session *s, const struct js *req, struct js *ans, struct err *e
 	struct keystore_ref r;
 	auto_(key_free) struct key *key = NULL;
 	if (js_opt_str(req, "alg", &name, e) || key_alg_parse(name, &alg, e) ||
-	    keystore_keygen(s->keys, alg, &r, &key, e))
+	    keystore_keygen(s->steps.keys, alg, &r, &key, e))
 		return -1;
 	auto_buf csr = BUF_INIT(2 * CSR_MAX);
 	if (csr_write_pem(key, s->cfg.device.id, NULL, &csr, e))
@@ -173,8 +154,8 @@ op_install(struct session *s, const struct js *req, struct js *ans, struct err *
 	struct span chain;
 	auto_keystore_credential c = {0};
 	if (js_need_str(req, "chain", &chain, e) ||
-	    keystore_install(s->keys, &s->generation, chain, s->cfg.device.id,
-		clock_wall_ms(s->clock), &c, e))
+	    keystore_install(s->steps.keys, &s->generation, chain, s->cfg.device.id,
+		clock_wall_ms(s->steps.clock), &c, e))
 		return -1;
 	js_set_text(ans, "thumbprint", c.thumbprint);
 	js_set_int(ans, "notAfterMs", c.not_after_ms);
@@ -201,16 +182,10 @@ op_prove(struct session *s, const struct js *req, struct js *ans, struct err *e)
 {
 	char nonce[NONCE_MAX + 1];
 	auto_keystore_credential c = {0};
-	if (nonce_parse(req, nonce, e) || keystore_load(s->keys, &s->generation, &c, e))
-		return -1;
-	struct prove_opts o = {.dir = s->dir,
-	    .cfg = &s->cfg,
-	    .credential = &c,
-	    .clock = s->clock,
-	    .nonce = nonce};
 	struct prove_result r;
-	if (prove_run(&o, &r, e) || keystore_set_proven(s->keys, &s->generation,
-					&r.assignment, clock_wall_ms(s->clock), e))
+	if (nonce_parse(req, nonce, e) ||
+	    keystore_load(s->steps.keys, &s->generation, &c, e) ||
+	    steps_prove(&s->steps, &s->generation, nonce, false, &r, e))
 		return -1;
 	js_set_text(ans, "thumbprint", c.thumbprint);
 	if (js_set_str(ans, "hub", span_str(r.assignment.hub), e) ||
@@ -220,86 +195,49 @@ op_prove(struct session *s, const struct js *req, struct js *ans, struct err *e)
 	return 0;
 }
 
-/* Does the running agent use this credential, connected? */
-static bool
-is_in_use(const struct js *st, const struct keystore_ref *r)
+/* What the running agent uses now. */
+static void
+tell_use(const struct keystore_ref *r, const struct js *st, struct js *ans)
 {
-	return js_as_bool(js_get(st, "connected")) &&
-	       span_eq_str(js_as_str(js_get(st, "auth")), r->x509 ? "x509" : "sas") &&
-	       span_eq_str(js_as_str(js_get(st, "generation")), r->generation);
-}
-
-/* Has the running agent take up what `active` names, and waits until it is connected. */
-static int
-take_up(struct session *s, const struct keystore_ref *r, struct js *ans, struct err *e)
-{
-	auto_(js_free) struct js *st = NULL;
-	if (call_agent(s, "status", 0, &st, e))
-		return -1;
-	if (!is_in_use(st, r)) {
-		js_free(TAKE(st));
-		if (call_agent(s, "reload", SETTLE_MS, &st, e))
-			return -1;
-	}
-	if (!is_in_use(st, r))
-		return err_set(e, ERR_CONFLICT,
-		    "the running agent connected with another credential");
 	js_set_text(ans, "auth", r->x509 ? "x509" : "sas");
 	js_set_text(ans, "generation", r->generation);
 	js_set_text(ans, "thumbprint", js_as_text(js_get(st, "thumbprint")));
 	js_set_text(ans, "hub", js_as_text(js_get(st, "hub")));
 	js_set_bool(ans, "connected", true);
-	return 0;
-}
-
-static int
-undo_promote(struct session *s, struct err *e)
-{
-	struct keystore_ref back;
-	struct err undo;
-	auto_(js_free) struct js *ignored = js_object();
-	if (keystore_revert(s->keys, clock_wall_ms(s->clock), &back, &undo)) {
-		s->unsure = true;
-		return err_wrap(e, "not promoted, and going back failed (%s)", undo.text);
-	}
-	if (take_up(s, &back, ignored, &undo))
-		return err_wrap(e, "went back, but is not connected yet (%s)", undo.text);
-	return err_wrap(e, "went back to %s", back.x509 ? back.generation : "sas");
-}
-
-/* Old generations that cannot be removed make no failure of a promotion: journalled. */
-static void
-prune(struct session *s)
-{
-	struct err why, ignored;
-	if (keystore_prune(s->keys, s->cfg.auth.keep_generations, &why) == 0)
-		return;
-	if (keystore_journal(s->keys, clock_wall_ms(s->clock), "prune", &ignored,
-		"failed: %s", why.text))
-		return;
 }
 
 static int
 op_promote(struct session *s, const struct js *req, struct js *ans, struct err *e)
 {
-	/* without a running agent there is nobody to tell whether it works: no switch */
 	auto_(js_free) struct js *st = NULL;
-	if (call_agent(s, "status", 0, &st, e) ||
-	    keystore_promote(s->keys, &s->generation, clock_wall_ms(s->clock), e))
+	if (steps_promote(&s->steps, &s->generation, &st, &s->unsure, e))
 		return -1;
-	if (take_up(s, &s->generation, ans, e))
-		return undo_promote(s, e);
-	prune(s);
+	tell_use(&s->generation, st, ans);
 	return 0;
 }
 
+/* To what was active before; with "to":"sas" to SAS, however often the device has renewed
+ * its certificate since it left it. */
 static int
 op_revert(struct session *s, const struct js *req, struct js *ans, struct err *e)
 {
+	int64_t now_ms = clock_wall_ms(s->steps.clock);
+	struct span name = SPAN_NONE;
 	struct keystore_ref back;
-	if (keystore_revert(s->keys, clock_wall_ms(s->clock), &back, e))
+	auto_(js_free) struct js *st = NULL;
+	if (js_opt_str(req, "to", &name, e))
 		return -1;
-	return take_up(s, &back, ans, e);
+	if (name.p && keystore_ref_parse(name, &back, e)) {
+		e->code = ERR_PARSE;
+		return -1;
+	}
+	if (name.p ? keystore_revert_to(s->steps.keys, &back, now_ms, e)
+		   : keystore_revert(s->steps.keys, now_ms, &back, e))
+		return -1;
+	if (steps_take_up(&s->steps, &back, &st, e))
+		return -1;
+	tell_use(&back, st, ans);
+	return 0;
 }
 
 static int
@@ -307,7 +245,7 @@ op_status(struct session *s, const struct js *req, struct js *ans, struct err *e
 {
 	auto_(js_free) struct js *st = NULL;
 	struct err none = {0};
-	if (call_agent(s, "status", 0, &st, &none))
+	if (steps_call_agent(&s->steps, "status", 0, &st, &none))
 		st = NULL; /* not running: a fact, not a failure */
 	js_set_bool(ans, "running", st != NULL);
 	return facts(s, st, ans, e);
@@ -347,7 +285,7 @@ check_stage(struct session *s, const struct op *op, const struct js *req, struct
 	if (!op->stages)
 		return 0;
 	if (js_need_str(req, "generation", &generation, e) ||
-	    keystore_stage(s->keys, generation, &s->generation, &s->stage, e))
+	    keystore_stage(s->steps.keys, generation, &s->generation, &s->stage, e))
 		return -1;
 	if (op->stages & 1u << s->stage)
 		return 0;
@@ -374,7 +312,7 @@ perform(struct session *s, const struct js *req, struct js *ans, struct err *e)
 	const struct op *op = op_find(name);
 	if (!op)
 		return err_set(e, ERR_UNSUPPORTED, "no operation of that name");
-	if ((op->locked && keystore_lock(s->keys, e)) || check_stage(s, op, req, e))
+	if ((op->locked && keystore_lock(s->steps.keys, e)) || check_stage(s, op, req, e))
 		return -1;
 	return op->fn(s, req, ans, e);
 }
@@ -497,13 +435,14 @@ hello(struct session *s, struct err *e)
 int
 session_run(const char *dir, int in, int out, const struct clock *clock, struct err *e)
 {
-	struct session s = {.dir = dir, .in = in, .out = out, .clock = clock};
+	struct session s = {.in = in, .out = out};
+	s.steps = (struct steps){.dir = dir, .cfg = &s.cfg, .clock = clock};
 	s.pending = BUF_INIT(SESSION_LINE_MAX + 4096);
 	s.arena = arena_new(AGENT_CONFIG_ARENA_MAX);
-	int failed =
-	    agent_config_read(dir, &s.cfg, s.arena, e) || keystore_open(dir, &s.keys, e);
+	int failed = agent_config_read(dir, &s.cfg, s.arena, e) ||
+		     keystore_open(dir, &s.steps.keys, e);
 	failed = failed || hello(&s, e) || serve(&s, e);
-	keystore_close(s.keys);
+	keystore_close(s.steps.keys);
 	buf_done(&s.pending);
 	arena_free(s.arena);
 	return failed ? -1 : 0;

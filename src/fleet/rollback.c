@@ -193,8 +193,12 @@ static void
 on_restored(void *arg, const struct rest_response *r, const struct err *why)
 {
 	struct back *b = arg;
-	if (good(b, "identity", r, why) == 0)
-		session_call(b->session, "revert", NULL, REVERT_MS);
+	/* by name: what was active before is another certificate once one was renewed */
+	if (good(b, "identity", r, why))
+		return;
+	struct js *to = js_object();
+	js_set_text(to, "to", "sas");
+	session_call(b->session, "revert", to, REVERT_MS);
 }
 
 static void

@@ -359,6 +359,123 @@ revert_of_a_renewal_goes_to_the_generation_before(void **state)
 	assert_string_equal(active(d), "x509 0001");
 }
 
+/* Proved and promoted. */
+static struct keystore_ref
+lived(struct device *d)
+{
+	struct err e;
+	struct keystore_ref r = installed(d);
+	struct keystore_assignment a = {.hub = "h.example", .device_id = KIT_ID};
+	assert_ok(keystore_set_proven(d->keys, &r, &a, kit_now_ms(), &e), &e);
+	assert_ok(keystore_promote(d->keys, &r, kit_now_ms(), &e), &e);
+	return r;
+}
+
+static void
+revert_reaches_sas_whatever_was_renewed_since(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref sas = {0};
+	for (int i = 0; i < 3; i++)
+		lived(d);
+	assert_ok(keystore_revert_to(d->keys, &sas, kit_now_ms(), &e), &e);
+	assert_string_equal(active(d), "sas");
+	assert_ok(keystore_revert_to(d->keys, &sas, kit_now_ms(), &e), &e);
+	struct keystore_ref none = {.x509 = true, .generation = "0042"};
+	assert_fails(keystore_revert_to(d->keys, &none, kit_now_ms(), &e), &e, NOT_FOUND);
+	assert_string_equal(active(d), "sas");
+}
+
+static void
+a_key_that_was_in_use_is_never_staged_again(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r;
+	auto_(key_free) struct key *key = NULL;
+	lived(d);
+	assert_ok(keystore_revert(d->keys, kit_now_ms(), &r, &e), &e);
+	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_string_equal(r.generation, "0002");
+}
+
+static void
+falling_back_goes_round_what_is_proved_and_valid(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r;
+	assert_fails(keystore_fall_back(d->keys, kit_now_ms(), &r, &e), &e, NOT_FOUND);
+	lived(d);
+	/* SAS is there, and is no way back */
+	assert_fails(keystore_fall_back(d->keys, kit_now_ms(), &r, &e), &e, NOT_FOUND);
+	promoted(d); /* 0002: never proved */
+	lived(d);
+	lived(d);
+	static const char *const round[] = {
+	    "x509 0003", "x509 0001", "x509 0004", "x509 0003"};
+	for (size_t i = 0; i < 4; i++) {
+		assert_ok(keystore_fall_back(d->keys, kit_now_ms(), &r, &e), &e);
+		assert_string_equal(active(d), round[i]);
+	}
+	assert_fails(
+	    keystore_fall_back(d->keys, kit_now_ms() + INT64_C(86400000) * 4000, &r, &e),
+	    &e, NOT_FOUND);
+	/* and the next key is a new one */
+	auto_(key_free) struct key *key = NULL;
+	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_string_equal(r.generation, "0005");
+}
+
+static void
+an_expired_certificates_key_is_held_once_more(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r, again, fresh;
+	auto_(key_free) struct key *one = NULL, *two = NULL, *three = NULL;
+	auto_keystore_credential c = {0};
+	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
+	r = lived(d);
+	assert_ok(keystore_key_again(d->keys, &r, &again, &one, &e), &e);
+	assert_string_equal(again.generation, "0002");
+	assert_ok(keystore_load(d->keys, &r, &c, &e), &e);
+	assert_true(key_is_spki(c.key, key_spki(one)));
+	assert_false(c.reused);
+	assert_ok(keystore_key_again(d->keys, &r, &again, &two, &e), &e);
+	assert_string_equal(again.generation, "0002"); /* staged already */
+	kit_leaf(KIT_ID, two, &chain);
+	keystore_credential_done(&c);
+	assert_ok(keystore_install(
+		      d->keys, &again, buf_span(&chain), KIT_ID, kit_now_ms(), &c, &e),
+	    &e);
+	assert_true(c.reused);
+	/* whoever wants a new key does not get this one */
+	assert_ok(keystore_keygen(d->keys, KEY_P256, &fresh, &three, &e), &e);
+	assert_string_equal(fresh.generation, "0003");
+	assert_false(key_is_spki(three, key_spki(one)));
+}
+
+static void
+the_staged_generation_is_found_and_can_be_abandoned(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r;
+	enum keystore_stage at;
+	struct keystore_ref old = lived(d);
+	assert_fails(keystore_staged(d->keys, &r, &at, &e), &e, NOT_FOUND);
+	installed(d);
+	assert_ok(keystore_staged(d->keys, &r, &at, &e), &e);
+	assert_string_equal(r.generation, "0002");
+	assert_int_equal(at, KEYSTORE_CERT);
+	assert_fails(keystore_abandon(d->keys, &old, kit_now_ms(), &e), &e, CONFLICT);
+	assert_ok(keystore_abandon(d->keys, &r, kit_now_ms(), &e), &e);
+	assert_fails(keystore_staged(d->keys, &r, &at, &e), &e, NOT_FOUND);
+	assert_string_equal(active(d), "x509 0001");
+}
+
 static void
 prune_keeps_active_previous_staged_and_sas(void **state)
 {
@@ -452,6 +569,11 @@ main(void)
 	    T(promote_and_revert_go_there_and_back),
 	    T(revert_without_a_promotion_changes_nothing),
 	    T(revert_of_a_renewal_goes_to_the_generation_before),
+	    T(revert_reaches_sas_whatever_was_renewed_since),
+	    T(a_key_that_was_in_use_is_never_staged_again),
+	    T(falling_back_goes_round_what_is_proved_and_valid),
+	    T(an_expired_certificates_key_is_held_once_more),
+	    T(the_staged_generation_is_found_and_can_be_abandoned),
 	    T(prune_keeps_active_previous_staged_and_sas),
 	    T(assignments_belong_to_their_credential),
 	    T(lock_sweeps_what_a_power_cut_left_half_written),

@@ -250,6 +250,9 @@ a_device_is_taken_from_sas_to_x509_and_back(void **state)
 	/* its answer may have been lost: again is harmless */
 	ask_ok(&b, "promote", "\"generation\":\"0001\"");
 
+	ask_fails(&b, "revert", "\"to\":\"x509 1\"", "PARSE");
+	o = ask_ok(&b, "revert", "\"to\":\"sas\"");
+	assert_string_equal(text(o, "auth"), "sas");
 	o = ask_ok(&b, "revert", "");
 	assert_string_equal(text(o, "auth"), "sas");
 	assert_true(js_as_bool(js_get(o, "connected")));
