@@ -1,13 +1,8 @@
 /*
- * Private keys: the struct, opening and saving. Making is key_maker.c, signing
- * key_signer.c.
+ * Private keys: the struct, and PEM in and out. Making is key_maker.c, signing
+ * key_signer.c; key_place.c finds a key by URI.
  */
 #include "crypto/key_impl.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "codec/der.h"
 #include "codec/pem.h"
@@ -56,6 +51,31 @@ key_alg_hash(enum key_alg alg)
 	return algs[alg].hash;
 }
 
+static const char *const custodies[KEY_CUSTODY_N] = {
+    [KEY_CUSTODY_FILE] = "file",
+    [KEY_CUSTODY_PKCS11] = "pkcs11",
+    [KEY_CUSTODY_TPM2] = "tpm2",
+};
+
+const char *
+key_custody_name(enum key_custody c)
+{
+	return custodies[c];
+}
+
+int
+key_custody_parse(struct span name, enum key_custody *ret, struct err *e)
+{
+	for (int i = 0; i < KEY_CUSTODY_N; i++) {
+		if (!span_eq_str(name, custodies[i]))
+			continue;
+		*ret = (enum key_custody)i;
+		return 0;
+	}
+	return err_set(e, ERR_PARSE, "key custody '%.*s': not file, pkcs11 or tpm2",
+	    SPAN_FMT(span_head(name, 20)));
+}
+
 /* --- the struct --- */
 
 /* AlgorithmIdentifier of an EC key (RFC 5480 2.1.1). */
@@ -65,6 +85,32 @@ key_put_ec_alg(struct buf *b, const struct key_row *row)
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	der_put_oid(b, KEY_OID_EC);
 	der_put_oid(b, row->curve);
+	der_end(b, seq);
+}
+
+void
+key_put_ec_spki(struct buf *b, const struct key_row *row, struct span point)
+{
+	size_t seq = der_begin(b, DER_SEQUENCE);
+	key_put_ec_alg(b, row);
+	der_put_bits(b, point, 0);
+	der_end(b, seq);
+}
+
+/* RSAPublicKey inside SubjectPublicKeyInfo (RFC 3279 2.3.1). */
+void
+key_put_rsa_spki(struct buf *b, struct span modulus, struct span exponent)
+{
+	size_t seq = der_begin(b, DER_SEQUENCE), alg = der_begin(b, DER_SEQUENCE);
+	der_put_oid(b, KEY_OID_RSA);
+	der_put_null(b);
+	der_end(b, alg);
+	auto_buf key = BUF_INIT(SPKI_MAX);
+	size_t inner = der_begin(&key, DER_SEQUENCE);
+	der_put_unsigned(&key, modulus);
+	der_put_unsigned(&key, exponent);
+	der_end(&key, inner);
+	der_put_bits(b, buf_span(&key), 0);
 	der_end(b, seq);
 }
 
@@ -89,8 +135,8 @@ put_any_spki(struct buf *b, EVP_PKEY *p, struct err *e)
 	return 0;
 }
 
-static int
-alg_of(const struct spki *k, enum key_alg *ret)
+int
+key_alg_of(const struct spki *k, enum key_alg *ret)
 {
 	for (int i = 0; i < KEY_ALG_N; i++) {
 		if (algs[i].kind != k->kind || algs[i].bits != k->bits)
@@ -108,6 +154,8 @@ key_wrap(EVP_PKEY **pkey, struct buf *spki, enum key_alg alg)
 	struct key *k = own_alloc(sizeof(*k));
 	atomic_init(&k->refs, 1);
 	k->alg = alg;
+	k->custody = KEY_CUSTODY_FILE;
+	k->exportable = true;
 	k->pkey = TAKE(*pkey);
 	k->spki = *spki;
 	*spki = BUF_INIT(0);
@@ -133,7 +181,7 @@ wrap_foreign(EVP_PKEY **pkey, const char *what, struct err *e)
 		err_wrap(e, "%s", what);
 		return NULL;
 	}
-	if (alg_of(&shape, &alg) < 0) {
+	if (key_alg_of(&shape, &alg) < 0) {
 		err_set(e, ERR_UNSUPPORTED,
 		    "%s: RSA key of %d bits: not 2048, 3072 or 4096", what, shape.bits);
 		return NULL;
@@ -154,6 +202,7 @@ key_free(struct key *k)
 	if (!k || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	EVP_PKEY_free(k->pkey);
+	key_held_free(k->held);
 	buf_done(&k->spki);
 	free(k);
 }
@@ -162,6 +211,18 @@ enum key_alg
 key_algorithm(const struct key *k)
 {
 	return k->alg;
+}
+
+enum key_custody
+key_custody(const struct key *k)
+{
+	return k->custody;
+}
+
+bool
+key_is_exportable(const struct key *k)
+{
+	return k->exportable;
 }
 
 struct span
@@ -251,91 +312,6 @@ key_parse(struct span pem, key_passphrase ask, void *arg, const char *what, stru
 	return NULL;
 }
 
-static int
-check_key_file(int fd, const char *path, struct err *e)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, ERR_IO, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_PERM, "%s: no regular file", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, ERR_PERM,
-		    "%s: belongs to user %u; a private key must be your own", path,
-		    (unsigned)st.st_uid);
-	if (st.st_mode & 077)
-		return err_set(e, ERR_PERM,
-		    "%s: mode %03o lets others at the private key; chmod 600 it", path,
-		    (unsigned)st.st_mode & 0777);
-	if (st.st_size > KEY_PEM_MAX)
-		return err_set(
-		    e, ERR_LIMIT, "%s: larger than %d bytes", path, KEY_PEM_MAX);
-	return 0;
-}
-
-static int
-read_all(int fd, const char *path, struct buf *out, struct err *e)
-{
-	for (;;) {
-		uint8_t *room = buf_room(out, 1024);
-		if (!room)
-			return buf_check(out, path, e);
-		ssize_t n = read(fd, room, 1024);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, ERR_IO, "%s", path);
-		if (n == 0)
-			return 0;
-		buf_grew(out, (size_t)n);
-	}
-}
-
-static struct key *
-open_file(const char *path, key_passphrase ask, void *arg, struct err *e)
-{
-	/* file:///path (RFC 8089 2) is /path */
-	if (path[0] == '/' && path[1] == '/' && path[2] == '/')
-		path += 2;
-	auto_buf pem = BUF_INIT(KEY_PEM_MAX + 1024);
-	pem.secret = true;
-	/* without O_NONBLOCK a FIFO in the key's place would hang us before fstat */
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		err_sys(
-		    e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "private key %s", path);
-		return NULL;
-	}
-	if (check_key_file(fd, path, e) < 0 || read_all(fd, path, &pem, e) < 0)
-		return NULL;
-	return key_parse(buf_span(&pem), ask, arg, path, e);
-}
-
-/* To add a scheme: a row, and an opener that hands its EVP_PKEY to wrap_foreign. */
-static const struct scheme {
-	const char *name;
-	struct key *(*open)(
-	    const char *rest, key_passphrase ask, void *arg, struct err *e);
-} schemes[] = {
-    {"file", open_file},
-};
-
-struct key *
-key_open(const char *uri, key_passphrase ask, void *arg, struct err *e)
-{
-	struct span rest = span_str(uri);
-	struct span name = span_split(&rest, ':');
-	if (!rest.p || span_has(name, '/'))
-		return open_file(uri, ask, arg, e);
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		if (span_ieq_str(name, schemes[i].name))
-			return schemes[i].open((const char *)rest.p, ask, arg, e);
-	err_set(e, ERR_UNSUPPORTED,
-	    "key URI scheme '%.*s:' is not supported by this build; only file:",
-	    SPAN_FMT(span_head(name, 20)));
-	return NULL;
-}
-
 /* --- writing --- */
 
 /* ECPrivateKey (RFC 5915 3) without parameters: they stand in PKCS#8's algorithm. */
@@ -403,9 +379,21 @@ put_secret_bio(struct buf *out, BIO *b, struct err *e)
 	return buf_check(out, "private key PEM", e);
 }
 
+static int
+check_in_memory(const struct key *k, struct err *e)
+{
+	return k->held
+		   ? err_set(e, ERR_UNSUPPORTED,
+			 "the private key stays where it is (%s) and cannot be written",
+			 key_custody_name(k->custody))
+		   : 0;
+}
+
 int
 key_write(const struct key *k, struct buf *out, struct err *e)
 {
+	if (check_in_memory(k, e))
+		return -1;
 	if (algs[k->alg].kind != SPKI_RSA)
 		return write_ec(k, out, e);
 	auto_(BIO_free_all) BIO *b = BIO_new(BIO_s_secmem());
@@ -420,6 +408,8 @@ int
 key_write_encrypted(
     const struct key *k, struct span passphrase, struct buf *out, struct err *e)
 {
+	if (check_in_memory(k, e))
+		return -1;
 	if (passphrase.len < KEY_PASSPHRASE_MIN || passphrase.len > 1024)
 		return err_set(e, ERR_USAGE,
 		    "a key's passphrase needs %d to 1024 characters", KEY_PASSPHRASE_MIN);

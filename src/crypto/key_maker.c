@@ -5,19 +5,9 @@
  */
 #include "crypto/key_impl.h"
 
-#include "codec/der.h"
 #include "crypto/ossl.h"
 
 #define RSA_EXPONENT 65537
-
-static void
-put_ec_spki(struct buf *b, const struct key_row *row, struct span point)
-{
-	size_t seq = der_begin(b, DER_SEQUENCE);
-	key_put_ec_alg(b, row);
-	der_put_bits(b, point, 0);
-	der_end(b, seq);
-}
 
 struct key_maker {
 	enum key_alg alg;
@@ -64,7 +54,7 @@ make_ec(struct key_maker *m, struct err *e)
 	}
 	if (key_ec_point(p, point, &len, e) < 0)
 		return NULL;
-	put_ec_spki(&spki, key_row(m->alg), span_of(point, len));
+	key_put_ec_spki(&spki, key_row(m->alg), span_of(point, len));
 	return key_wrap(&p, &spki, m->alg);
 }
 
@@ -175,23 +165,12 @@ rsa_to_pkey(const struct rsa *r)
 	return p;
 }
 
-/* RSAPublicKey inside SubjectPublicKeyInfo (RFC 3279 2.3.1). */
 static void
 put_rsa_spki(struct buf *b, const struct rsa *r)
 {
 	uint8_t n[512];
 	int len = BN_bn2bin(r->n, n);
-	size_t seq = der_begin(b, DER_SEQUENCE), alg = der_begin(b, DER_SEQUENCE);
-	der_put_oid(b, KEY_OID_RSA);
-	der_put_null(b);
-	der_end(b, alg);
-	auto_buf key = BUF_INIT(SPKI_MAX);
-	size_t inner = der_begin(&key, DER_SEQUENCE);
-	der_put_unsigned(&key, span_of(n, (size_t)len));
-	der_put_int(&key, RSA_EXPONENT);
-	der_end(&key, inner);
-	der_put_bits(b, buf_span(&key), 0);
-	der_end(b, seq);
+	key_put_rsa_spki(b, span_of(n, (size_t)len), SPAN_LIT("\x01\x00\x01"));
 }
 
 static struct key *
@@ -228,7 +207,7 @@ write_ec(struct key_maker *m, struct buf *spki, struct buf *pem, struct err *e)
 	if (!m->raw || key_raw_make(m->raw, &d, &point, e) < 0 ||
 	    key_write_ec(row, d, point, pem, e) < 0)
 		return -1;
-	put_ec_spki(spki, row, point);
+	key_put_ec_spki(spki, row, point);
 	return buf_check(spki, "public key", e);
 }
 

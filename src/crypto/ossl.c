@@ -30,6 +30,36 @@ ossl_algs(void)
 	return &algs;
 }
 
+/* --- the error queue --- */
+
+static pthread_once_t lib_once = PTHREAD_ONCE_INIT;
+static int lib;
+
+static void
+get_lib(void)
+{
+	lib = ERR_get_next_error_library();
+}
+
+void
+ossl_raise(const struct err *e)
+{
+	pthread_once(&lib_once, get_lib);
+	ERR_raise_data(lib, 1, "%s", e->text);
+}
+
+/* The words of the oldest error; of others' errors never the data. */
+static const char *
+first_reason(void)
+{
+	const char *data;
+	int flags;
+	unsigned long first = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
+	if (first && lib && ERR_GET_LIB(first) == lib && flags & ERR_TXT_STRING)
+		return data;
+	return first ? ERR_reason_error_string(first) : NULL;
+}
+
 int
 ossl_error_at(struct err *e, enum err_code code, const char *where, const char *fmt, ...)
 {
@@ -38,12 +68,12 @@ ossl_error_at(struct err *e, enum err_code code, const char *where, const char *
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	unsigned long first = ERR_peek_error();
-	const char *reason = first ? ERR_reason_error_string(first) : NULL;
+	const char *reason = first_reason();
+	/* before the queue is cleared, which may own the reason */
+	reason ? err_set_at(e, code, 0, where, "%s: %s", text, reason)
+	       : err_set_at(e, code, 0, where, "%s", text);
 	ERR_clear_error();
-	if (!reason)
-		return err_set_at(e, code, 0, where, "%s", text);
-	return err_set_at(e, code, 0, where, "%s: %s", text, reason);
+	return -1;
 }
 
 void

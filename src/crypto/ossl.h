@@ -48,6 +48,10 @@ const struct ossl_algs *ossl_algs(void);
 int ossl_error_at(struct err *e, enum err_code code, const char *where, const char *fmt,
     ...) printf_like(4, 5);
 
+/* Queues e's text as an error of ours, for callbacks inside OpenSSL; ossl_error gives it
+ * back. */
+void ossl_raise(const struct err *e);
+
 /* A number as a parameter, in native byte order; its bytes go to *room, which moves on.
  */
 OSSL_PARAM ossl_bn_param(const char *name, const BIGNUM *v, uint8_t **room);

@@ -152,18 +152,18 @@ static void
 file_names_are_resolved_against_a_base(void **state)
 {
 	static const char *const rows[][2] = {
-	    {"ca/root.key", "/home/x/ca/root.key"},
+	    {"ca/root.key", "/srv/x/ca/root.key"},
 	    {"/abs", "/abs"},
 	    {"pkcs11:token=a?module-path=libp.so&pin-source=pin",
-		"pkcs11:token=a?module-path=libp.so&pin-source=file:/home/x/pin"},
-	    {"pkcs11:?module-path=lib/p.so", "pkcs11:?module-path=/home/x/lib/p.so"},
+		"pkcs11:token=a?module-path=libp.so&pin-source=file:/srv/x/pin"},
+	    {"pkcs11:?module-path=lib/p.so", "pkcs11:?module-path=/srv/x/lib/p.so"},
 	    {"tpm2:handle=0x81010001?auth-source=a",
-		"tpm2:handle=0x81010001?auth-source=file:/home/x/a"},
+		"tpm2:handle=0x81010001?auth-source=file:/srv/x/a"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		auto_buf out = BUF_INIT(KEY_URI_MAX);
 		struct err e = {0};
-		assert_ok(key_uri_resolve(span_str(rows[i][0]), "/home/x", &out, &e), &e);
+		assert_ok(key_uri_resolve(span_str(rows[i][0]), "/srv/x", &out, &e), &e);
 		assert_string_equal(buf_text(&out), rows[i][1]);
 	}
 	char base[KEY_URI_PATH_MAX];
