@@ -155,8 +155,8 @@ must_check int store_crl_entries(struct store *s, const char *issuer, int64_t sh
     int64_t since_ms, int (*visit)(void *ctx, const struct store_cert *c, struct err *e),
     void *ctx, struct err *e);
 /* What changed since the full CRL that was settled: the same members, of what
- * store_cert_revoke noted; reason 8 (removeFromCRL) and the moment where it was released.
- */
+ * store_cert_revoke noted. Reason 8 (removeFromCRL) with the hold's date where it was
+ * released. */
 must_check int store_crl_changes(struct store *s, const char *issuer, int64_t shard,
     int (*visit)(void *ctx, const struct store_cert *c, struct err *e), void *ctx,
     struct err *e);

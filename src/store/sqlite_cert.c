@@ -234,18 +234,27 @@ write_state(struct store *s, int64_t n, int64_t at_ms, int reason, struct err *e
 	return stmt_run(&q, e);
 }
 
+struct change {
+	const char *issuer, *serial;
+	int64_t shard, at_ms;
+	int reason;
+};
+static const struct stmt_col change_cols[] = {
+    STMT_COL(struct change, issuer),
+    STMT_COL(struct change, shard),
+    STMT_COL(struct change, serial),
+    STMT_COL(struct change, at_ms),
+    STMT_COL(struct change, reason),
+};
+static const struct stmt_shape change_shape = STMT_SHAPE("change", change_cols);
+
 static int
-note_change(struct store *s, const char *issuer, const char *serial, int64_t shard,
-    int64_t at_ms, int reason, struct err *e)
+note_change(struct store *s, const struct change *c, struct err *e)
 {
 	auto_stmt q = {0};
 	if (stmt_open(s, STMT_CRL_CHANGE_PUT, &q, e))
 		return -1;
-	stmt_bind_text(&q, 1, issuer);
-	stmt_bind_int(&q, 2, shard);
-	stmt_bind_text(&q, 3, serial);
-	stmt_bind_int(&q, 4, at_ms);
-	stmt_bind_int(&q, 5, reason);
+	stmt_bind(&q, &change_shape, c);
 	return stmt_run(&q, e);
 }
 
@@ -275,9 +284,14 @@ store_cert_revoke(struct store *s, const char *issuer, const char *serial, int64
 	    (release || reason == REASON_HOLD))
 		return err_set(e, ERR_CONFLICT,
 		    "certificate %s is revoked for good: only a hold ends", serial);
-	int noted = release ? REASON_RELEASE : reason;
+	/* an entry has a date, also one that takes back (RFC 5280 5.1): the hold's */
+	const struct change change = {.issuer = issuer,
+	    .serial = serial,
+	    .shard = was.crl_shard,
+	    .at_ms = release ? was.revoked_ms : at_ms,
+	    .reason = release ? REASON_RELEASE : reason};
 	if (write_state(s, was.n, at_ms, release ? 0 : reason, e) ||
-	    note_change(s, issuer, serial, was.crl_shard, at_ms, noted, e))
+	    note_change(s, &change, e))
 		return -1;
 	return drop_answer(s, was.n, e);
 }

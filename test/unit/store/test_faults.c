@@ -541,6 +541,10 @@ verify_finds_a_damaged_page(void **state)
 {
 	struct dir *d = *state;
 	struct err e;
+	struct stat empty, st;
+	must_open(d);
+	store_close(TAKE(d->s));
+	assert_int_equal(stat(d->path, &empty), 0);
 	struct store *s = must_open(d);
 	assert_ok(store_begin(s, &e), &e);
 	for (int i = 0; i < 500; i++) {
@@ -553,9 +557,9 @@ verify_finds_a_damaged_page(void **state)
 	store_close(TAKE(d->s));
 	char junk[2048];
 	memset(junk, 0x5a, sizeof(junk));
-	struct stat st;
 	assert_int_equal(stat(d->path, &st), 0);
-	for (off_t at = 40 * 4096; at < st.st_size; at += 4096)
+	assert_true(st.st_size > empty.st_size);
+	for (off_t at = empty.st_size; at < st.st_size; at += 4096)
 		write_at(d->path, at, junk, sizeof(junk));
 	must_open(d);
 	assert_fails(store_verify(d->s, &e), &e, CORRUPT);

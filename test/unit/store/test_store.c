@@ -1,30 +1,7 @@
 /*
  * The store's verbs, through store.h.
  */
-#include "dir.h"
-
-#define NOW 1790000000000
-
-static struct store *
-begun(void **state)
-{
-	struct dir *d = *state;
-	struct err e;
-	assert_ok(store_begin(d->s, &e), &e);
-	return d->s;
-}
-
-static struct arena *
-arena(void **state)
-{
-	return ((struct dir *)*state)->a;
-}
-
-static void
-assert_span(struct span got, struct span want)
-{
-	assert_true(span_eq(got, want));
-}
+#include "verbs.h"
 
 /* Every member differs from every other of its kind, so a swapped column shows. */
 static const struct store_device full_device = {
@@ -215,21 +192,6 @@ device_all_gone_disconnects_those_that_were_connected(void **state)
 	assert_int_equal(got.conn_updated_ms, NOW);
 	assert_ok(store_device_get(s, "b", arena(state), &got, &e), &e);
 	assert_int_equal(got.conn_updated_ms, 5);
-}
-
-/* What visitors leave behind. */
-struct seen {
-	struct store *s;
-	char text[256];
-	int stop_at, n;
-};
-
-static int
-see(struct seen *seen, const char *id)
-{
-	size_t len = strlen(seen->text);
-	snprintf(seen->text + len, sizeof(seen->text) - len, "%s ", id);
-	return ++seen->n == seen->stop_at ? 7 : 0;
 }
 
 static int

@@ -1,0 +1,206 @@
+/*
+ * The released schemas: a database of an older one keeps its rows, and no statement reads
+ * a table from end to end that may be large.
+ */
+#include <sqlite3.h>
+
+#include "store/pki.h"
+#include "store/schema.h"
+#include "verbs.h"
+
+/* A file as the first schema left it, with rows; closed again. */
+static void
+make_first(const struct dir *d)
+{
+	static const char rows[] =
+	    "INSERT INTO device VALUES (1, 'Dev-1', 'g', 2, 1, '', 3, 0, x'', x'', '', "
+	    "'',"
+	    " 0, 4, 5, 6, 7, 1, 'grp');"
+	    "INSERT INTO twin VALUES (1, '{}', '{\"d\":1}', '{}', 8, 9, 10);"
+	    "INSERT INTO cert VALUES"
+	    " (3, '0a1b', 'i1', 'device', 'Dev-1', 'dps', 'f3', 11, 12, 13, x'3082'),"
+	    " (5, '00ff01', 'i1', 'device', 'Dev-1', 'dps', 'f5', 11, 12, 13, x'30'),"
+	    " (6, '000002', 'i1', 'server', 'x', 'edge', 'f6', 11, 9, 13, x'30'),"
+	    " (7, '000a10', 'i2', 'device', 'Dev-2', 'dps', 'f7', 11, 12, 13, x'30');"
+	    "INSERT INTO meta VALUES ('scope', '0ne1');";
+	struct err e;
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(d->path, &db), SQLITE_OK);
+	assert_ok(schema_migrate(db, d->path, schema_steps, 1, &e), &e);
+	assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(chmod(d->path, 0600), 0);
+}
+
+static struct store *
+open_first(struct dir *d)
+{
+	struct err e;
+	make_first(d);
+	d->s = store_open(d->path, &e);
+	if (!d->s)
+		fail_msg("%s", e.text);
+	return d->s;
+}
+
+static void
+first_schemas_rows_are_kept(void **state)
+{
+	struct dir *d = *state;
+	struct store *s = open_first(d);
+	struct err e;
+	struct store_device dev;
+	struct store_cert c;
+	const char *scope;
+	assert_ok(store_verify(s, &e), &e);
+	assert_ok(store_device_get(s, "Dev-1", d->a, &dev, &e), &e);
+	assert_int_equal(dev.desired_version, 8);
+	assert_true(span_eq_str(dev.desired, "{\"d\":1}"));
+	assert_ok(store_meta_get(s, "scope", d->a, &scope, &e), &e);
+	assert_string_equal(scope, "0ne1");
+	assert_ok(store_cert_get(s, "i1", "0a1b", d->a, &c, &e), &e);
+	assert_int_equal(c.n, 3);
+	assert_string_equal(c.sha256, "f3");
+	assert_span(c.der, SPAN_LIT("\x30\x82"));
+	assert_string_equal(c.key_sha256, "");
+	assert_int_equal(c.crl_shard, -1);
+	assert_int_equal(c.revoked_ms, 0);
+	assert_int_equal(c.reason, 0);
+	assert_int_equal(c.superseded_ms, 0);
+}
+
+static int
+on_cert(void *ctx, const struct store_cert *c, struct err *e)
+{
+	return see(ctx, c->serial);
+}
+
+static void
+first_schemas_serials_lose_the_zeros_that_certificates_do_not_have(void **state)
+{
+	struct dir *d = *state;
+	struct store *s = open_first(d);
+	struct err e;
+	struct seen seen = {0};
+	const struct store_cert_filter all = {.limit = -1};
+	assert_ok(store_cert_find(s, &all, on_cert, &seen, &e), &e);
+	assert_string_equal(seen.text, "0a1b ff01 02 0a10 ");
+}
+
+static void
+first_schemas_certificates_may_be_revoked_and_have_answers_due(void **state)
+{
+	struct dir *d = *state;
+	struct store *s = open_first(d);
+	struct err e;
+	struct seen due = {0}, entries = {0};
+	assert_ok(store_begin(s, &e), &e);
+	assert_ok(store_ocsp_due(s, "i1", 12, 20, 9, on_cert, &due, &e), &e);
+	assert_string_equal(due.text, "0a1b ff01 ");
+	assert_ok(store_cert_revoke(s, "i1", "ff01", NOW, 1, &e), &e);
+	assert_ok(store_crl_entries(s, "i1", -1, 0, on_cert, &entries, &e), &e);
+	assert_string_equal(entries.text, "ff01 ");
+	assert_ok(store_commit(s, &e), &e);
+	assert_ok(store_verify(s, &e), &e);
+}
+
+/* ---- plans ---- */
+
+static const struct {
+	const char *name, *sql;
+} texts[] = {
+#define STMT(name, sql) {#name, sql},
+#include "store/sql.def"
+#undef STMT
+};
+
+/* Those that read a table whole or sort what they read, and why they may. */
+static const struct {
+	const char *name, *plan;
+} may[] = {
+    /* one row */
+    {"TALLY_GET", "SCAN tally"},
+    {"TALLY_PUT", "SCAN tally"},
+    {"HUB_GET", "SCAN hub"},
+    {"HUB_PUT", "SCAN hub"},
+    {"CRL_MARK", "SCAN CONSTANT ROW"},
+    {"CRL_MARK", "SCAN sqlite_sequence"},
+    /* a verification, of all there is */
+    {"TALLY_CHECK", "SCAN event"},
+    /* counts, over the smallest index */
+    {"DEVICE_COUNTS", "SCAN device USING COVERING INDEX device_state"},
+    /* the groups that one certificate is named in */
+    {"GROUP_BY_CERT", "USE TEMP B-TREE FOR ORDER BY"},
+    /* from the oldest, in order, up to a limit */
+    {"EVENT_OLDEST", "SCAN event"},
+    {"CONN_OLDEST", "SCAN conn"},
+    {"ENROL_EACH", "SCAN enrol_request USING INDEX enrol_request_created"},
+    {"ROLLOVER_EACH", "SCAN rollover"},
+    /* lists of what operators entered: a few */
+    {"ISSUER_EACH", "SCAN issuer USING INDEX sqlite_autoindex_issuer_2"},
+    {"TOKEN_EACH", "SCAN enrol_token USING INDEX sqlite_autoindex_enrol_token_1"},
+    {"ALLOW_EACH", "SCAN renew_allow USING INDEX sqlite_autoindex_renew_allow_1"},
+    /* two a distribution point */
+    {"CRL_EACH", "SCAN crl"},
+    {"CRL_EACH", "USE TEMP B-TREE FOR ORDER BY"},
+    /* what changed since the full CRLs, over its index */
+    {"CRL_DIRTY", "SCAN c USING COVERING INDEX sqlite_autoindex_crl_change_1"},
+};
+
+static bool
+may_be(const char *name, const char *plan)
+{
+	for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
+		if (strcmp(may[i].name, name) == 0 && strcmp(may[i].plan, plan) == 0)
+			return true;
+	return !strstr(plan, "SCAN ") && !strstr(plan, "TEMP B-TREE");
+}
+
+/* How many steps its plan has. */
+static int
+check_plan(sqlite3 *db, const char *name, const char *sql)
+{
+	char text[4096];
+	sqlite3_stmt *q;
+	int rc, steps = 0;
+	snprintf(text, sizeof(text), "EXPLAIN QUERY PLAN %s", sql);
+	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &q, NULL), SQLITE_OK);
+	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		const char *plan = (const char *)sqlite3_column_text(q, 3);
+		if (!may_be(name, plan))
+			fail_msg("%s: %s", name, plan);
+		steps++;
+	}
+	assert_int_equal(rc, SQLITE_DONE);
+	sqlite3_finalize(q);
+	return steps;
+}
+
+static void
+no_statement_walks_a_large_table_or_sorts_it(void **state)
+{
+	struct dir *d = *state;
+	struct err e;
+	sqlite3 *db;
+	int steps = 0;
+	assert_int_equal(sqlite3_open(d->path, &db), SQLITE_OK);
+	assert_ok(schema_migrate(db, d->path, schema_steps, schema_steps_n, &e), &e);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		steps += check_plan(db, texts[i].name, texts[i].sql);
+	assert_true(steps > 50);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+#define IN_DIR(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    IN_DIR(first_schemas_rows_are_kept),
+	    IN_DIR(first_schemas_serials_lose_the_zeros_that_certificates_do_not_have),
+	    IN_DIR(first_schemas_certificates_may_be_revoked_and_have_answers_due),
+	    IN_DIR(no_statement_walks_a_large_table_or_sorts_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
