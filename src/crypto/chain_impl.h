@@ -54,6 +54,8 @@ struct chain_path {
 	struct chain_node *anchor; /* the last's; NULL while there is none */
 };
 
+/* A store that trusts nothing, whose contexts keep to the path they judge. */
+X509_STORE *chain_judge_store(void);
 /* Whether path holds, by OpenSSL. Refuses in v; *ret_bad is the index of the certificate
  * whose signature its issuer's key did not make, else -1. others: where issuers of
  * indirect revocation lists may be. */

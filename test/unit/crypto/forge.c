@@ -44,6 +44,8 @@ set_fields(X509 *x, const struct forge *f)
 	static int serial = 1000;
 	must(X509_set_version(x, f->version ? f->version - 1 : 2), "version");
 	ASN1_INTEGER_set(X509_get_serialNumber(x), f->zero_serial ? 0 : serial++);
+	if (f->negative_serial)
+		ASN1_INTEGER_set(X509_get_serialNumber(x), -17);
 	ASN1_TIME_set(X509_getm_notBefore(x), f->from_s ? f->from_s : NOW_S - 3600);
 	ASN1_TIME_set(X509_getm_notAfter(x), f->to_s ? f->to_s : NOW_S + 30 * FORGE_DAY);
 	set_name(x, f->cn);
@@ -63,6 +65,8 @@ set_extensions(X509 *x, X509 *issuer, const struct forge *f)
 	}
 	if (f->nid_name)
 		add_ext(x, issuer, f->nid_name, f->nid_value);
+	if (f->twice)
+		add_ext(x, issuer, f->nid_name, f->nid_value);
 }
 
 static EVP_PKEY *
@@ -70,7 +74,7 @@ fresh(const struct forge *f)
 {
 	if (f->rsa_bits)
 		return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)f->rsa_bits);
-	return EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	return EVP_PKEY_Q_keygen(NULL, NULL, "EC", f->curve ? f->curve : "P-256");
 }
 
 /* Our struct key around an EVP_PKEY, by way of PEM; NULL for a kind ours refuses. */
@@ -87,14 +91,14 @@ wrap(EVP_PKEY *p)
 }
 
 static struct cert *
-reparse(X509 *x)
+reparse(X509 *x, bool refused)
 {
 	struct err e = {0};
 	unsigned char *der = NULL;
 	int n = i2d_X509(x, &der);
 	must(n > 0, "DER");
 	struct cert *c = cert_parse(span_of(der, (size_t)n), &e);
-	must(c, e.text);
+	must(!c == refused, refused ? "it was parsed" : e.text);
 	OPENSSL_free(der);
 	return c;
 }
@@ -113,7 +117,7 @@ forge(const struct forge *f)
 	must(X509_sign(x, by, EVP_get_digestbyname(f->hash ? f->hash : "SHA256")) > 0,
 	    "sign");
 	struct party out = {
-	    .key = f->key ? key_ref(f->key) : wrap(p), .cert = reparse(x)};
+	    .key = f->key ? key_ref(f->key) : wrap(p), .cert = reparse(x, f->refused)};
 	X509_free(x);
 	if (!f->key)
 		EVP_PKEY_free(p);

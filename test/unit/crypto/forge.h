@@ -27,11 +27,14 @@ struct forge {
 	const char *basic; /* basicConstraints as openssl.cnf has it; NULL: none */
 	const char *usage, *eku;
 	const char *nid_name, *nid_value; /* one more extension */
+	bool twice;                       /* that one */
 	const char *hash;                 /* NULL: SHA256 */
 	bool no_ids;                      /* neither SKI nor AKI */
-	bool zero_serial;
-	int rsa_bits;    /* 0: P-256 */
-	struct key *key; /* NULL: fresh */
+	bool zero_serial, negative_serial;
+	bool refused;      /* cert_parse must refuse it: the party has no cert */
+	int rsa_bits;      /* 0: EC */
+	const char *curve; /* NULL: P-256 */
+	struct key *key;   /* NULL: fresh */
 };
 
 /* A forged certificate and its key (key NULL when it is of a kind ours does not hold). */
