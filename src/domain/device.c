@@ -11,6 +11,7 @@
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/sas_key.h"
+#include "store/pki.h"
 
 #define TAGS_MAX    (8 * 1024)
 #define DESIRED_MAX (32 * 1024)
@@ -173,6 +174,9 @@ device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.etag))
 		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", dev.id);
+	/* what it connected with goes with it, or its key could not be used again */
+	if (store_device_cert_del(d->store, dev.id, e) && e->code != ERR_NOT_FOUND)
+		return -1;
 	return store_device_del(d->store, dev.id, e);
 }
 

@@ -15,6 +15,7 @@
 #include "domain/device.h"
 #include "domain/group.h"
 #include "domain/leaf.h"
+#include "domain/revoke.h"
 #include "domain/throttle.h"
 #include "domain/token.h"
 
@@ -123,6 +124,10 @@ attest_chain(struct domain *d, const struct ipc_cred *cred, struct span id,
 	if (!span_ieq(cred->cn, id))
 		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, registration ID %.*s",
 		    SPAN_FMT(span_head(cred->cn, 64)), SPAN_FMT(span_head(id, 64)));
+	if (revoke_check(d, cred, no, e))
+		return -1;
+	if (is_refused(no))
+		return 0;
 	leaf_thumb(cred, ret->thumb);
 	for (size_t i = 0; leaf_ca(cred, i).len; i++) {
 		char sha[LEAF_THUMB];
@@ -359,6 +364,7 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
 	struct attested a = {0};
 	if (attest(d, &m->cred, m->id_scope, m->registration_id, &a, no, e) ||
+	    is_refused(no) || revoke_check_enrolment(d, m->registration_id, no, e) ||
 	    is_refused(no))
 		return is_refused(no) ? 0 : -1;
 	const char *id = arena_str(d->arena, m->registration_id);

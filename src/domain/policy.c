@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "crypto/sas_key.h"
+#include "domain/revoke.h"
 #include "domain/token.h"
 
 static const struct {
@@ -119,7 +120,7 @@ check_operator(
 	if (now < cred->not_before_ms || now > cred->not_after_ms)
 		return refusal_set(
 		    no, REFUSAL_CERT_INVALID, "operator %s: outside its dates", op.name);
-	return 0;
+	return revoke_check_operator(d, sha, no, e);
 }
 
 /* The name a token for the service must cover: any of ours; which one the caller used is

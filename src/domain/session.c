@@ -13,6 +13,7 @@
 #include "crypto/digest.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
+#include "domain/revoke.h"
 #include "domain/token.h"
 
 #define CALENDAR_END_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
@@ -90,6 +91,34 @@ is_pinned_by(const struct session *s, const struct store_device *dev)
 	return is_pinned(s, dev->primary_thumb) || is_pinned(s, dev->secondary_thumb);
 }
 
+static void
+keep_name(struct session *s, const struct ipc_cred *cred)
+{
+	struct revoke_name name;
+	if (!revoke_name_of(cred, &name))
+		return;
+	snprintf(s->issuer, sizeof(s->issuer), "%s", name.issuer);
+	snprintf(s->serial, sizeof(s->serial), "%s", name.serial);
+	for (; s->n_ca < SESSION_CAS && leaf_ca(cred, s->n_ca).len; s->n_ca++)
+		memcpy(s->ca[s->n_ca], leaf_ca(cred, s->n_ca).p, DIGEST_SHA256);
+}
+
+int
+session_check_revoked(
+    struct domain *d, const struct session *s, struct refusal *no, struct err *e)
+{
+	uint8_t own[DIGEST_SHA256];
+	if (!s->thumb[0])
+		return 0;
+	if (hex_parse(span_str(s->thumb), own, sizeof(own), e))
+		return -1;
+	const struct ipc_cred cred = {.kind = CRED_X509,
+	    .sha256 = span_of(own, sizeof(own)),
+	    .serial = span_str(s->serial),
+	    .chain = span_of(s->ca, s->n_ca * DIGEST_SHA256)};
+	return revoke_check(d, &cred, no, e);
+}
+
 static int
 judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_device *dev,
     struct session *ret, struct refusal *no, struct err *e)
@@ -98,6 +127,7 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 	leaf_thumb(cred, ret->thumb);
 	if (ret->thumb[0] && cred->sha1.len == DIGEST_SHA1)
 		hex_write(cred->sha1, ret->thumb_sha1);
+	keep_name(ret, cred);
 	if (dev->auth == STORE_AUTH_SELF_SIGNED) {
 		if (!is_pinned_by(ret, dev))
 			return refusal_set(
@@ -180,6 +210,8 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
 	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
 	if (judge_credential(d, m, &dev, &hub, ret, no, e))
+		return -1;
+	if (no->code == REFUSAL_NONE && revoke_check(d, &m->cred, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE)
 		*ret_close_ms = closes_at(d, &m->cred);

@@ -8,6 +8,8 @@
 #include "base/map.h"
 #include "domain/domain.h"
 
+#define SESSION_CAS 8 /* CHAIN_DEPTH_MAX */
+
 struct session {
 	int64_t id;
 	char device_id[CAP_ID + 1];
@@ -19,6 +21,11 @@ struct session {
 	uint8_t key[32]; /* by_key: SHA-256 of the key that signed */
 	bool by_chain;   /* X.509 under a trusted CA, the CN being the device's ID */
 	char thumb[65], thumb_sha1[41]; /* of the leaf; "" for SAS */
+	char issuer[65], serial[49];    /* its name (domain/revoke.h); "" for SAS */
+	uint8_t ca[SESSION_CAS][32];    /* the CAs above it, its issuer first */
+	size_t n_ca;
+	char address[48], address_before[48]; /* for domain/clone.h */
+	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	uint64_t yields; /* the turn that granted a newer one, superseded at its end */
@@ -56,6 +63,11 @@ const char *session_auth(const struct session *s);
 const char *session_scope(const struct session *s);
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
+
+/* Refuses where the certificate that it was opened with, or a CA above it, was revoked
+ * since (domain/revoke.h). */
+must_check int session_check_revoked(
+    struct domain *d, const struct session *s, struct refusal *no, struct err *e);
 
 /* True where an identity as it is now is the one that was admitted and would still admit
  * the credential of an open session. */

@@ -1,0 +1,117 @@
+/*
+ * A store, a clock and certificates for tests of rules.
+ */
+#include "world.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "crypto/chain.h"
+#include "domain/device.h"
+#include "io/file.h"
+
+int
+world_setup(void **state)
+{
+	struct world *w = own_alloc(sizeof(*w));
+	char path[100];
+	snprintf(w->dir, sizeof(w->dir), "/tmp/muster-domain-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(path, sizeof(path), "%s/hub.db", w->dir);
+	w->arena = arena_new(64 << 20);
+	w->cfg_arena = arena_new(4 * CONF_FILE_MAX);
+	w->clock = clock_fake(WORLD_NOW_MS);
+	conf_defaults(&config_table, &w->cfg, w->cfg_arena);
+	struct store *s = store_open(path, &w->e);
+	if (!s)
+		fail_msg("%s", w->e.text);
+	w->d = (struct domain){
+	    .store = s, .cfg = &w->cfg, .clock = &w->clock, .arena = w->arena};
+	memset(w->d.service_ca, 0x55, sizeof(w->d.service_ca));
+	assert_ok(store_begin(s, &w->e), &w->e);
+	*state = w;
+	return 0;
+}
+
+int
+world_teardown(void **state)
+{
+	struct world *w = *state;
+	store_rollback(w->d.store);
+	store_close(w->d.store);
+	arena_free(w->arena);
+	arena_free(w->cfg_arena);
+	assert_ok(file_remove_tree(w->dir, &w->e), &w->e);
+	free(w);
+	return 0;
+}
+
+static char *
+sha256_of(struct world *w, const char *text)
+{
+	uint8_t sha[DIGEST_SHA256];
+	char *hex = arena_alloc(w->arena, 65);
+	digest_sha256(span_str(text), sha);
+	hex_write(span_of(sha, sizeof(sha)), hex);
+	return hex;
+}
+
+struct store_cert
+world_cert(struct world *w, const char *subject, const char *serial)
+{
+	struct store_cert c = {.serial = serial,
+	    .issuer = WORLD_CA,
+	    .profile = "device",
+	    .subject = subject,
+	    .requester = "test",
+	    .sha256 = sha256_of(w, serial),
+	    .not_before_ms = WORLD_NOW_MS - 1000,
+	    .not_after_ms = WORLD_NOW_MS + 30 * WORLD_DAY_MS,
+	    .issued_ms = clock_wall_ms(&w->clock),
+	    .der = SPAN_LIT("certificate"),
+	    .key_sha256 = "",
+	    .crl_shard = 3};
+	assert_ok(store_cert_add(w->d.store, &c, &w->e), &w->e);
+	return c;
+}
+
+static struct span
+bytes_of(struct world *w, const char *hex)
+{
+	size_t n = strlen(hex) / 2;
+	uint8_t *p = arena_alloc(w->arena, n);
+	assert_ok(hex_parse(span_str(hex), p, n, &w->e), &w->e);
+	return span_of(p, n);
+}
+
+struct ipc_cred
+world_cred(struct world *w, const char *cn, const char *serial)
+{
+	return (struct ipc_cred){.kind = CRED_X509,
+	    .verdict = CHAIN_OK,
+	    .cn = span_str(cn),
+	    .sha256 = bytes_of(w, sha256_of(w, serial)),
+	    .sha1 = SPAN_LIT("0123456789abcdef0123"),
+	    .not_before_ms = WORLD_NOW_MS - 1000,
+	    .not_after_ms = WORLD_NOW_MS + 30 * WORLD_DAY_MS,
+	    .chain = bytes_of(w, WORLD_CA),
+	    .serial = span_str(serial),
+	    .key_sha256 =
+		bytes_of(w, sha256_of(w, arena_printf(w->arena, "k%s", serial)))};
+}
+
+void
+world_device(struct world *w, const char *id)
+{
+	struct store_device dev = device_blank(&w->d, id);
+	dev.auth = STORE_AUTH_CA;
+	assert_ok(store_device_add(w->d.store, &dev, &w->e), &w->e);
+}
+
+struct store_device
+world_get_device(struct world *w, const char *id)
+{
+	struct store_device dev;
+	assert_ok(store_device_get(w->d.store, id, w->arena, &dev, &w->e), &w->e);
+	return dev;
+}
