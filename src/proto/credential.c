@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "codec/config.h"
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/tls.h"
@@ -102,7 +103,8 @@ static struct credential *
 judged_chain(const struct cert_list *list, const struct env *env)
 {
 	struct chain_verdict v;
-	const struct chain_options o = {.now_ms = clock_wall_ms(loop_clock(env->loop))};
+	const struct chain_options o = {.now_ms = clock_wall_ms(loop_clock(env->loop)),
+	    .strict_eku = env->config->pki.require_eku};
 	chain_verify(env->anchors, list, &o, &v);
 
 	const struct cert *leaf = list->v[0];

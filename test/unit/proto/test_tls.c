@@ -4,6 +4,8 @@
  */
 #include "rig.h"
 
+#include "../crypto/forge.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -274,6 +276,36 @@ hub_leaves_every_certificate_to_the_core_with_its_verdict(void **state)
 	}
 }
 
+/* A leaf as `openssl x509 -req` with few extensions makes it (docs/path-validation.md).
+ */
+static void
+leaf_without_eku_is_refused_where_the_configuration_says_so(void **state)
+{
+	struct world *w = *state;
+	struct ipc_hub_open m;
+	int64_t now_s = clock_wall_s(&w->rig.clock);
+	struct party by = {.key = issuer_key(w->ca.device),
+	    .cert = (struct cert *)issuer_cert(w->ca.device)};
+	auto_party leaf = forge(&(struct forge){.cn = "dev-1",
+	    .issuer = &by,
+	    .basic = "CA:FALSE",
+	    .from_s = now_s - 60,
+	    .to_s = now_s + 3600});
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	cert_write_pem(leaf.cert->der, &pem);
+	const struct connect good = {.client_id = "dev-1", .user = "127.0.0.1/dev-1"};
+	for (int required = 0; required <= 1; required++) {
+		struct client c;
+		w->rig.config.pki.require_eku = required;
+		client_open(&c, w, &pem, leaf.key);
+		client_connect(&c, w, &good);
+		rig_core_gets(&w->rig, IPC_HUB_OPEN, &m);
+		assert_int_equal(
+		    m.cred.verdict, required ? CHAIN_NO_CLIENT_AUTH : CHAIN_OK);
+		client_close(&c, w);
+	}
+}
+
 static void
 token_counts_before_the_certificate(void **state)
 {
@@ -319,6 +351,7 @@ main(void)
 	    T(leaf_that_is_no_clients_is_5),
 	    T(expired_leaf_is_let_in_and_left_to_the_core),
 	    T(hub_leaves_every_certificate_to_the_core_with_its_verdict),
+	    T(leaf_without_eku_is_refused_where_the_configuration_says_so),
 	    T(token_counts_before_the_certificate),
 	    T(client_without_a_certificate_is_no_credential),
 	};
