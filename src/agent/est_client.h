@@ -38,10 +38,12 @@ must_check int est_client_cacerts(
     struct est_client *c, struct buf *ret_pem, struct err *e);
 
 enum est_verb { EST_SIMPLEENROLL, EST_SIMPLEREENROLL };
-/* 4.2: a certificate for key under cn: the leaf as DER, appended. ret_later is filled
- * also with a failure; a 202 (4.2.3) is ERR_UNAVAILABLE with pending set. */
+/* 4.2: a certificate for key under subject (a Name; to renew, that of the certificate,
+ * 4.2.2): the leaf as DER, appended. ret_later is filled also with a failure; a 202
+ * (4.2.3) is ERR_UNAVAILABLE with pending set. */
 must_check int est_client_enrol(struct est_client *c, enum est_verb verb, struct key *key,
-    const char *cn, struct buf *ret_der, struct renew_later *ret_later, struct err *e);
+    struct span subject, struct buf *ret_der, struct renew_later *ret_later,
+    struct err *e);
 
 /* POST /muster/checkin (docs/agent.md). Times outside what a date can be, texts too long,
  * are ERR_PARSE. */

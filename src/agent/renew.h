@@ -16,9 +16,9 @@
  * simulator have others. Nothing here sleeps; time comes from the clock handed in.
  */
 #include "agent/agent_config.h"
+#include "agent/clock_floor.h"
 #include "agent/keystore.h"
 #include "agent/renew_plan.h"
-#include "base/clock.h"
 
 #define RENEW_CA_TAG  129
 #define RENEW_REASON  128

@@ -87,17 +87,23 @@ use_chain(SSL_CTX *ctx, struct span pem, struct key *key, struct err *e)
 	return 0;
 }
 
+static int
+set_rules(SSL_CTX *ctx)
+{
+	SSL_CTX_set_security_level(ctx, 2);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_set_cipher_list(ctx, SUITES) == 1;
+}
+
 static SSL_CTX *
 new_ctx(const SSL_METHOD *method, struct err *e)
 {
 	auto_(SSL_CTX_free) SSL_CTX *ctx = SSL_CTX_new(method);
-	if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_cipher_list(ctx, SUITES) != 1) {
+	if (!ctx || set_rules(ctx) != 1) {
 		ossl_error(e, ERR_CRYPTO, "TLS context");
 		return NULL;
 	}
-	SSL_CTX_set_security_level(ctx, 2);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN |
 				  SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -203,6 +209,7 @@ tls_server_ctx(struct tls_server *t)
 
 struct tls_client {
 	SSL_CTX *ctx;
+	bool is_floor;
 };
 
 static int
@@ -225,6 +232,33 @@ trust(SSL_CTX *ctx, struct span roots_pem, struct err *e)
 	return 0;
 }
 
+/* Judges at the leaf's notBefore where that is later than the earliest it can be. What
+ * the leaf says of itself is believed only as far as its chain verifies at that time. */
+static int
+on_server_chain(X509_STORE_CTX *ctx, void *arg)
+{
+	struct tm tm;
+	X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+	time_t at = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
+	if (!leaf || ASN1_TIME_to_tm(X509_get0_notBefore(leaf), &tm) != 1) {
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD);
+		return 0;
+	}
+	time_t begins = timegm(&tm);
+	X509_STORE_CTX_set_time(ctx, 0, begins > at ? begins : at);
+	return X509_verify_cert(ctx);
+}
+
+static void
+set_time(SSL_CTX *ctx, const struct tls_client_options *o)
+{
+	if (o->now_ms)
+		X509_VERIFY_PARAM_set_time(
+		    SSL_CTX_get0_param(ctx), (time_t)(o->now_ms / 1000));
+	if (o->is_floor)
+		SSL_CTX_set_cert_verify_callback(ctx, on_server_chain, NULL);
+}
+
 struct tls_client *
 tls_client_new(const struct tls_client_options *o, struct err *e)
 {
@@ -234,8 +268,10 @@ tls_client_new(const struct tls_client_options *o, struct err *e)
 	if (o->key && use_chain(ctx, o->chain_pem, o->key, e) < 0)
 		return NULL;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	set_time(ctx, o);
 	struct tls_client *t = own_alloc(sizeof(*t));
 	t->ctx = TAKE(ctx);
+	t->is_floor = o->is_floor;
 	return t;
 }
 
@@ -296,6 +332,32 @@ SSL_CTX *
 tls_client_ctx(struct tls_client *t)
 {
 	return t->ctx;
+}
+
+static int
+copy_credential(SSL_CTX *from, SSL_CTX *to)
+{
+	STACK_OF(X509) *chain = NULL;
+	X509 *leaf = SSL_CTX_get0_certificate(from);
+	if (!leaf)
+		return 1;
+	return SSL_CTX_get0_chain_certs(from, &chain) == 1 &&
+	       SSL_CTX_use_certificate(to, leaf) == 1 &&
+	       SSL_CTX_use_PrivateKey(to, SSL_CTX_get0_privatekey(from)) == 1 &&
+	       SSL_CTX_set1_chain(to, chain) == 1;
+}
+
+int
+tls_client_apply(const struct tls_client *t, SSL_CTX *ctx, struct err *e)
+{
+	SSL_CTX_set1_cert_store(ctx, SSL_CTX_get_cert_store(t->ctx));
+	if (set_rules(ctx) != 1 || copy_credential(t->ctx, ctx) != 1 ||
+	    SSL_CTX_set1_param(ctx, SSL_CTX_get0_param(t->ctx)) != 1)
+		return ossl_error(e, ERR_CRYPTO, "TLS context");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	if (t->is_floor)
+		SSL_CTX_set_cert_verify_callback(ctx, on_server_chain, NULL);
+	return 0;
 }
 
 /* --- a finished handshake --- */

@@ -47,6 +47,10 @@ struct tls_client_options {
 	struct span roots_pem; /* replaces the default store; empty: the system\'s */
 	struct span chain_pem; /* own certificate and chain, leaf first; empty: none */
 	struct key *key;
+	int64_t now_ms; /* the time that servers are judged by; 0: the system's, always */
+	/* now_ms is the earliest that it can be, no more is known: a server's chain is
+	 * judged at that or at its leaf's notBefore, the later (agent/clock_floor.h) */
+	bool is_floor;
 };
 must_check struct tls_client *tls_client_new(
     const struct tls_client_options *o, struct err *e);
@@ -62,6 +66,9 @@ must_check int tls_client_pin_host(struct tls_client *t, const char *host, struc
 /* For libcurl, which sets host checks itself, and libmosquitto, which does not (pin the
  * host). Borrowed. */
 struct ssl_ctx_st *tls_client_ctx(struct tls_client *t);
+/* Gives a context that somebody else made (libcurl) all that t's own has. */
+must_check int tls_client_apply(
+    const struct tls_client *t, struct ssl_ctx_st *ctx, struct err *e);
 
 /* --- a finished handshake, either side --- */
 void tls_ssl_free(struct ssl_st *ssl);

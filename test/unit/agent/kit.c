@@ -30,6 +30,12 @@ static struct buf root_pem, intermediate_pem;
 			fail_msg("%s", (e).text);                                        \
 	} while (0)
 
+struct span
+kit_intermediate_pem(void)
+{
+	return buf_span(&intermediate_pem);
+}
+
 int64_t
 kit_now_ms(void)
 {
@@ -75,9 +81,9 @@ kit_root_pem(void)
 	return buf_span(&root_pem);
 }
 
-static void
-sign(enum profile_id profile, const char *cn, const char *san, struct span spki,
-    int64_t now_ms, struct buf *out)
+void
+kit_sign(enum profile_id profile, const char *cn, const char *san, struct span spki,
+    int64_t at_ms, int64_t life_s, struct buf *out)
 {
 	struct err e;
 	auto_buf der = BUF_INIT(CERT_MAX);
@@ -86,7 +92,8 @@ sign(enum profile_id profile, const char *cn, const char *san, struct span spki,
 	    .san = &san,
 	    .n_san = san ? 1 : 0,
 	    .spki = spki,
-	    .now_s = now_ms / 1000};
+	    .now_s = at_ms / 1000,
+	    .life_s = life_s};
 	struct issuer_result ignored;
 	must(issuer_sign(intermediate, &r, &der, &ignored, &e), e);
 	cert_write_pem(buf_span(&der), out);
@@ -102,7 +109,7 @@ kit_leaf(const char *cn, const struct key *key, struct buf *out)
 void
 kit_leaf_of(const char *cn, struct span spki, struct buf *out)
 {
-	sign(PROFILE_DEVICE, cn, NULL, spki, kit_now_ms(), out);
+	kit_sign(PROFILE_DEVICE, cn, NULL, spki, kit_now_ms(), 0, out);
 }
 
 void
@@ -192,7 +199,7 @@ broker_files(const char *dir, const char *san, int port)
 	auto_buf pem = BUF_INIT(CERT_PEM_MAX), cert = BUF_INIT(CERT_PEM_MAX),
 		 conf = BUF_INIT(4096);
 	must(key_write(key, &pem, &e), e);
-	sign(PROFILE_SERVER, "broker", san, key_spki(key), kit_now_ms(), &cert);
+	kit_sign(PROFILE_SERVER, "broker", san, key_spki(key), kit_now_ms(), 0, &cert);
 	/* mosquitto drops root: the directory and what is in it must be its to read */
 	assert_int_equal(chmod(dir, 0755), 0);
 	snprintf(path, sizeof(path), "%s/broker.key", dir);

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
+#include "crypto/profile.h"
 
 #define KIT_KEY "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" /* 32 bytes */
 #define KIT_ID  "dev-17"
@@ -22,6 +23,10 @@ int64_t kit_now_ms(void);
 /* Leaf and intermediate for this key, as PEM. */
 void kit_leaf(const char *cn, const struct key *key, struct buf *out);
 void kit_leaf_of(const char *cn, struct span spki, struct buf *out);
+struct span kit_intermediate_pem(void);
+/* Anything the intermediate can sign, as made at at_ms for life_s (0: the profile's). */
+void kit_sign(enum profile_id profile, const char *cn, const char *san, struct span spki,
+    int64_t at_ms, int64_t life_s, struct buf *out);
 /* A root that signed nothing here. */
 void kit_foreign_root(struct key *key, struct buf *out);
 
