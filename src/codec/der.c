@@ -9,8 +9,8 @@
 size_t
 der_begin(struct buf *b, uint8_t tag)
 {
-	buf_u8(b, tag);
-	buf_u8(b, 0);
+	const uint8_t head[] = {tag, 0};
+	buf_put(b, head, sizeof(head));
 	return b->len;
 }
 
@@ -50,9 +50,30 @@ der_end(struct buf *b, size_t mark)
 	put_length(b->p + mark - 1, n);
 }
 
+/* Room for a whole TLV of n bytes, its head written; NULL where n is too many for a
+ * length of one byte, or for b. Most values are this short, and this is a third of the
+ * price. */
+static uint8_t *
+short_tlv(struct buf *b, uint8_t tag, size_t n)
+{
+	uint8_t *p = n < 0x80 ? buf_room(b, n + 2) : NULL;
+	if (!p)
+		return NULL;
+	buf_grew(b, n + 2);
+	p[0] = tag;
+	p[1] = (uint8_t)n;
+	return p + 2;
+}
+
 void
 der_put(struct buf *b, uint8_t tag, struct span content)
 {
+	uint8_t *p = short_tlv(b, tag, content.len);
+	if (p) {
+		if (content.len)
+			memcpy(p, content.p, content.len);
+		return;
+	}
 	size_t mark = der_begin(b, tag);
 	buf_put_span(b, content);
 	der_end(b, mark);
@@ -63,8 +84,16 @@ der_put_unsigned(struct buf *b, struct span magnitude)
 {
 	while (magnitude.len && magnitude.p[0] == 0)
 		magnitude = span_skip(magnitude, 1);
+	size_t sign = magnitude.len == 0 || magnitude.p[0] & 0x80;
+	uint8_t *p = short_tlv(b, DER_INTEGER, sign + magnitude.len);
+	if (p) {
+		p[0] = 0;
+		if (magnitude.len)
+			memcpy(p + sign, magnitude.p, magnitude.len);
+		return;
+	}
 	size_t mark = der_begin(b, DER_INTEGER);
-	if (magnitude.len == 0 || magnitude.p[0] & 0x80)
+	if (sign)
 		buf_u8(b, 0);
 	buf_put_span(b, magnitude);
 	der_end(b, mark);
@@ -167,7 +196,7 @@ put_two(char *out, unsigned v)
 
 /* YYYYMMDDHHMMSSZ; at_s lies in the years 1950 to 9999. */
 static void
-compact_time(int64_t at_s, char out[16])
+compact_time(int64_t at_s, char out[15])
 {
 	unsigned y, m, d;
 	int64_t days = at_s / 86400 - (at_s % 86400 < 0);
@@ -177,7 +206,6 @@ compact_time(int64_t at_s, char out[16])
 	out = put_two(put_two(out, m), d);
 	out = put_two(put_two(put_two(out, s / 3600), s / 60 % 60), s % 60);
 	out[0] = 'Z';
-	out[1] = '\0';
 }
 
 void
@@ -187,9 +215,9 @@ der_put_time(struct buf *b, int64_t at_s)
 		der_put_generalized_time(b, at_s);
 		return;
 	}
-	char text[16];
+	char text[15];
 	compact_time(at_s, text);
-	der_put(b, DER_UTC_TIME, span_str(text + 2));
+	der_put(b, DER_UTC_TIME, span_of(text + 2, 13));
 }
 
 void
@@ -199,9 +227,9 @@ der_put_generalized_time(struct buf *b, int64_t at_s)
 		b->bad = true;
 		return;
 	}
-	char text[16];
+	char text[15];
 	compact_time(at_s, text);
-	der_put(b, DER_GENERALIZED_TIME, span_str(text));
+	der_put(b, DER_GENERALIZED_TIME, span_of(text, 15));
 }
 
 void

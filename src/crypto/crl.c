@@ -174,8 +174,15 @@ check_issuer(const struct cert *ca, int64_t this_ms, struct err *e)
 	return 0;
 }
 
-/* crlEntryExtensions with reasonCode, whole but for the reason (5.3.1). */
-#define REASON_EXTENSION SPAN_LIT("\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01")
+/* crlEntryExtensions with reasonCode (5.3.1); absent rather than unspecified. */
+static void
+put_reason(struct buf *b, uint8_t reason)
+{
+	const uint8_t whole[] = {DER_SEQUENCE, 12, DER_SEQUENCE, 10, DER_OID, 3, 0x55,
+	    0x1d, 0x15, DER_OCTET_STRING, 3, DER_ENUMERATED, 1, reason};
+	if (reason != CRL_UNSPECIFIED)
+		buf_put(b, whole, sizeof(whole));
+}
 
 static void
 put_entry(struct buf *b, const struct crl_entry *en)
@@ -183,10 +190,7 @@ put_entry(struct buf *b, const struct crl_entry *en)
 	size_t seq = der_begin(b, DER_SEQUENCE);
 	der_put_unsigned(b, serial_of(en));
 	der_put_time(b, en->at_ms / 1000);
-	if (en->reason != CRL_UNSPECIFIED) { /* 5.3.1: absent rather than zero */
-		buf_put_span(b, REASON_EXTENSION);
-		buf_u8(b, en->reason);
-	}
+	put_reason(b, en->reason);
 	der_end(b, seq);
 }
 
