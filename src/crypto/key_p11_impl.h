@@ -36,9 +36,11 @@ struct key_p11_module {
 /* The module that path names ("": $MUSTER_PKCS11_MODULE), loaded and initialized. */
 must_check int key_p11_module_get(
     const char *path, struct key_p11_module **ret, struct err *e);
+/* Whether key_p11_module_renew may be called: not when the module is somebody else's to
+ * finalize, nor, where others have sessions to lose, twice a second. */
+bool key_p11_module_may_renew(const struct key_p11_module *m, bool others);
 /* C_Finalize and C_Initialize, for modules that look for tokens only then. Under the
- * write lock, all sessions forgotten. Not when the module is somebody else's, nor twice a
- * second: -1 then, as when it fails. */
+ * write lock, all sessions forgotten. */
 must_check int key_p11_module_renew(struct key_p11_module *m);
 
 /* Sets e from a return value: its name, our code for it, what to do. Returns rv. */

@@ -189,13 +189,18 @@ key_p11_module_get(const char *path, struct key_p11_module **ret, struct err *e)
 	return rc;
 }
 
+bool
+key_p11_module_may_renew(const struct key_p11_module *m, bool others)
+{
+	int64_t now = clock_mono_ms(&clock_system);
+	bool is_soon = m->renewed_ms && now - m->renewed_ms < RENEW_EVERY_MS;
+	return m->ours && !(others && is_soon);
+}
+
 int
 key_p11_module_renew(struct key_p11_module *m)
 {
-	int64_t now = clock_mono_ms(&clock_system);
-	if (!m->ours || (m->renewed_ms && now - m->renewed_ms < RENEW_EVERY_MS))
-		return -1;
-	m->renewed_ms = now;
+	m->renewed_ms = clock_mono_ms(&clock_system);
 	m->f->C_Finalize(NULL);
 	return initialize(m->f) == CKR_OK ? 0 : -1;
 }

@@ -287,9 +287,22 @@ try_open(struct key_p11_token *t, struct err *e)
 	return CKR_OK;
 }
 
-static int
-renew(struct key_p11_module *m)
+/* Sessions with tokens other than t. */
+static bool
+has_others(const struct key_p11_module *m, const struct key_p11_token *t)
 {
+	for (const struct key_p11_token *o = m->tokens; o; o = o->next)
+		if (o != t && o->n_open)
+			return true;
+	return false;
+}
+
+/* Costs the sessions of others a retry. */
+static int
+renew(struct key_p11_module *m, bool others)
+{
+	if (!key_p11_module_may_renew(m, others))
+		return -1;
 	for (struct key_p11_token *t = m->tokens; t; t = t->next)
 		forget(t);
 	return key_p11_module_renew(m);
@@ -304,7 +317,7 @@ reopen(struct key_p11_token *t, unsigned generation, struct err *e)
 	if (t->generation == generation) {
 		forget(t);
 		rv = try_open(t, e);
-		if (key_p11_is_gone(rv) && renew(t->m) == 0)
+		if (key_p11_is_gone(rv) && renew(t->m, has_others(t->m, t)) == 0)
 			rv = try_open(t, e);
 	}
 	pthread_rwlock_unlock(&t->m->calls);
@@ -388,22 +401,13 @@ join(struct key_p11_token *t, const struct key_uri *u, key_passphrase ask, void 
 	return 0;
 }
 
-static bool
-is_idle(struct key_p11_module *m)
-{
-	for (struct key_p11_token *t = m->tokens; t; t = t->next)
-		if (t->n_open)
-			return false;
-	return true;
-}
-
 /* A module that looks for tokens only when it is initialized gets the chance, as long as
  * nobody's sessions pay for it. */
 static CK_RV
 find(struct key_p11_module *m, struct scan *s, struct err *e)
 {
 	CK_RV rv = scan_one(m, s, e);
-	if (!key_p11_is_gone(rv) || !is_idle(m) || renew(m))
+	if (!key_p11_is_gone(rv) || has_others(m, NULL) || renew(m, false))
 		return rv;
 	s->n = s->others = 0;
 	return scan_one(m, s, e);

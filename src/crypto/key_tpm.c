@@ -7,7 +7,8 @@
 #include "crypto/cert.h"
 #include "crypto/key_tpm_impl.h"
 
-#define PUBLIC_KEYS_MAX 64 /* persistent objects listed */
+#define PUBLIC_KEYS_MAX  64                   /* persistent objects listed */
+#define PERSISTENT_FIRST UINT32_C(0x81000000) /* libtss2 shifts a signed int for it */
 
 /* --- public areas --- */
 
