@@ -109,9 +109,9 @@ bool crl_find(const struct crl *c, struct span serial, struct crl_entry *ret);
 /* Was it signed by ca's key, and may ca sign lists (6.3.3 (f): a key usage that is there
  * must say so)? ERR_CRYPTO, ERR_DENIED. */
 must_check int crl_verify(const struct crl *c, const struct cert *ca, struct err *e);
-/* Is it the list to publish at url, after the one numbered newer_than (0: none yet)?
- * ERR_CONFLICT says what does not fit: issuer, key identifier, place, number. The
- * signature is crl_verify's. */
+/* Is it the list of the place url (a delta names that of its full list), after the one
+ * numbered newer_than (0: none yet)? ERR_CONFLICT says what does not fit: issuer, key
+ * identifier, place, number. The signature is crl_verify's. */
 must_check int crl_fits(const struct crl *c, const struct cert *ca, const char *url,
     uint64_t newer_than, struct err *e);
 

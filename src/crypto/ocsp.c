@@ -223,8 +223,7 @@ ocsp_responder_issuer(const struct ocsp_responder *r)
 static int
 check_single(const struct ocsp_responder *r, const struct ocsp_single *s, struct err *e)
 {
-	if ((int)s->hash < 0 || s->hash >= OCSP_REQ_HASH_N ||
-	    s->serial_len > CRL_SERIAL_MAX)
+	if ((unsigned)s->hash >= OCSP_REQ_HASH_N || s->serial_len > CRL_SERIAL_MAX)
 		return err_set(e, ERR_USAGE, "OCSP answer for no certificate");
 	if (s->status == OCSP_REVOKED &&
 	    (s->revoked_ms < 0 || !crl_reason_name(s->reason) || s->reason == CRL_REMOVE))
