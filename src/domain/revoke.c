@@ -162,6 +162,7 @@ struct order {
 	int64_t pointless;             /* of ours, without a distribution point */
 	bool known;                    /* the name means something here */
 	const char *stays;             /* a reason that no undo ends, of one of them */
+	bool is_operator;              /* the certificate is an operator's */
 	struct revoke_result *ret;
 };
 
@@ -336,12 +337,29 @@ take_foreign(struct order *o, struct err *e)
 
 /* ---- which ---- */
 
+/* Operators are known by the certificate's SHA-256, whether or not it is on record. */
+static int
+find_operator(struct order *o, struct err *e)
+{
+	struct store_operator op;
+	if (o->device_id[0])
+		return 0;
+	if (store_operator_get(o->d->store, o->sha256, o->d->arena, &op, e))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	o->is_operator = o->known = true;
+	return 0;
+}
+
 /* A certificate named by its thumbprint: of ours, else the one the device has shown. */
 static int
 take_one(struct order *o, struct err *e)
 {
 	struct store_cert c;
+	if (find_operator(o, e))
+		return -1;
 	if (store_cert_by_sha256(o->d->store, o->sha256, o->d->arena, &c, e)) {
+		if (e->code == ERR_NOT_FOUND && o->is_operator)
+			return 0;
 		if (e->code != ERR_NOT_FOUND || !o->device_id[0])
 			return -1;
 		if (take_foreign(o, e))
@@ -523,9 +541,31 @@ change_enrolment(struct order *o, struct err *e)
 		       : block(o, is_blocked ? &was : NULL, e);
 }
 
+/* An operator has no reason beside his switch that a later undo could read: what a hold
+ * of his certificate took, its end gives back. */
+static int
+change_operator(struct order *o, struct err *e)
+{
+	struct store_operator op;
+	if (store_operator_get(o->d->store, o->sha256, o->d->arena, &op, e))
+		return -1;
+	report(o, REVOKE_ENROLLMENT, false, "operators do not enrol");
+	if (op.enabled == o->undo || (o->undo && !o->changed)) {
+		report(o, REVOKE_IDENTITY, false, "operator %s stays %s", op.name,
+		    op.enabled ? "enabled" : "disabled");
+		return 0;
+	}
+	op.enabled = o->undo;
+	report(o, REVOKE_IDENTITY, true, "operator %s is %s", op.name,
+	    op.enabled ? "enabled again" : "disabled");
+	return store_operator_put(o->d->store, &op, e);
+}
+
 static int
 change_device(struct order *o, struct err *e)
 {
+	if (o->is_operator && !o->only_certificate)
+		return change_operator(o, e);
 	if (!o->device_id[0] || o->only_certificate) {
 		const char *why = o->device_id[0] ? "left alone, as asked"
 						  : "the certificate is no device's";

@@ -37,7 +37,7 @@ struct hub {
 	struct mqtt_session *mqtt;
 	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
 	uint16_t keep_alive_s;
-	bool told_unsupported;
+	bool told_unsupported, by_cert;
 	struct loop_timer *expiry;          /* NULL where the credential has no end */
 	struct span device_id, module_id;   /* into text */
 	struct span will_bag, will_payload; /* into will */
@@ -132,11 +132,13 @@ static void
 on_expired(void *arg)
 {
 	struct hub *h = arg;
-	mqtt_session_close(h->mqtt, CODE_EXPIRED, "SAS token expired");
+	mqtt_session_close(h->mqtt, CODE_EXPIRED,
+	    h->by_cert ? "certificate expired" : "SAS token expired");
 }
 
-/* Up to a minute of jitter, so that a fleet that was switched on at once does not come
- * back at once (3.3). */
+/* A token's end has up to a minute of jitter, so that a fleet that was switched on at
+ * once does not come back at once (3.3). A certificate's has none: its bearer cannot come
+ * back with it, and nobody is served past notAfter. */
 static void
 arm_expiry(struct hub *h, int64_t close_ms)
 {
@@ -144,9 +146,9 @@ arm_expiry(struct hub *h, int64_t close_ms)
 	if (!close_ms)
 		return;
 	int64_t left = close_ms - clock_wall_ms(loop_clock(loop));
+	int64_t jitter = h->by_cert ? 0 : (int64_t)rand_below(JITTER_MS);
 	h->expiry = loop_timer_new(loop, on_expired, h);
-	loop_timer_start(
-	    h->expiry, (left > 0 ? left : 0) + (int64_t)rand_below(JITTER_MS));
+	loop_timer_start(h->expiry, (left > 0 ? left : 0) + jitter);
 }
 
 static size_t
@@ -197,6 +199,7 @@ open_session(struct hub *h, const struct username_hub *u, const struct credentia
 	    .module_id = h->module_id};
 	const struct core_asker who = {
 	    .owner = mqtt_session_owner(h->mqtt), .fn = on_open_answer, .arg = h};
+	h->by_cert = m.cred.kind == CRED_X509;
 	if (core_link_ask(h->all->env->core, &who, IPC_HUB_OPEN, &m, &e))
 		mqtt_session_refuse(
 		    h->mqtt, 3); /* our side: the device shall come back */

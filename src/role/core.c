@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "codec/js.h"
+#include "domain/clone.h"
 #include "domain/group.h"
 #include "domain/policy.h"
 #include "io/jail.h"
@@ -121,6 +122,7 @@ find_handler(enum ipc_type type)
 	static core_handler *(*const parts[])(enum ipc_type) = {
 	    core_device_handler,
 	    core_service_handler,
+	    core_revoke_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -349,6 +351,7 @@ start(struct core *c, int fd, struct err *e)
 	c->main = ipc_new(c->loop, fd, &core_link_opts, &main_ops, c, e);
 	if (!c->main)
 		return -1;
+	c->clones = own_alloc(sizeof(*c->clones));
 	c->housekeeping = loop_timer_new(c->loop, on_housekeeping, c);
 	loop_timer_repeat(c->housekeeping, HOUSEKEEPING_MS);
 	if (boot_jail(JAIL_CORE, &b, 256, NULL, e))
@@ -366,6 +369,7 @@ stop(struct core *c)
 	loop_timer_free(c->housekeeping);
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
+	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);
 }

@@ -14,6 +14,8 @@
 
 #define CORE_EDGES_MAX 64
 
+struct clone_list;
+
 /* The process: fd is the link to main. Returns its exit status. */
 int core_main(int fd);
 
@@ -72,6 +74,7 @@ struct core {
 	struct buf ca[3]; /* DER: root, device CA, service CA; from the signer */
 	bool anchors_changed;
 	struct loop_timer *housekeeping;
+	struct clone_list *clones; /* devices with signs of a copied key */
 	char home[4096];
 	int status;
 };
@@ -85,6 +88,7 @@ typedef int core_handler(
  * where the message is not theirs. A new file adds its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
+core_handler *core_revoke_handler(enum ipc_type type);
 
 /* An answer row to a. */
 must_check int core_answer(struct core *c, const struct ask *a, enum ipc_type type,
@@ -114,6 +118,10 @@ must_check int core_sign(struct core *c, const struct ask *a,
 /* The same, but the answer is fn's: after the record, with SIGNER_ISSUED, or with why. */
 must_check int core_sign_then(struct core *c, const struct ask *a,
     const struct ipc_signer_issue *issue, core_reply_fn *fn, void *arg, struct err *e);
+/* A connection by certificate that was granted: what the device uses now, and signs that
+ * its key is in two hands. Fills the members of s that tell its address. */
+must_check int core_note_cert(
+    struct core *c, const struct ipc_hub_open *m, struct session *s, struct err *e);
 /* For turn.h: sends a packed frame over an edge's link, now; tells a request that its
  * turn failed. Both take the core as arg. */
 void core_send(

@@ -143,6 +143,8 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (no.code != REFUSAL_NONE)
 		return refuse_open(c, a, m, &no, e);
 	g.session.edge = a->edge;
+	if (core_note_cert(c, m, &g.session, e))
+		return -1;
 	struct arena *ar = turn_arena(c->turn);
 	struct store_conn line = {.what = "connect",
 	    .plane = "hub",

@@ -27,6 +27,19 @@ has_lost_policy(struct core *c, const struct session *s, struct arena *a)
 }
 
 static void
+recheck_certificate(struct core *c, const struct session *s, struct arena *a)
+{
+	struct domain d = c->d;
+	struct refusal no = {0};
+	struct err e;
+	d.arena = a;
+	if (session_check_revoked(&d, s, &no, &e))
+		log_event(LOG_ERROR, "core.recheck", LOG_ERR(&e));
+	else if (no.code != REFUSAL_NONE)
+		close_session(c, s, refusal_row(no.code)->words);
+}
+
+static void
 recheck(struct core *c, const struct session *s)
 {
 	struct store_device dev;
@@ -40,6 +53,8 @@ recheck(struct core *c, const struct session *s)
 		return;
 	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(s, &dev, &hub))
 		close_session(c, s, "identity no longer admits this credential");
+	else
+		recheck_certificate(c, s, a);
 }
 
 static void

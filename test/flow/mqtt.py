@@ -70,8 +70,8 @@ def tls(ca, cert=None, key=None, least=None, most=None):
 class Client:
     """One TLS connection. Reads and writes whole packets; a test may write raw bytes."""
 
-    def __init__(self, port, context, host="127.0.0.1", timeout=20):
-        raw = socket.create_connection((host, port), timeout)
+    def __init__(self, port, context, host="127.0.0.1", timeout=20, source=None):
+        raw = socket.create_connection((host, port), timeout, source and (source, 0))
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.sock = context.wrap_socket(raw, server_hostname=host)

@@ -476,6 +476,32 @@ a_hold_may_become_final_and_then_does_not_end(void **state)
 }
 
 static void
+an_operator_is_known_by_his_certificate(void **state)
+{
+	struct world *w = *state;
+	struct store_cert c = world_cert(w, "admin", "01aa");
+	uint8_t sha[DIGEST_SHA256];
+	struct store_operator op = {.sha256 = c.sha256, .name = "admin", .enabled = true};
+	assert_ok(store_operator_put(w->d.store, &op, &w->e), &w->e);
+	assert_ok(hex_parse(span_str(c.sha256), sha, sizeof(sha), &w->e), &w->e);
+	struct ipc_revoke m = {
+	    .sha256 = span_of(sha, sizeof(sha)), .reason = SPAN_LIT("certificateHold")};
+	struct revoke_result r = revoke(w, m);
+	assert_true(did(&r, REVOKE_IDENTITY));
+	w->no = (struct refusal){0};
+	assert_ok(revoke_check_operator(&w->d, c.sha256, &w->no, &w->e), &w->e);
+	assert_int_equal(w->no.code, REFUSAL_CERT_REVOKED);
+	m.undo = 1;
+	r = revoke(w, m);
+	assert_true(did(&r, REVOKE_IDENTITY));
+	w->no = (struct refusal){0};
+	assert_ok(revoke_check_operator(&w->d, c.sha256, &w->no, &w->e), &w->e);
+	assert_int_equal(w->no.code, REFUSAL_NONE);
+	assert_ok(store_operator_get(w->d.store, c.sha256, w->arena, &op, &w->e), &w->e);
+	assert_true(op.enabled);
+}
+
+static void
 what_was_compromised_says_so_in_the_end(void **state)
 {
 	struct world *w = *state;
@@ -691,6 +717,7 @@ main(void)
 	    T(ending_a_hold_leaves_what_another_hand_disabled),
 	    T(nothing_but_a_hold_ends),
 	    T(a_hold_may_become_final_and_then_does_not_end),
+	    T(an_operator_is_known_by_his_certificate),
 	    T(what_was_compromised_says_so_in_the_end),
 	    T(the_certificate_of_another_ca_is_revoked_by_its_name),
 	    T(a_new_certificate_in_use_supersedes_the_old_one),

@@ -1,0 +1,160 @@
+/*
+ * Revocation in the core: the verb's message, what a connection by certificate leaves
+ * behind, signs of copied keys.
+ */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "domain/clone.h"
+#include "domain/device_cert.h"
+#include "domain/leaf.h"
+#include "domain/revoke.h"
+#include "role/core.h"
+
+/* ---- what connections tell ------------------------------------------------------------
+ */
+
+static int
+report_clone(struct core *c, const struct ipc_peer *peer, const struct session *s,
+    const char *text, struct err *e)
+{
+	struct arena *a = turn_arena(c->turn);
+	struct store_conn line = {.what = "clone",
+	    .plane = "hub",
+	    .device_id = s->device_id,
+	    .auth = "x509",
+	    .scope = "device",
+	    .thumb = s->thumb,
+	    .reason = text,
+	    .peer = arena_str(a, peer->address),
+	    .agent = arena_str(a, peer->agent)};
+	log_event(LOG_WARN, "core.clone", LOG_STR("device", s->device_id),
+	    LOG_STR("text", text));
+	clone_note(c->clones, s->device_id, domain_now(&c->d), text);
+	return core_log_conn(c, &line, e);
+}
+
+int
+core_note_cert(
+    struct core *c, const struct ipc_hub_open *m, struct session *s, struct err *e)
+{
+	struct device_cert_seen seen;
+	struct arena *a = turn_arena(c->turn);
+	const struct session *was = session_of_device(&c->sessions, s->device_id);
+	bool alternates = clone_follow(s, was, m->peer.address);
+	if (!s->serial[0])
+		return 0;
+	if (device_cert_note(
+		&c->d, &m->cred, s->device_id, m->peer.address, m->peer.agent, &seen, e))
+		return -1;
+	if (alternates &&
+	    report_clone(c, &m->peer, s,
+		arena_printf(a, "this certificate comes from %s and %s in turn",
+		    s->address, s->address_before),
+		e))
+		return -1;
+	if (!seen.key_twin[0])
+		return 0;
+	return report_clone(c, &m->peer, s,
+	    arena_printf(a, "the key is in the certificate of %s as well", seen.key_twin),
+	    e);
+}
+
+/* ---- the verb -------------------------------------------------------------------------
+ */
+
+/* What the commit of this turn does to the device's session: the same questions that
+ * core_session.c asks after it. */
+static int
+ends_session(struct core *c, const struct session *s, bool *ret, struct err *e)
+{
+	struct store_device dev;
+	struct refusal no = {0};
+	*ret = true;
+	if (store_device_get(c->store, s->device_id, turn_arena(c->turn), &dev, e))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (!dev.enabled)
+		return 0;
+	if (session_check_revoked(&c->d, s, &no, e))
+		return -1;
+	*ret = no.code != REFUSAL_NONE;
+	return 0;
+}
+
+static int
+session_effect(
+    struct core *c, const char *device_id, struct revoke_effect *ret, struct err *e)
+{
+	bool ends;
+	const struct session *s = session_of_device(&c->sessions, device_id);
+	*ret = (struct revoke_effect){"unchanged", "the device is not connected"};
+	if (!s)
+		return 0;
+	if (ends_session(c, s, &ends, e))
+		return -1;
+	*ret = ends ? (struct revoke_effect){"done", "the open session is closed"}
+		    : (struct revoke_effect){
+			  "unchanged", "the open session uses another credential"};
+	return 0;
+}
+
+static int
+answer_effects(
+    struct core *c, const struct ask *a, const struct revoke_result *r, struct err *e)
+{
+	for (int i = 0; i < REVOKE_EFFECTS; i++) {
+		const char *name = revoke_effect_name((enum revoke_effect_id)i);
+		const struct ipc_effect m = {.name = span_str(name),
+		    .state = span_str(r->effect[i].state),
+		    .text = span_str(r->effect[i].text)};
+		if (core_answer(c, a, IPC_EFFECT, &m, e))
+			return -1;
+	}
+	return core_done(c, a, "", r->changed, e);
+}
+
+static int
+log_order(struct core *c, const struct ipc_revoke *m, const struct revoke_result *r,
+    const char *thumb, struct err *e)
+{
+	struct arena *a = turn_arena(c->turn);
+	struct span reason = m->reason.len ? m->reason : SPAN_LIT("unspecified");
+	struct store_conn line = {.what = "revoke",
+	    .plane = "service",
+	    .device_id = r->device_id,
+	    .auth = "x509",
+	    .scope = "operator",
+	    .thumb = thumb,
+	    .reason = arena_printf(a, "%.*s, %" PRId64 " certificates%s%.*s",
+		SPAN_FMT(m->undo ? SPAN_LIT("hold ends") : reason), r->changed,
+		m->comment.len ? "; " : "", SPAN_FMT(m->comment)),
+	    .peer = arena_str(a, m->peer.address),
+	    .agent = arena_str(a, m->peer.agent)};
+	return core_log_conn(c, &line, e);
+}
+
+static int
+on_revoke(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_revoke *m = msg;
+	struct revoke_result r;
+	char thumb[LEAF_THUMB];
+	leaf_thumb(&m->cred, thumb);
+	if (revoke_apply(
+		&c->d, m, arena_printf(turn_arena(c->turn), "operator:%s", thumb), &r, e))
+		return -1;
+	if (session_effect(c, r.device_id, &r.effect[REVOKE_SESSION], e) ||
+	    log_order(c, m, &r, thumb, e))
+		return -1;
+	core_recheck_device(c, r.device_id);
+	return answer_effects(c, a, &r, e);
+}
+
+core_handler *
+core_revoke_handler(enum ipc_type type)
+{
+	static core_handler *const handlers[IPC_N] = {
+	    [IPC_REVOKE] = on_revoke,
+	};
+	return handlers[type];
+}
