@@ -10,6 +10,7 @@
 int cmd_init(int argc, char **argv, struct err *e);
 int cmd_serve(int argc, char **argv, struct err *e);
 int cmd_ca(int argc, char **argv, struct err *e);
+int cmd_key(int argc, char **argv, struct err *e);
 int cmd_issue(int argc, char **argv, struct err *e);
 int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);

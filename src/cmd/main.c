@@ -21,6 +21,7 @@ static const struct subcommand subcommands[] = {
     {"init", cmd_init, "make a home: CA, operator certificate, configuration, database"},
     {"serve", cmd_serve, "run the server (DPS, hub, service API, EST)"},
     {"ca", cmd_ca, "show, list and verify the CA; verify the issuance journal"},
+    {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},

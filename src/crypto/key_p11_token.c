@@ -125,7 +125,7 @@ scan_one(struct key_p11_module *m, struct scan *s, struct err *e)
 		return KEY_P11_REFUSED;
 	}
 	err_set(e, ERR_UNAVAILABLE,
-	    "token '%s' is not there (%u others are, module %s); put it in, or correct "
+	    "token '%s' is not there (tokens there: %u, module %s); put it in, or correct "
 	    "the URI: muster key doctor lists what is there",
 	    wanted(s->want), s->others, m->path);
 	return CKR_TOKEN_NOT_PRESENT;

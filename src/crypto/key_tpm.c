@@ -661,9 +661,8 @@ work_list(struct key_tpm *t, void *arg, struct err *e)
 	auto_(key_tpm_free) TPMS_CAPABILITY_DATA *c = NULL;
 	auto_buf cert = BUF_INIT(UINT16_MAX);
 	j->n = 0;
-	TSS2_RC rc =
-	    t->f->Esys_GetCapability(t->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-		TPM2_CAP_HANDLES, TPM2_PERSISTENT_FIRST, PUBLIC_KEYS_MAX, &more, &c);
+	TSS2_RC rc = t->f->Esys_GetCapability(t->esys, ESYS_TR_NONE, ESYS_TR_NONE,
+	    ESYS_TR_NONE, TPM2_CAP_HANDLES, PERSISTENT_FIRST, PUBLIC_KEYS_MAX, &more, &c);
 	if (rc)
 		return key_tpm_fail(t, e, rc, "TPM: list of persistent keys");
 	if (key_tpm_nv_read(t, j->u->tpm.nv, &cert, NULL))

@@ -13,8 +13,9 @@
 
 /* --- response codes --- */
 
-#define RC_FMT1 0x080 /* TPM 2.0 part 2, 6.6: the rest of the bits name what was wrong   \
-		       */
+#define RC_FMT1                                                                          \
+	0x080 /* TPM 2.0 part 2, 6.6: the rest of the bits name what was wrong           \
+	       */
 
 static const struct row {
 	TSS2_RC code;
@@ -119,10 +120,10 @@ check_device(const char *tcti, struct err *e)
 		    "TPM %s: no permission; put the user into the group tss (usermod -aG "
 		    "tss NAME)",
 		    path);
-	return err_sys(e, ERR_UNAVAILABLE,
-	    "TPM %s: this machine shows none; switch it on in the firmware, or name "
-	    "another by tcti= or MUSTER_TCTI",
-	    path);
+	return err_set(e, ERR_UNAVAILABLE,
+	    "TPM %s: %s; switch it on in the firmware, or name another by tcti= or "
+	    "MUSTER_TCTI",
+	    path, strerror(errno));
 }
 
 static int
