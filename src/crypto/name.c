@@ -137,6 +137,34 @@ name_check(struct span der, struct err *e)
 	return 0;
 }
 
+static bool
+is_same_rdn(struct span a, struct span b)
+{
+	while (a.len && b.len) {
+		struct attr x, y;
+		if (next_attr(&a, &x, NULL) < 0 || next_attr(&b, &y, NULL) < 0 ||
+		    !is_text(&x) || !is_text(&y) || !span_eq(x.oid, y.oid) ||
+		    !span_eq(x.value, y.value))
+			return false;
+	}
+	return !a.len && !b.len;
+}
+
+bool
+name_same(struct span a, struct span b)
+{
+	struct span rdns_a, rdns_b, rdn_a, rdn_b;
+	if (open_name(a, &rdns_a, NULL) < 0 || open_name(b, &rdns_b, NULL) < 0)
+		return false;
+	while (rdns_a.len && rdns_b.len) {
+		if (der_expect(&rdns_a, DER_SET, &rdn_a, NULL) < 0 ||
+		    der_expect(&rdns_b, DER_SET, &rdn_b, NULL) < 0 ||
+		    !is_same_rdn(rdn_a, rdn_b))
+			return false;
+	}
+	return !rdns_a.len && !rdns_b.len;
+}
+
 /* Characters, not bytes; s is well-formed UTF-8. */
 static size_t
 characters(struct span s)

@@ -18,6 +18,10 @@ must_check int name_check(struct span der, struct err *e);
  * when there is none, more than one, or it holds a NUL, another control character or over
  * 64 characters. */
 must_check int name_cn(struct span der, char out[NAME_CN_SIZE], struct err *e);
+/* The same attributes with the same characters in the same order, whichever string types
+ * hold them (UTF8String, PrintableString, IA5String): what RFC 5280 7.1 asks for, but for
+ * the folding of case and white space. False where either is malformed. */
+bool name_same(struct span a, struct span b);
 /* Appends "CN=Example CA 01, O=Example": RFC 4514 escapes, last RDN first, ", " between.
  * Malformed DER becomes "(malformed name)". */
 void name_text(struct span der, struct buf *out);

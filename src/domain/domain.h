@@ -20,6 +20,7 @@ struct domain {
 	uint8_t service_ca[32];    /* SHA-256 of the CA of servers and operators */
 	uint8_t device_ca[32];     /* SHA-256 of our device issuing CA */
 	struct throttle *throttle; /* registrations, azure profile */
+	struct est_guard *est;     /* enrolments under way */
 };
 
 static inline int64_t

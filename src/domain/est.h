@@ -2,23 +2,18 @@
 #define DOMAIN_EST_H
 /*
  * Enrolment over Secure Transport (RFC 7030), as rules: who may have which certificate,
- * what waits for an operator, what is answered to a request whose answer was lost. Four
- * credentials: an operator's certificate (a registration authority), the device's own
- * certificate, the same after its end (renew.h), a one-time token.
+ * what waits for an operator, what is answered to a request whose answer was lost.
  */
-#include "base/map.h"
 #include "domain/domain.h"
-#include "domain/throttle.h"
 
-#define EST_ID 65 /* of a request: hex and a NUL */
-
-/* How a request proved itself. */
-enum est_door { EST_OPERATOR, EST_DEVICE, EST_TOKEN, EST_EXPIRED, EST_ORPHAN };
+/* How a request proved itself: an operator's certificate (a registration authority), the
+ * device's own, the same after its end or under a revoked issuer (renew.h), a token. */
+enum est_door { EST_OPERATOR, EST_DEVICE, EST_EXPIRED, EST_ORPHAN, EST_TOKEN, EST_DOORS };
 const char *est_door_name(enum est_door d);
 
 enum est_outcome {
-	EST_ISSUE, /* ask the signer, then est_issued or est_failed */
-	EST_WAIT,  /* 202: asks again after retry_after_s */
+	EST_ISSUE, /* ask the signer, then est_issued where it did, est_done always */
+	EST_WAIT,  /* 202: ask again after retry_after_s */
 	EST_AGAIN, /* the certificate that this very request was given before */
 };
 
@@ -26,62 +21,36 @@ enum est_outcome {
 struct est_promise {
 	enum est_door door;
 	char device_id[CAP_ID + 1];
-	char request_id[EST_ID]; /* of the enrol_request row, "" = none is kept */
-	char token_sha256[65];   /* of the token that this uses up, "" = none */
-	char key_sha256[65];
-	char credential[201]; /* in words, for the row */
-	char address[65];
-	bool quarantine; /* the device goes, or stays, there */
-	bool release;    /* and comes out of it */
-	bool locked;     /* holds the device's place in est_guard */
+	char request_id[65];   /* of the request that is kept, "" = none is */
+	char key_sha256[65];   /* of the SPKI; "" where the key is made here */
+	char credential[201];  /* of whom, in words */
+	char address[65];      /* from where */
+	char token_sha256[65]; /* of the token that this uses up, "" = none */
+	bool quarantine;       /* the device goes into quarantine */
+	bool release;          /* it comes out */
 };
 
 struct est_grant {
 	enum est_outcome outcome;
+	bool is_known; /* the peer proved who it is: a refusal may be explained to it */
+	struct est_promise promise;
 	struct ipc_signer_issue issue; /* EST_ISSUE; in d->arena */
-	struct est_promise promise;    /* EST_ISSUE */
 	struct span der;               /* EST_AGAIN */
 	uint32_t retry_after_s;        /* EST_WAIT */
-	const char *request_id;        /* EST_WAIT; "" = not for an operator to decide */
-	const char *note;              /* for the connection log, "" = nothing to say */
+	const char *waits_for; /* EST_WAIT: ID of the request an operator sees, or "" */
 };
 
-/* What the rules remember between turns: enrolments that the signer works on (one a
- * device), wrong tokens by source address. Lives as long as the core. */
-#define EST_GUARD_PEERS 256
-struct est_lock;
-struct est_guard {
-	struct est_lock *locks;
-	struct throttle peers[EST_GUARD_PEERS];
-};
-void est_guard_init(struct est_guard *g, int64_t mono_ms);
-void est_guard_done(struct est_guard *g);
-
-/* Decides. Refusals are in *no, what to do about one in est_fix. ERR_NOT_FOUND where an
- * operator asks for a device that is not there, ERR_PARSE on an ID that is none. */
+/* Decides. ERR_NOT_FOUND where an operator asks for a device that is not there, ERR_PARSE
+ * on a name that is no ID. */
 must_check int est_enroll(struct domain *d, const struct ipc_est_enroll *m,
     struct est_grant *ret, struct refusal *no, struct err *e);
 /* In the transaction that records the certificate: uses up the token, closes the request,
  * puts into quarantine or ends it. */
 must_check int est_issued(struct domain *d, const struct est_promise *p,
     const struct ipc_signer_issued *got, struct err *e);
-/* Once, whatever became of the promise: gives the device's place free. */
+/* After EST_ISSUE, once, whatever the signer said: the device may ask again. */
 void est_done(struct domain *d, const struct est_promise *p);
-/* What the peer can do about a refusal, for one that was let in; "" where nothing. */
+/* What the peer can do about a refusal; "" where nothing. */
 const char *est_fix(enum refusal_code code);
-
-/* A new one-time token for a device; replaces the one it has. *ret_secret, in d->arena,
- * is nowhere else: the store has its SHA-256. create: makes the identity
- * (certificateAuthority) where it is not there; else ERR_NOT_FOUND. */
-must_check int est_token_put(struct domain *d, const struct ipc_token_put *m,
-    const char *by, struct store_token *ret, const char **ret_secret, struct err *e);
-
-/* An operator's word on a request that waits. ERR_NOT_FOUND, ERR_CONFLICT where it does
- * not wait any more. */
-must_check int est_decide(struct domain *d, const struct ipc_enrol_decide *m,
-    const char *by, struct store_enrol *ret, struct err *e);
-
-/* Forgets requests and tokens that are of no more use. */
-must_check int est_trim(struct domain *d, struct err *e);
 
 #endif

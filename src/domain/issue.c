@@ -6,33 +6,6 @@
 #include "base/hex.h"
 #include "codec/id.h"
 #include "crypto/digest.h"
-#include "domain/device.h"
-#include "domain/leaf.h"
-
-int
-issue_device(struct domain *d, const struct ipc_cert_issue *m,
-    struct ipc_signer_issue *ret, struct err *e)
-{
-	struct store_device dev;
-	char thumb[LEAF_THUMB];
-	if (m->csr_cn.len > ID_CN_MAX || !id_is_registration(m->csr_cn))
-		return err_set(e, ERR_PARSE,
-		    "CN '%.*s' is not a registration ID of at most %d "
-		    "characters",
-		    SPAN_FMT(m->csr_cn), ID_CN_MAX);
-	if (device_get(d, m->csr_cn, &dev, e))
-		return err_wrap(e, "certificate for %.*s", SPAN_FMT(m->csr_cn));
-	if (!dev.enabled)
-		return err_set(e, ERR_FORBIDDEN,
-		    "certificate for %s: the device is disabled", dev.id);
-	leaf_thumb(&m->cred, thumb);
-	*ret = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
-	    .subject = span_str(dev.id),
-	    .spki = m->spki,
-	    .life_ms = d->cfg->pki.leaf_life_ms,
-	    .requester = span_str(arena_printf(d->arena, "operator:%s", thumb))};
-	return 0;
-}
 
 /* Adds the names that are not there yet. */
 static void

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 
 #include "codec/config.h"
+#include "base/base64.h"
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/tls.h"
 #include "io/loop.h"
 #include "proto/env.h"
+
+#define BASIC_MAX 1024
 
 struct credential {
 	struct ipc_cred cred;
@@ -74,6 +77,39 @@ credential_of_sas(struct span token, struct err *e)
 	c->sas_sig = keep(&s, span_of(t.sig, SAS_SIG_LEN), SAS_SIG_LEN);
 	own_wipe(&t, sizeof(t));
 	return s.c;
+}
+
+static struct credential *
+basic_of(struct span pair, struct err *e)
+{
+	uint8_t sha[DIGEST_SHA256];
+	size_t colon = span_rfind(pair, ':');
+	struct span user = span_head(pair, colon);
+	if (colon == pair.len || !user.len || user.len > CAP_ID || span_has(user, 0)) {
+		err_set(e, ERR_PARSE, "Basic credentials without a user and a password");
+		return NULL;
+	}
+	digest_sha256(span_skip(pair, colon + 1), sha);
+	struct store s = store_new(user.len + sizeof(sha));
+	s.c->cred.kind = CRED_BASIC;
+	s.c->cred.basic_user = keep(&s, user, CAP_ID);
+	s.c->cred.basic_sha256 = keep(&s, span_of(sha, sizeof(sha)), sizeof(sha));
+	return s.c;
+}
+
+struct credential *
+credential_of_basic(struct span header, struct err *e)
+{
+	static const struct span scheme = SPAN_LIT("Basic ");
+	auto_buf pair = BUF_INIT(BASIC_MAX);
+	pair.secret = true;
+	if (!span_istarts(header, scheme) ||
+	    base64_parse(span_trim(span_skip(header, scheme.len)), &pair, e) ||
+	    buf_check(&pair, "Basic credentials", e)) {
+		err_set(e, ERR_PARSE, "Authorization is not of the scheme Basic");
+		return NULL;
+	}
+	return basic_of(buf_span(&pair), e);
 }
 
 /* A chain that cert.h does not take: a fact about the peer, not a failure of ours. */

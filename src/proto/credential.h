@@ -23,6 +23,10 @@ struct credential *credential_of_tls(struct ssl_st *ssl, const struct env *env);
  * (protocol/device.md 3.4). */
 must_check struct credential *credential_of(
     struct span token, struct ssl_st *ssl, const struct env *env, struct err *e);
+/* From an Authorization header of HTTP Basic (RFC 7617): user and password, which stays
+ * here as its SHA-256 alone. The password has no colon, the user may (device IDs do).
+ * ERR_PARSE; the error holds nothing of the header. */
+must_check struct credential *credential_of_basic(struct span header, struct err *e);
 void credential_free(struct credential *c);
 own_define(struct credential, credential_free);
 

@@ -128,6 +128,14 @@ http_call_no_content(struct http_call *c)
 
 /* ---- errors ------------------------------------------------------------------------ */
 
+/* RFC 7030 3.2.3: what EST takes where there is no certificate. */
+static const char *
+challenge(enum http_dialect dialect)
+{
+	return dialect == HTTP_DIALECT_PLAIN ? "Basic realm=\"EST\", charset=\"UTF-8\""
+					     : "SharedAccessSignature";
+}
+
 void
 http_call_fail(struct http_call *c, const struct wire_error *w, const char *detail)
 {
@@ -135,7 +143,7 @@ http_call_fail(struct http_call *c, const struct wire_error *w, const char *deta
 	int64_t now = clock_wall_ms(loop_clock(c->env->loop));
 	const char *type = TYPE_JSON;
 	if (w->status == 401)
-		http_call_set(c, "WWW-Authenticate", "SharedAccessSignature");
+		http_call_set(c, "WWW-Authenticate", challenge(c->dialect));
 	if (w->status == 429 || w->status == 503)
 		http_call_set(c, "Retry-After", "3");
 	switch (c->dialect) {

@@ -169,10 +169,10 @@ fail_method(struct http_call *c, unsigned methods)
 /* ---- credentials ------------------------------------------------------------------- */
 
 static void
-refuse(struct http_call *c, const char *why)
+refuse(struct http_call *c, enum http_accepts accepts, const char *why)
 {
-	core_link_refused(
-	    c->env->core, "service", &c->peer, SPAN_NONE, 401002, "%s", why);
+	const char *plane = accepts == HTTP_ACCEPTS_ENROL ? "est" : "service";
+	core_link_refused(c->env->core, plane, &c->peer, SPAN_NONE, 401002, "%s", why);
 	const struct wire_error w = wire_error_of(401002);
 	http_call_fail(c, &w, "");
 }
@@ -180,12 +180,15 @@ refuse(struct http_call *c, const char *why)
 /* The Authorization header where there is one, else the certificate of the TLS session.
  * It is judged for each request: a resumed session may be older than the judgement. */
 static int
-take_credential(struct http_call *c, struct err *e)
+take_credential(struct http_call *c, enum http_accepts accepts, struct err *e)
 {
 	const char *header = http_header(c->req, "Authorization");
+	struct span text = span_str(header);
 	if (http_header_count(c->req, "Authorization") > 1)
 		return err_set(e, ERR_PARSE, "Authorization came twice");
-	c->credential = credential_of(span_str(header), http_ssl(c->req), c->env, e);
+	c->credential = accepts == HTTP_ACCEPTS_ENROL && text.len
+			    ? credential_of_basic(text, e)
+			    : credential_of(text, http_ssl(c->req), c->env, e);
 	if (!c->credential)
 		return -1;
 	c->cred = *credential_ipc(c->credential);
@@ -197,6 +200,8 @@ is_accepted(enum http_accepts accepts, unsigned kind)
 {
 	if (accepts == HTTP_ACCEPTS_CERT)
 		return kind == CRED_X509;
+	if (accepts == HTTP_ACCEPTS_ENROL)
+		return kind == CRED_X509 || kind == CRED_BASIC;
 	return kind != CRED_NONE;
 }
 
@@ -235,14 +240,14 @@ run(struct http_call *c, const struct http_route *route)
 		route->handle(c);
 		return;
 	}
-	if (take_credential(c, &e)) {
-		refuse(c, e.text);
+	if (take_credential(c, route->accepts, &e)) {
+		refuse(c, route->accepts, e.text);
 		return;
 	}
 	if (!is_accepted(route->accepts, c->cred.kind)) {
-		refuse(c, c->cred.kind == CRED_NONE
-			      ? "neither a token nor a certificate"
-			      : "only an operator's certificate is taken");
+		refuse(c, route->accepts,
+		    c->cred.kind == CRED_NONE ? "neither a token nor a certificate"
+					      : "only a certificate is taken");
 		return;
 	}
 	route->handle(c);

@@ -122,6 +122,7 @@ find_handler(enum ipc_type type)
 	static core_handler *(*const parts[])(enum ipc_type) = {
 	    core_device_handler,
 	    core_service_handler,
+	    core_est_handler,
 	    core_revoke_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -282,7 +283,7 @@ on_housekeeping(void *arg)
 		core_give_up(c, &e);
 		return;
 	}
-	if (trim(c, &e))
+	if (trim(c, &e) || core_est_trim(c, &e))
 		turn_spoil(c->turn, &e);
 }
 
@@ -337,13 +338,15 @@ start(struct core *c, int fd, struct err *e)
 	    .cfg = &c->cfg,
 	    .clock = &clock_system,
 	    .arena = turn_arena(c->turn),
-	    .throttle = &c->registrations};
+	    .throttle = &c->registrations,
+	    .est = &c->est};
 	int64_t per_min = c->cfg.dps.registrations_per_min;
 	if (per_min == 0 && c->cfg.server.profile == CONFIG_PROFILE_AZURE)
 		per_min = AZURE_REGISTRATIONS_PER_MIN;
 	throttle_init(&c->registrations, per_min, loop_now_ms(c->loop));
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
+	est_guard_init(&c->est, loop_now_ms(c->loop));
 	for (int i = 0; i < 3; i++)
 		c->ca[i] = BUF_INIT(CAP_CERT);
 	if (log_start(c, e))
@@ -369,6 +372,7 @@ stop(struct core *c)
 	loop_timer_free(c->housekeeping);
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
+	est_guard_done(&c->est);
 	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);

@@ -6,6 +6,7 @@
  * durable.
  */
 #include "domain/domain.h"
+#include "domain/est_guard.h"
 #include "domain/session.h"
 #include "domain/throttle.h"
 #include "io/ipc.h"
@@ -66,6 +67,8 @@ struct core {
 	struct domain d;
 	struct throttle registrations, refusals;
 	int64_t refusals_unlogged;
+	struct est_guard est;
+	int64_t est_trim_ms; /* when enrolment requests are trimmed next */
 	struct ipc_link *main, *signer;
 	struct core_edge edges[CORE_EDGES_MAX];
 	struct session_table sessions;
@@ -88,6 +91,7 @@ typedef int core_handler(
  * where the message is not theirs. A new file adds its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
+core_handler *core_est_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
 
 /* An answer row to a. */
@@ -144,6 +148,8 @@ must_check int core_record_end(struct core *c, const struct session *s, uint32_t
  */
 void core_forget_sessions(struct core *c, unsigned edge);
 void core_forget_signings(struct core *c, unsigned edge);
+/* Forgets enrolment requests of long ago, now and then; inside a turn. */
+must_check int core_est_trim(struct core *c, struct err *e);
 /* Of every link the core holds. */
 extern const struct ipc_opts core_link_opts;
 /* A new link to the signer; takes fd over. */

@@ -125,9 +125,11 @@ core_log_conn(struct core *c, const struct store_conn *line, struct err *e)
 static const char *
 cred_name(const struct ipc_cred *cred)
 {
-	static const char *const names[] = {
-	    [CRED_NONE] = "none", [CRED_SAS] = "sas", [CRED_X509] = "x509"};
-	return cred->kind <= CRED_X509 ? names[cred->kind] : "none";
+	static const char *const names[] = {[CRED_NONE] = "none",
+	    [CRED_SAS] = "sas",
+	    [CRED_X509] = "x509",
+	    [CRED_BASIC] = "token"};
+	return cred->kind <= CRED_BASIC ? names[cred->kind] : "none";
 }
 
 int

@@ -1,7 +1,7 @@
 /*
  * Messages of the service API: identities, twins, enrollment groups, registrations, the
- * hub's switches, events, the connection log, certificates. By the time a handler runs
- * the credential has been found good for the right in the message's row.
+ * hub's switches, events, the connection log. By the time a handler runs the credential
+ * has been found good for the right in the message's row.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include "domain/device.h"
 #include "domain/enrol.h"
 #include "domain/group.h"
-#include "domain/issue.h"
 #include "domain/policy.h"
 #include "role/core.h"
 
@@ -518,18 +517,6 @@ on_connlog_read(struct core *c, const struct ask *a, const void *msg, struct err
 	return finish_stream(&l, rc, m->after_seq, complete_since, e);
 }
 
-/* ---- certificates ---------------------------------------------------------------------
- */
-
-static int
-on_cert_issue(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	struct ipc_signer_issue issue;
-	if (issue_device(&c->d, msg, &issue, e))
-		return -1;
-	return core_sign(c, a, &issue, e);
-}
-
 core_handler *
 core_service_handler(enum ipc_type type)
 {
@@ -553,7 +540,6 @@ core_service_handler(enum ipc_type type)
 	    [IPC_POLICY_QUERY] = on_policy_query,
 	    [IPC_EVENTS_READ] = on_events_read,
 	    [IPC_CONNLOG_READ] = on_connlog_read,
-	    [IPC_CERT_ISSUE] = on_cert_issue,
 	};
 	return handlers[type];
 }

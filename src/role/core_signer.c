@@ -140,6 +140,18 @@ answer_cert(struct core *c, const struct ask *a, const struct signing *s,
 	return core_done(c, a, "", 0, e);
 }
 
+/* Whoever waits to hear of a certificate hears that of this one, which the turn takes
+ * back: what it holds meanwhile must be given free. */
+static int
+tell_lost(struct core *c, struct signing *s, const struct err *why)
+{
+	struct err e;
+	const struct core_reply r = {.type = IPC_DONE, .why = why, .last = true};
+	if (s->then)
+		(void)s->then(c, s->arg, &r, &e);
+	return -1;
+}
+
 /* A certificate that exists is never lost for want of a row or an answer: where one of
  * them fails, the turn does. */
 static int
@@ -149,7 +161,7 @@ take_cert(struct core *c, struct signing *s, const struct core_reply *r, struct 
 	uint8_t issuer[DIGEST_SHA256];
 	digest_sha256(by, issuer);
 	if (issue_record(&c->d, &s->issue, r->msg, issuer, e))
-		return -1;
+		return tell_lost(c, s, e);
 	if (s->then)
 		return s->then(c, s->arg, r, e);
 	return r->ask ? answer_cert(c, r->ask, s, r->msg, e) : 0;

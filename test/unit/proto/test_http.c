@@ -96,14 +96,20 @@ answers(struct rig *r, const char *line, const char *headers, const char *body,
 }
 
 static void
-drain_refused(struct rig *r, const char *why)
+drain_refused_on(struct rig *r, const char *plane, const char *why)
 {
 	struct ipc_refused m;
 	char reason[301];
 	rig_core_gets(r, IPC_REFUSED, &m);
-	assert_true(span_eq_str(m.plane, "service"));
+	assert_true(span_eq_str(m.plane, plane));
 	assert_true(span_to_str(m.reason, reason, sizeof(reason)));
 	has(reason, why);
+}
+
+static void
+drain_refused(struct rig *r, const char *why)
+{
+	drain_refused_on(r, "service", why);
 }
 
 static void
@@ -116,7 +122,7 @@ unknown_paths_are_404_in_the_dialect_of_their_neighbours(void **state)
 	answers(r, "GET /subscriptions/s", "", "", 404, "json",
 	    "\"error\":{\"code\":\"ResourceNotFound\"");
 	answers(
-	    r, "GET /.well-known/est/csrattrs", "", "", 404, "text/plain", "Not found");
+	    r, "POST /.well-known/est/fullcmc", "", "", 404, "text/plain", "Not found");
 	answers(r, "GET /devices/a/b", "", "", 404, "", "");
 	assert_true(rig_core_is_idle(r));
 }
@@ -627,9 +633,9 @@ static void
 enrolment_takes_no_policy_token(void **state)
 {
 	struct rig *r = *state;
-	answers(
-	    r, "POST /.well-known/est/simpleenroll", AUTH, "AAAA", 401, "text/plain", "");
-	drain_refused(r, "certificate");
+	answers(r, "POST /.well-known/est/simpleenroll", AUTH, "AAAA", 401,
+	    "WWW-Authenticate: Basic", "");
+	drain_refused_on(r, "est", "Basic");
 }
 
 static void
