@@ -125,7 +125,8 @@ scan_one(struct key_p11_module *m, struct scan *s, struct err *e)
 		return KEY_P11_REFUSED;
 	}
 	err_set(e, ERR_UNAVAILABLE,
-	    "token '%s' is not there (tokens there: %u, module %s); put it in, or correct "
+	    "token '%s' is not there (tokens there: %u, module %s); put it in, or "
+	    "correct "
 	    "the URI: muster key doctor lists what is there",
 	    wanted(s->want), s->others, m->path);
 	return CKR_TOKEN_NOT_PRESENT;
@@ -386,7 +387,10 @@ ask_pin(struct key_p11_token *t, key_passphrase ask, void *arg, struct err *e)
 	if (n > 0)
 		buf_put(&t->asked, pin, (size_t)n);
 	own_wipe(pin, sizeof(pin));
-	return n > 0 ? 0 : err_set(e, ERR_DENIED, "token '%s': no PIN", t->name.token);
+	return n > 0 ? 0
+		     : err_set(e, ERR_DENIED,
+			   "token '%s': no PIN; add ?pin-source=file:/path to the URI",
+			   t->name.token);
 }
 
 static int
