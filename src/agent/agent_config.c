@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "codec/id.h"
+#include "codec/key_uri.h"
 #include "io/file.h"
 
 #define CFG_CHOICES(name, ...)                                                           \
@@ -74,6 +75,18 @@ agent_config_check(const struct agent_config *c, struct err *e)
 		    "to");
 	if (!id_is_host(span_str(c->dps.host)))
 		return err_set(e, ERR_PARSE, "dps.host \"%s\": not a host", c->dps.host);
+	struct key_uri u;
+	if (c->auth.key_uri[0] && key_uri_parse(span_str(c->auth.key_uri), &u, e))
+		return err_wrap(e, "auth.key_uri");
+	if (c->auth.key_uri[0] && u.kind == KEY_URI_FILE)
+		return err_set(e, ERR_PARSE,
+		    "auth.key_uri: a token (pkcs11:) or TPM (tpm2:) is wanted; files "
+		    "need "
+		    "none");
+	if (c->est.host[0] && !id_is_host(span_str(c->est.host)))
+		return err_set(e, ERR_PARSE, "est.host \"%s\": not a host", c->est.host);
+	if (c->renew.retry_max_ms < c->renew.retry_min_ms)
+		return err_set(e, ERR_PARSE, "renew.retry_max is below renew.retry_min");
 	if (c->agent.backoff_max_ms < c->agent.backoff_min_ms)
 		return err_set(
 		    e, ERR_PARSE, "agent.backoff_max is below agent.backoff_min");

@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/num.h"
 #include "codec/js.h"
+#include "codec/key_uri.h"
 #include "crypto/chain.h"
 #include "io/file.h"
 
@@ -65,22 +66,62 @@ file_of(const char *dir, const char *name, char out[PATH_MAX])
 	snprintf(out, PATH_MAX, "%s/%s", dir, name);
 }
 
+/* A generation is there when its key file is: that is written last. */
+static int
+make(const char *dir, const char *name, struct span key, bool reused, struct err *e)
+{
+	char path[PATH_MAX];
+	const struct generation_meta m = {.reused = reused};
+	file_of(dir, name, path);
+	if (file_mkdir(dir, 0700, e) || (reused && generation_meta_put(dir, &m, e)))
+		return -1;
+	return file_write_new(path, key, 0600, e);
+}
+
 int
 generation_make(const char *dir, const struct key *key, bool reused, struct err *e)
 {
-	char path[PATH_MAX];
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX);
-	const struct generation_meta m = {.reused = reused};
 	pem.secret = true;
-	file_of(dir, "key.pem", path);
-	if (key_write(key, &pem, e) || file_mkdir(dir, 0700, e) ||
-	    (reused && generation_meta_put(dir, &m, e)))
+	if (key_write(key, &pem, e))
 		return -1;
-	return file_write_new(path, buf_span(&pem), 0600, e);
+	return make(dir, "key.pem", buf_span(&pem), reused, e);
 }
 
-struct key *
-generation_key(const char *dir, struct err *e)
+int
+generation_make_uri(const char *dir, const char *uri, bool reused, struct err *e)
+{
+	auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
+	buf_printf(&text, "%s\n", uri);
+	if (buf_check(&text, "key URI", e))
+		return -1;
+	return make(dir, "key.uri", buf_span(&text), reused, e);
+}
+
+int
+generation_uri(const char *dir, struct buf *out, struct err *e)
+{
+	char path[PATH_MAX];
+	auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
+	file_of(dir, "key.uri", path);
+	if (file_read(path, &text, e))
+		return -1;
+	buf_put_span(out, span_trim(buf_span(&text)));
+	return buf_check(out, path, e);
+}
+
+int
+generation_resolve(const char *dir, const char *uri, struct buf *out, struct err *e)
+{
+	char base[PATH_MAX];
+	file_of(dir, "../..", base);
+	return key_uri_resolve(span_str(uri), base, out, e) || buf_check(out, "URI", e)
+		   ? -1
+		   : 0;
+}
+
+static struct key *
+key_of_file(const char *dir, struct err *e)
 {
 	char path[PATH_MAX];
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX);
@@ -88,6 +129,20 @@ generation_key(const char *dir, struct err *e)
 	if (file_read_secret(path, &pem, e))
 		return NULL;
 	return key_parse(buf_span(&pem), NULL, NULL, path, e);
+}
+
+struct key *
+generation_key(const char *dir, struct err *e)
+{
+	char path[PATH_MAX];
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1), full = BUF_INIT(KEY_URI_MAX + 1);
+	file_of(dir, "key.uri", path);
+	if (!file_exists(path))
+		return key_of_file(dir, e);
+	if (generation_uri(dir, &uri, e) ||
+	    generation_resolve(dir, buf_text(&uri), &full, e))
+		return NULL;
+	return key_open(buf_text(&full), NULL, NULL, e);
 }
 
 /* --- judging a certificate --- */
@@ -160,6 +215,10 @@ generation_load(const char *dir, struct keystore_credential *c, struct err *e)
 	c->key = generation_key(dir, e);
 	if (!c->key)
 		return -1;
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1);
+	struct err none;
+	if (generation_uri(dir, &uri, &none) == 0)
+		c->key_uri = own_strdup(buf_text(&uri));
 	c->chain_pem = BUF_INIT(CERT_PEM_MAX);
 	auto_cert_list list = {.n = 0};
 	file_of(dir, "cert.pem", path);
@@ -179,22 +238,34 @@ generation_load(const char *dir, struct keystore_credential *c, struct err *e)
 	return 0;
 }
 
-enum keystore_stage
-generation_stage(const char *dir)
+static enum keystore_stage
+stage_of_cert(const char *dir)
 {
 	struct err ignored;
-	auto_(key_free) struct key *key = generation_key(dir, &ignored);
-	if (!key)
-		return KEYSTORE_ABSENT;
+	struct generation_meta m;
 	auto_keystore_credential c = {0};
 	if (generation_load(dir, &c, &ignored))
 		return KEYSTORE_KEY;
-	struct generation_meta m;
 	/* a proof is of one certificate: another one installed since is not proved */
 	if (generation_meta_get(dir, &m, &ignored) || !m.proven_ms ||
 	    strcmp(m.thumbprint, c.thumbprint) != 0)
 		return KEYSTORE_CERT;
 	return KEYSTORE_PROVEN;
+}
+
+/* A key in a file that cannot be used is none; a token that is not there may be back
+ * tomorrow, with the key in it. */
+int
+generation_stage(const char *dir, enum keystore_stage *ret, struct err *e)
+{
+	struct err why;
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1);
+	auto_(key_free) struct key *key = generation_key(dir, &why);
+	struct err none;
+	if (!key && why.code != ERR_NOT_FOUND && generation_uri(dir, &uri, &none) == 0)
+		return err_copy(e, &why);
+	*ret = key ? stage_of_cert(dir) : KEYSTORE_ABSENT;
+	return 0;
 }
 
 /* --- meta --- */

@@ -29,6 +29,16 @@ must_check int generation_list(
 /* Makes the directory and writes the key, last: without it there is no generation. */
 must_check int generation_make(
     const char *dir, const struct key *key, bool reused, struct err *e);
+/* The same for a key in a token or TPM: its URI alone, relative names in it from the
+ * device directory. The key itself may be there or not yet. */
+must_check int generation_make_uri(
+    const char *dir, const char *uri, bool reused, struct err *e);
+/* What generation_make_uri wrote. ERR_NOT_FOUND for a key in a file. */
+must_check int generation_uri(const char *dir, struct buf *out, struct err *e);
+/* A URI with its relative names made absolute, for crypto/key.h. */
+must_check int generation_resolve(
+    const char *dir, const char *uri, struct buf *out, struct err *e);
+/* ERR_NOT_FOUND where there is no such key, ERR_UNAVAILABLE where its token is not. */
 must_check struct key *generation_key(const char *dir, struct err *e);
 /* Judges the certificate and writes it. */
 must_check int generation_install(const char *dir, struct span chain_pem,
@@ -36,8 +46,8 @@ must_check int generation_install(const char *dir, struct span chain_pem,
 /* Key, chain and facts; c->ref stays. c may be half filled after a failure. */
 must_check int generation_load(
     const char *dir, struct keystore_credential *c, struct err *e);
-/* Never KEYSTORE_ACTIVE: that is `active`'s to say. */
-enum keystore_stage generation_stage(const char *dir);
+/* Never KEYSTORE_ACTIVE: that is `active`'s to say. Fails where a token does not tell. */
+must_check int generation_stage(const char *dir, enum keystore_stage *ret, struct err *e);
 
 must_check int generation_meta_get(
     const char *dir, struct generation_meta *ret, struct err *e);

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "agent/generation.h"
+#include "agent/key_name.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/rand.h"
 #include "codec/js.h"
+#include "codec/key_uri.h"
 #include "crypto/sas_key.h"
 #include "io/file.h"
 
@@ -404,6 +406,7 @@ keystore_credential_done(struct keystore_credential *c)
 	buf_done(&c->sas_key);
 	buf_done(&c->chain_pem);
 	key_free(c->key);
+	free(c->key_uri);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -433,8 +436,11 @@ keystore_stage(struct keystore *k, struct span generation, struct keystore_ref *
 		return -1;
 	char dir[PATH_MAX];
 	generation_dir(k, &r, dir);
+	enum keystore_stage stage = KEYSTORE_ACTIVE;
+	if (!ref_equal(&r, &active) && generation_stage(dir, &stage, e))
+		return -1;
 	*ret_ref = r;
-	*ret = ref_equal(&r, &active) ? KEYSTORE_ACTIVE : generation_stage(dir);
+	*ret = stage;
 	return 0;
 }
 
@@ -484,58 +490,204 @@ staged_ref(struct keystore *k, struct keystore_ref *ret, int *ret_last, struct e
 	return 0;
 }
 
-/* The key of a staged generation; NULL where it is not whole or not the one wanted. */
-static struct key *
-staged_key(struct keystore *k, const struct keystore_ref *r, enum key_alg alg,
-    const struct key *same)
+/* What a new key shall be: fresh, of a kind; or one that there is (same), once more. */
+struct wish {
+	const struct keystore_place *place; /* of a fresh one */
+	const struct keystore_credential *same;
+};
+
+static enum key_custody
+custody_of_uri(const char *uri)
 {
-	char dir[PATH_MAX];
+	struct key_uri u;
 	struct err ignored;
-	if (!r->x509)
-		return NULL;
-	generation_dir(k, r, dir);
-	auto_(key_free) struct key *key = generation_key(dir, &ignored);
-	if (!key || key_algorithm(key) != alg || meta_of(k, r).reused != (same != NULL) ||
-	    (same && !key_is_spki(same, key_spki(key))))
-		return NULL;
-	return TAKE(key);
+	if (!uri || !*uri || key_uri_parse(span_str(uri), &u, &ignored))
+		return KEY_CUSTODY_FILE;
+	return u.kind == KEY_URI_PKCS11 ? KEY_CUSTODY_PKCS11
+	       : u.kind == KEY_URI_TPM2 ? KEY_CUSTODY_TPM2
+					: KEY_CUSTODY_FILE;
 }
 
-/* same: the key to hold once more; NULL: a fresh one. */
+enum key_custody
+keystore_custody(const struct keystore_credential *c, const char *key_uri)
+{
+	return c->key ? key_custody(c->key) : custody_of_uri(key_uri);
+}
+
+static bool
+is_other_token(const char *uri, const char *base)
+{
+	struct key_uri u, b;
+	struct err ignored;
+	if (key_uri_parse(span_str(uri), &u, &ignored) ||
+	    key_uri_parse(span_str(base), &b, &ignored) || b.kind != KEY_URI_PKCS11)
+		return false;
+	return (b.p11.token[0] && strcmp(b.p11.token, u.p11.token) != 0) ||
+	       (b.p11.serial[0] && strcmp(b.p11.serial, u.p11.serial) != 0);
+}
+
+bool
+keystore_is_elsewhere(const struct keystore_credential *c, const char *key_uri)
+{
+	if (!c->key)
+		return false;
+	return custody_of_uri(c->key_uri) != custody_of_uri(key_uri) ||
+	       (c->key_uri && is_other_token(c->key_uri, key_uri));
+}
+
+/* Does a staged key do? */
+static bool
+fulfils(struct keystore *k, const struct keystore_ref *r, const struct key *key,
+    const char *uri, const struct wish *w)
+{
+	if (meta_of(k, r).reused != (w->same != NULL))
+		return false;
+	if (w->same)
+		return key_is_spki(w->same->key, key_spki(key));
+	return key_algorithm(key) == w->place->alg &&
+	       custody_of_uri(uri) == custody_of_uri(w->place->uri) &&
+	       !(uri && is_other_token(uri, w->place->uri));
+}
+
+/* Opens the key of a staged generation; where its name was kept and no key made before a
+ * power cut, makes it. NULL and success where a file holds none that can be used. */
 static int
-stage_key(struct keystore *k, enum key_alg alg, struct key *same,
-    struct keystore_ref *ret_ref, struct key **ret_key, struct err *e)
+open_staged(
+    const char *dir, const char *uri, enum key_alg alg, struct key **ret, struct err *e)
+{
+	struct err why;
+	auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
+	*ret = generation_key(dir, &why);
+	if (*ret || !uri)
+		return 0;
+	if (why.code != ERR_NOT_FOUND)
+		return err_copy(e, &why);
+	if (generation_resolve(dir, uri, &full, e))
+		return -1;
+	*ret = key_create(buf_text(&full), alg, e);
+	return *ret ? 0 : -1;
+}
+
+/* The key of a staged generation; NULL where it is not whole or not the one wanted. */
+static int
+staged_key(struct keystore *k, const struct keystore_ref *r, const struct wish *w,
+    struct key **ret, struct err *e)
+{
+	char dir[PATH_MAX];
+	struct err none;
+	auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
+	auto_(key_free) struct key *key = NULL;
+	*ret = NULL;
+	if (!r->x509)
+		return 0;
+	generation_dir(k, r, dir);
+	const char *uri = generation_uri(dir, &text, &none) == 0 ? buf_text(&text) : NULL;
+	enum key_alg alg = w->same ? key_algorithm(w->same->key) : w->place->alg;
+	if (open_staged(dir, uri, alg, &key, e))
+		return err_wrap(e, "staged generation %s", r->generation);
+	if (key && fulfils(k, r, key, uri, w))
+		*ret = TAKE(key);
+	return 0;
+}
+
+/* A name in the token that nothing has. */
+static int
+free_name(const char *dir, const struct keystore_place *p, int number, struct buf *out,
+    struct err *e)
+{
+	for (int i = 0; i < KEY_NAME_TRIES; i++) {
+		struct err why;
+		auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
+		buf_reset(out);
+		if (key_name_write(p->uri, p->device_id, number, i, out, e) ||
+		    generation_resolve(dir, buf_text(out), &full, e))
+			return -1;
+		auto_(key_free) struct key *taken =
+		    key_open(buf_text(&full), NULL, NULL, &why);
+		if (!taken && why.code == ERR_NOT_FOUND)
+			return 0;
+		if (!taken && why.code != ERR_CONFLICT && why.code != ERR_UNSUPPORTED)
+			return err_copy(e, &why);
+	}
+	return err_set(e, ERR_EXISTS, "%s: no name is free for another key", p->uri);
+}
+
+static int
+make_in_token(const char *dir, const struct keystore_place *p, int number,
+    struct key **ret, struct err *e)
+{
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1), full = BUF_INIT(KEY_URI_MAX + 1);
+	if (free_name(dir, p, number, &uri, e) ||
+	    generation_resolve(dir, buf_text(&uri), &full, e) ||
+	    generation_make_uri(dir, buf_text(&uri), false, e))
+		return -1;
+	*ret = key_create(buf_text(&full), p->alg, e);
+	return *ret ? 0 : -1;
+}
+
+static int
+make_in_file(
+    const char *dir, const struct keystore_place *p, struct key **ret, struct err *e)
+{
+	auto_(key_free) struct key *key = key_generate(p->alg, e);
+	if (!key || generation_make(dir, key, false, e))
+		return -1;
+	*ret = TAKE(key);
+	return 0;
+}
+
+static int
+make_again(const char *dir, const struct keystore_credential *same, struct key **ret,
+    struct err *e)
+{
+	if (same->key_uri ? generation_make_uri(dir, same->key_uri, true, e)
+			  : generation_make(dir, same->key, true, e))
+		return -1;
+	*ret = key_ref(same->key);
+	return 0;
+}
+
+static int
+make_key(
+    const char *dir, const struct wish *w, int number, struct key **ret, struct err *e)
+{
+	if (w->same)
+		return make_again(dir, w->same, ret, e);
+	return w->place->uri[0] ? make_in_token(dir, w->place, number, ret, e)
+				: make_in_file(dir, w->place, ret, e);
+}
+
+static int
+stage_key(struct keystore *k, const struct wish *w, struct keystore_ref *ret_ref,
+    struct key **ret_key, struct err *e)
 {
 	int last;
-	struct keystore_ref r;
-	if (staged_ref(k, &r, &last, e))
-		return -1;
-	auto_(key_free) struct key *key = staged_key(k, &r, alg, same);
-	if (key) {
-		*ret_ref = r;
-		*ret_key = TAKE(key);
-		return 0;
-	}
-	if (last + 1 > KEYSTORE_GENERATIONS_MAX)
-		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
 	char dir[PATH_MAX];
-	r.x509 = true;
-	generation_name(last + 1, r.generation);
-	generation_dir(k, &r, dir);
-	key = same ? key_ref(same) : key_generate(alg, e);
-	if (!key || generation_make(dir, key, same != NULL, e))
+	struct keystore_ref r;
+	struct key *key;
+	if (staged_ref(k, &r, &last, e) || staged_key(k, &r, w, &key, e))
 		return -1;
+	if (!key && last + 1 > KEYSTORE_GENERATIONS_MAX)
+		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
+	if (!key) {
+		r.x509 = true;
+		generation_name(last + 1, r.generation);
+		generation_dir(k, &r, dir);
+		if (make_key(dir, w, last + 1, &key, e))
+			return -1;
+	}
 	*ret_ref = r;
-	*ret_key = TAKE(key);
+	*ret_key = key;
 	return 0;
 }
 
 int
-keystore_keygen(struct keystore *k, enum key_alg alg, struct keystore_ref *ret_ref,
-    struct key **ret_key, struct err *e)
+keystore_keygen(struct keystore *k, const struct keystore_place *p,
+    struct keystore_ref *ret_ref, struct key **ret_key, struct err *e)
 {
 	must_be_locked(k);
-	return stage_key(k, alg, NULL, ret_ref, ret_key, e);
+	const struct wish w = {.place = p};
+	return stage_key(k, &w, ret_ref, ret_key, e);
 }
 
 int
@@ -544,11 +696,12 @@ keystore_key_again(struct keystore *k, const struct keystore_ref *r,
 {
 	must_be_locked(k);
 	auto_keystore_credential c = {0};
+	const struct wish w = {.same = &c};
 	if (keystore_load(k, r, &c, e))
 		return -1;
 	if (!c.key)
 		return err_set(e, ERR_USAGE, "SAS has no key to certify");
-	return stage_key(k, key_algorithm(c.key), c.key, ret_ref, ret_key, e);
+	return stage_key(k, &w, ret_ref, ret_key, e);
 }
 
 int
@@ -561,7 +714,9 @@ keystore_staged(struct keystore *k, struct keystore_ref *ret_ref,
 	if (staged_ref(k, &r, &last, e))
 		return -1;
 	generation_dir(k, &r, dir);
-	enum keystore_stage stage = r.x509 ? generation_stage(dir) : KEYSTORE_ABSENT;
+	enum keystore_stage stage = KEYSTORE_ABSENT;
+	if (r.x509 && generation_stage(dir, &stage, e))
+		return -1;
 	if (stage == KEYSTORE_ABSENT)
 		return err_set(e, ERR_NOT_FOUND, "%s: no key is staged", k->dir);
 	*ret_ref = r;
@@ -569,11 +724,40 @@ keystore_staged(struct keystore *k, struct keystore_ref *ret_ref,
 	return 0;
 }
 
+/* Whether another generation has the same key. */
+static bool
+is_shared(struct keystore *k, const struct keystore_ref *r, const char *uri)
+{
+	struct err ignored;
+	struct generation_list list;
+	if (list_of_generations(k, &list, &ignored))
+		return true;
+	for (size_t i = 0; i < list.n; i++) {
+		char dir[PATH_MAX];
+		struct keystore_ref other = {.x509 = true};
+		auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
+		generation_name(list.v[i], other.generation);
+		generation_dir(k, &other, dir);
+		if (!ref_equal(&other, r) && generation_uri(dir, &text, &ignored) == 0 &&
+		    strcmp(buf_text(&text), uri) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The key in its token first: while the directory is there, its name is known. */
 static int
 remove_generation(struct keystore *k, const struct keystore_ref *r, struct err *e)
 {
 	char dir[PATH_MAX];
+	struct err none, why = {0};
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1), full = BUF_INIT(KEY_URI_MAX + 1);
 	generation_dir(k, r, dir);
+	if (generation_uri(dir, &uri, &none) == 0 && !is_shared(k, r, buf_text(&uri)) &&
+	    (generation_resolve(dir, buf_text(&uri), &full, &why) ||
+		key_delete(buf_text(&full), &why)) &&
+	    why.code != ERR_NOT_FOUND)
+		return err_copy(e, &why);
 	return file_remove_tree(dir, e);
 }
 
@@ -661,6 +845,22 @@ keystore_prune(struct keystore *k, int64_t keep, struct err *e)
 	return 0;
 }
 
+int
+keystore_cert_beside(
+    struct keystore *k, const struct keystore_credential *c, struct err *e)
+{
+	char dir[PATH_MAX];
+	auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
+	auto_cert_list chain = {.n = 0};
+	if (custody_of_uri(c->key_uri) != KEY_CUSTODY_TPM2)
+		return 0;
+	generation_dir(k, &c->ref, dir);
+	if (generation_resolve(dir, c->key_uri, &full, e) ||
+	    cert_list_parse(buf_span(&c->chain_pem), "chain", &chain, e))
+		return -1;
+	return key_cert_put(buf_text(&full), chain.v[0]->der, e);
+}
+
 /* --- falling back --- */
 
 /* Proved, and not expired: may the device live on it? */
@@ -670,8 +870,9 @@ is_spare(struct keystore *k, const struct keystore_ref *r, int64_t now_ms)
 	char dir[PATH_MAX];
 	struct err ignored;
 	auto_keystore_credential c = {0};
+	enum keystore_stage stage;
 	generation_dir(k, r, dir);
-	return generation_stage(dir) == KEYSTORE_PROVEN &&
+	return generation_stage(dir, &stage, &ignored) == 0 && stage == KEYSTORE_PROVEN &&
 	       keystore_load(k, r, &c, &ignored) == 0 && c.not_after_ms > now_ms;
 }
 

@@ -5,7 +5,8 @@
  *
  *	agent.conf	configuration
  *	cred/sas.key	the SAS key (Base64), 0600
- *	cred/NNNN/	an X.509 generation: key.pem, cert.pem (leaf first), meta
+ *	cred/NNNN/	an X.509 generation: key.pem, or key.uri of a key in a token or
+ *			TPM; cert.pem (leaf first); meta
  *	active		"sas" or "x509 NNNN": the one switch, replaced atomically
  *	previous	what was active before; what a revert goes back to
  *	state.json	the hub that the SAS credential was assigned to
@@ -39,9 +40,10 @@ struct keystore_ref {
 /* A credential, loaded. sas: sas_key; x509: key, chain. */
 struct keystore_credential {
 	struct keystore_ref ref;
-	struct buf sas_key;                        /* decoded; secret */
-	struct key *key;                           /* owned */
-	struct buf chain_pem;                      /* leaf first */
+	struct buf sas_key;   /* decoded; secret */
+	struct key *key;      /* owned */
+	char *key_uri;        /* owned; of a key in a token or TPM, NULL for a file */
+	struct buf chain_pem; /* leaf first */
 	char thumbprint[KEYSTORE_THUMBPRINT_SIZE]; /* of the leaf, lower-case hex; "" */
 	int64_t not_before_ms, not_after_ms;       /* of the leaf */
 	bool reused; /* its key is that of an earlier generation: keystore_key_again */
@@ -95,13 +97,28 @@ void keystore_credential_done(struct keystore_credential *c);
 #define auto_keystore_credential                                                         \
 	__attribute__((cleanup(keystore_credential_done))) struct keystore_credential
 
+/* Whether keys are to be made elsewhere than where this credential's is (another kind of
+ * place, another token): key_uri is the configuration's, "" for files. */
+bool keystore_is_elsewhere(const struct keystore_credential *c, const char *key_uri);
+
 /* How far a generation is. ERR_PARSE when generation is no generation's name. */
 must_check int keystore_stage(struct keystore *k, struct span generation,
     struct keystore_ref *ret_ref, enum keystore_stage *ret, struct err *e);
 
-/* locked: the staged key of this algorithm (made before and never in use), or a fresh one
- * in a new generation. */
-must_check int keystore_keygen(struct keystore *k, enum key_alg alg,
+/* Which keys are made, and where. */
+struct keystore_place {
+	enum key_alg alg;
+	const char *uri;       /* auth.key_uri, a token or TPM; "": files */
+	const char *device_id; /* names its objects */
+};
+/* What holds the credential's key; of SAS, what would hold a new one. */
+enum key_custody keystore_custody(
+    const struct keystore_credential *c, const char *key_uri);
+
+/* locked: the staged key of this kind (made before and never in use), or a fresh one in a
+ * new generation. In a token the key's name is kept before the key is made, so that what
+ * a power cut leaves is found again. ERR_UNAVAILABLE where the token is not there. */
+must_check int keystore_keygen(struct keystore *k, const struct keystore_place *p,
     struct keystore_ref *ret_ref, struct key **ret_key, struct err *e);
 /* locked: a new generation that holds r's key once more, or the staged one that does: for
  * a certificate that has expired, which a server renews for the same key alone. */
@@ -142,9 +159,14 @@ must_check int keystore_revert_to(
  * certificates choose the weaker key. */
 must_check int keystore_fall_back(
     struct keystore *k, int64_t now_ms, struct keystore_ref *ret, struct err *e);
-/* locked: removes the oldest generations beyond keep; never the active, the previous or a
- * staged one, never the SAS key. */
+/* locked: removes the oldest generations beyond keep, keys in tokens included; never the
+ * active, the previous or a staged one, never the SAS key. */
 must_check int keystore_prune(struct keystore *k, int64_t keep, struct err *e);
+
+/* Puts the certificate into the TPM that holds its key, at the NV index of its URI, for
+ * other programs on the device. Nothing to do elsewhere. */
+must_check int keystore_cert_beside(
+    struct keystore *k, const struct keystore_credential *c, struct err *e);
 
 /* ERR_NOT_FOUND when this credential was not assigned yet. */
 must_check int keystore_assignment_get(struct keystore *k, const struct keystore_ref *r,

@@ -18,12 +18,10 @@
 #include "agent/agent_config.h"
 #include "agent/clock_floor.h"
 #include "agent/keystore.h"
-#include "agent/renew_plan.h"
+#include "agent/renew_state.h"
 
-#define RENEW_CA_TAG  129
 #define RENEW_REASON  128
 #define RENEW_ANCHORS 32
-#define RENEW_TEXT    256
 
 /* What the device tells the server when it checks in. */
 struct renew_report {
@@ -68,8 +66,9 @@ struct renew_ops {
 	/* Has the running agent use what `active` names and waits until it is connected;
 	 * success where no agent runs. */
 	int (*take_up)(void *arg, const struct keystore_ref *r, struct err *e);
-	/* Whether a server of the device's verifies against these anchors alone (PEM):
-	 * asked before old anchors are dropped. NULL: anchors are never changed. */
+	/* Whether every server of the device's verifies against these anchors alone
+	 * (PEM): asked before old anchors are dropped. NULL: anchors are never changed.
+	 */
 	int (*try_anchors)(void *arg, struct span pem, struct err *e);
 };
 
@@ -90,32 +89,12 @@ enum renew_result {
 	RENEW_FAILED,
 };
 
+/* Filled also after a failure. */
 struct renew_outcome {
 	enum renew_result result;
 	enum renew_why why;
 	struct keystore_ref active; /* at the end */
 };
-
-/* DIR/renew.json: what the daemon and `status` know of renewal between runs. Losing it
- * costs a question. */
-struct renew_state {
-	int64_t window_start_ms, window_end_ms, poll_ms;
-	char ca_tag[RENEW_CA_TAG];              /* of the anchors in use */
-	int64_t tried_ms, asked_ms, renewed_ms; /* wall time of the last run, check-in,
-						   renewal; 0: never */
-	int failures;
-	bool refused;
-	int64_t retry_after_ms;
-	char error[RENEW_TEXT]; /* the last failure's words; "" after a success */
-	int proof_refusals;     /* of the staged generation, in a row */
-};
-must_check int renew_state_get(const char *dir, struct renew_state *ret, struct err *e);
-must_check int renew_state_put(
-    const char *dir, const struct renew_state *s, struct err *e);
-/* The plan's inputs, of a loaded credential. */
-void renew_facts_of(const struct keystore_credential *c, const struct agent_config *cfg,
-    const struct renew_state *s, struct renew_facts *ret);
-struct renew_past renew_past_of(const struct renew_state *s);
 
 /* Does what is due and keeps what became of it. -1: RENEW_FAILED, e says why, the device
  * is on its old credential (or, where the running agent could not be told, on what

@@ -78,7 +78,8 @@ facts(struct session *s, const struct js *st, struct js *ans, struct err *e)
 	    file_free_bytes(s->steps.dir, &disk, e))
 		return -1;
 	js_set_int(ans, "diskFreeBytes", disk > INT64_MAX ? INT64_MAX : (int64_t)disk);
-	js_set_text(ans, "keyStore", "file");
+	js_set_text(
+	    ans, "keyStore", key_custody_name(keystore_custody(&c, s->cfg.auth.key_uri)));
 	js_set_text(ans, "auth", ref.x509 ? "x509" : "sas");
 	js_set_text(ans, "generation", ref.generation);
 	js_set_text(ans, "thumbprint", c.thumbprint);
@@ -135,11 +136,12 @@ static int
 op_keygen(struct session *s, const struct js *req, struct js *ans, struct err *e)
 {
 	struct span name = span_str(key_alg_name((enum key_alg)s->cfg.auth.key));
-	enum key_alg alg;
+	struct keystore_place p = {
+	    .uri = s->cfg.auth.key_uri, .device_id = s->cfg.device.id};
 	struct keystore_ref r;
 	auto_(key_free) struct key *key = NULL;
-	if (js_opt_str(req, "alg", &name, e) || key_alg_parse(name, &alg, e) ||
-	    keystore_keygen(s->steps.keys, alg, &r, &key, e))
+	if (js_opt_str(req, "alg", &name, e) || key_alg_parse(name, &p.alg, e) ||
+	    keystore_keygen(s->steps.keys, &p, &r, &key, e))
 		return -1;
 	auto_buf csr = BUF_INIT(2 * CSR_MAX);
 	if (csr_write_pem(key, s->cfg.device.id, NULL, &csr, e))

@@ -24,6 +24,8 @@
 static struct issuer *root, *intermediate;
 static struct buf root_pem, intermediate_pem;
 
+const struct keystore_place kit_place = {KEY_P256, "", KIT_ID};
+
 #define must(call, e)                                                                    \
 	do {                                                                             \
 		if ((call) != 0)                                                         \

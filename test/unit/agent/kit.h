@@ -16,6 +16,8 @@
 #define KIT_KEY "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" /* 32 bytes */
 #define KIT_ID  "dev-17"
 
+extern const struct keystore_place kit_place; /* P-256, in files */
+
 /* A root, an intermediate, and what they sign. Made once a process. */
 void kit_pki(void);
 struct span kit_root_pem(void);

@@ -50,7 +50,7 @@ installed(struct device *d)
 	auto_(key_free) struct key *key = NULL;
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
 	auto_keystore_credential c = {0};
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	kit_leaf(KIT_ID, key, &chain);
 	assert_ok(
 	    keystore_install(d->keys, &r, buf_span(&chain), KIT_ID, kit_now_ms(), &c, &e),
@@ -157,13 +157,13 @@ keygen_gives_the_staged_key_again_until_it_is_promoted(void **state)
 	auto_(key_free) struct key *ka = NULL;
 	auto_(key_free) struct key *kb = NULL;
 	auto_(key_free) struct key *kc = NULL;
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &a, &ka, &e), &e);
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &b, &kb, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &a, &ka, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &b, &kb, &e), &e);
 	assert_string_equal(a.generation, "0001");
 	assert_string_equal(b.generation, "0001");
 	assert_memory_equal(key_fingerprint(ka), key_fingerprint(kb), DIGEST_SHA256);
 	promoted(d);
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &b, &kc, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &b, &kc, &e), &e);
 	assert_string_equal(b.generation, "0002");
 	assert_memory_not_equal(key_fingerprint(ka), key_fingerprint(kc), DIGEST_SHA256);
 }
@@ -176,8 +176,10 @@ keygen_of_another_algorithm_takes_a_new_generation(void **state)
 	struct keystore_ref r;
 	auto_(key_free) struct key *a = NULL;
 	auto_(key_free) struct key *b = NULL;
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &a, &e), &e);
-	assert_ok(keystore_keygen(d->keys, KEY_P384, &r, &b, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &a, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &(struct keystore_place){KEY_P384, "", KIT_ID},
+		      &r, &b, &e),
+	    &e);
 	assert_string_equal(r.generation, "0002");
 	assert_int_equal(key_algorithm(b), KEY_P384);
 }
@@ -191,10 +193,10 @@ keygen_goes_past_a_torn_key_file(void **state)
 	auto_(key_free) struct key *a = NULL;
 	auto_(key_free) struct key *b = NULL;
 	char path[PATH_MAX];
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &a, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &a, &e), &e);
 	snprintf(path, sizeof(path), "%s/cred/0001/key.pem", d->dir);
 	assert_int_equal(truncate(path, 20), 0);
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &b, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &b, &e), &e);
 	assert_string_equal(r.generation, "0002");
 }
 
@@ -209,7 +211,7 @@ refused_install(struct device *d, const char *cn, int64_t at_ms, const char *wor
 	auto_(key_free) struct key *key = NULL;
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
 	auto_keystore_credential c = {0};
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	kit_leaf(cn, key, &chain);
 	assert_fails(
 	    keystore_install(d->keys, &r, buf_span(&chain), KIT_ID, at_ms, &c, &e), &e,
@@ -248,7 +250,7 @@ install_refuses_a_certificate_of_another_key(void **state)
 	auto_(key_free) struct key *other = key_generate(KEY_P256, &e);
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
 	auto_keystore_credential c = {0};
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	kit_leaf(KIT_ID, other, &chain);
 	assert_fails(
 	    keystore_install(d->keys, &r, buf_span(&chain), KIT_ID, kit_now_ms(), &c, &e),
@@ -265,7 +267,7 @@ install_refuses_a_chain_that_does_not_hold_together(void **state)
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX), foreign = BUF_INIT(CERT_PEM_MAX);
 	auto_buf der = BUF_INIT(CERT_MAX);
 	auto_keystore_credential c = {0};
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	kit_leaf(KIT_ID, key, &chain);
 	/* the leaf with a root that did not sign its issuer in the issuer's place */
 	const char *end = strstr(buf_text(&chain), "-----END CERTIFICATE-----\n");
@@ -396,7 +398,7 @@ a_key_that_was_in_use_is_never_staged_again(void **state)
 	auto_(key_free) struct key *key = NULL;
 	lived(d);
 	assert_ok(keystore_revert(d->keys, kit_now_ms(), &r, &e), &e);
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	assert_string_equal(r.generation, "0002");
 }
 
@@ -424,7 +426,7 @@ falling_back_goes_round_what_is_proved_and_valid(void **state)
 	    &e, NOT_FOUND);
 	/* and the next key is a new one */
 	auto_(key_free) struct key *key = NULL;
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &r, &key, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
 	assert_string_equal(r.generation, "0005");
 }
 
@@ -452,7 +454,7 @@ an_expired_certificates_key_is_held_once_more(void **state)
 	    &e);
 	assert_true(c.reused);
 	/* whoever wants a new key does not get this one */
-	assert_ok(keystore_keygen(d->keys, KEY_P256, &fresh, &three, &e), &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &fresh, &three, &e), &e);
 	assert_string_equal(fresh.generation, "0003");
 	assert_false(key_is_spki(three, key_spki(one)));
 }

@@ -238,7 +238,7 @@ migrate(const char *dir)
 	struct buf chain = BUF_INIT(CERT_PEM_MAX);
 	struct keystore_credential c = {0};
 	struct keystore_assignment a = {.hub = "hub.example", .device_id = KIT_ID};
-	need(keystore_keygen(k, KEY_P256, &r, &key, &e), &e);
+	need(keystore_keygen(k, &kit_place, &r, &key, &e), &e);
 	kit_leaf(KIT_ID, key, &chain);
 	need(keystore_install(k, &r, buf_span(&chain), KIT_ID, kit_now_ms(), &c, &e), &e);
 	need(keystore_set_proven(k, &r, &a, kit_now_ms(), &e), &e);
