@@ -306,7 +306,7 @@ read_reason(struct span value, uint8_t *ret, struct err *e)
 	    der_finish(value, "reasonCode", e) < 0)
 		return -1;
 	if (v.len != 1 || !crl_reason_name(v.p[0]))
-		return err_set(e, ERR_PARSE, "CRL: a reason that is none");
+		return err_set(e, ERR_PARSE, "a reason that is none");
 	*ret = v.p[0];
 	return 0;
 }
@@ -327,7 +327,7 @@ read_entry_extensions(struct span in, uint8_t *ret_reason, struct err *e)
 		}
 		if (x.critical)
 			return err_set(
-			    e, ERR_UNSUPPORTED, "CRL: unknown critical entry extension");
+			    e, ERR_UNSUPPORTED, "unknown critical entry extension");
 	}
 	return 0;
 }
@@ -417,7 +417,7 @@ read_delta(struct crl *c, struct span value, struct err *e)
 	if (read_number(value, &c->base, e) < 0)
 		return -1;
 	if (c->base == 0)
-		return err_set(e, ERR_UNSUPPORTED, "CRL: a delta to number 0");
+		return err_set(e, ERR_UNSUPPORTED, "a delta to number 0");
 	return 0;
 }
 
@@ -445,7 +445,7 @@ read_issuing_point(struct crl *c, struct span value, struct err *e)
 			c->only_ca = on;
 		else if (t.tag == DER_IMPLICIT(3) || on)
 			return err_set(e, ERR_UNSUPPORTED,
-			    "CRL: indirect, or of some reasons or attributes only");
+			    "indirect, or of some reasons or attributes only");
 	}
 	return 0;
 }
@@ -468,12 +468,12 @@ read_extension(struct crl *c, const struct ext *x, unsigned *seen, struct err *e
 		if (!span_eq(x->oid, ext_rows[i].oid))
 			continue;
 		if (*seen & 1u << i)
-			return err_set(e, ERR_PARSE, "CRL: an extension twice");
+			return err_set(e, ERR_PARSE, "an extension twice");
 		*seen |= 1u << i;
 		return ext_rows[i].read(c, x->value, e);
 	}
 	if (x->critical)
-		return err_set(e, ERR_UNSUPPORTED, "CRL: unknown critical extension");
+		return err_set(e, ERR_UNSUPPORTED, "unknown critical extension");
 	return 0;
 }
 
@@ -511,7 +511,7 @@ read_tbs(struct crl *c, struct span in, struct err *e)
 	    der_expect_time(&in, &c->next_ms, e) < 0)
 		return -1;
 	if (name.tag != DER_SEQUENCE || !span_eq(alg, c->sig_alg)) /* 5.1.1.2 */
-		return err_set(e, ERR_PARSE, "CRL: malformed, or of two algorithms");
+		return err_set(e, ERR_PARSE, "malformed, or of two algorithms");
 	c->this_ms *= 1000;
 	c->next_ms *= 1000;
 	c->issuer = name.whole;
