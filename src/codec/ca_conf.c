@@ -143,7 +143,7 @@ static int
 on_line(void *arg, struct span section, struct span key, struct span value, struct err *e)
 {
 	struct reading *r = arg;
-	size_t at;
+	size_t at = 0;
 	if (find_row(r, section, &at, e))
 		return -1;
 	struct ca_conf_row *row = &r->c->rows[at];
