@@ -14,6 +14,7 @@ int cmd_key(int argc, char **argv, struct err *e);
 int cmd_issue(int argc, char **argv, struct err *e);
 int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
+int cmd_revoke(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.
  */

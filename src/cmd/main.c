@@ -23,6 +23,7 @@ static const struct subcommand subcommands[] = {
     {"ca", cmd_ca, "show, list and verify the CA; verify the issuance journal"},
     {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
+    {"revoke", cmd_revoke, "revoke a device: certificates, identity, enrollment, session"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},
     {"config", cmd_config, "print the configuration in force, or explain its keys"},

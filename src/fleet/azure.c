@@ -172,6 +172,15 @@ azure_group_symmetric(const char *id, const char *primary, const char *secondary
 }
 
 void
+azure_registration_delete(struct arena *a, const char *id, struct rest_request *ret)
+{
+	*ret = (struct rest_request){
+	    .method = "DELETE",
+	    .target = target(a, "/registrations/", id, "", AZURE_DPS),
+	};
+}
+
+void
 azure_est_cacerts(struct arena *a, struct rest_request *ret)
 {
 	*ret = (struct rest_request){

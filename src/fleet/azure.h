@@ -52,6 +52,9 @@ struct js *azure_group_x509(const char *id, const char *ca_pem);
 struct js *azure_group_symmetric(
     const char *id, const char *primary, const char *secondary);
 
+/* --- DPS: registrations (1.6) --- */
+void azure_registration_delete(struct arena *a, const char *id, struct rest_request *ret);
+
 /* --- EST (RFC 7030 4.1, 4.2) --- */
 void azure_est_cacerts(struct arena *a, struct rest_request *ret);
 /* csr_der is sent as base64 (RFC 8951). */

@@ -1,5 +1,6 @@
 """Revocation: five effects, live sessions, holds, what no ticket and no other door gets around."""
 import datetime
+import json
 import os
 import subprocess
 
@@ -219,6 +220,60 @@ class Clones(issued.IssuedCase):
                              source=source)
         self.addCleanup(client.close)
         client.connect(device, mqtt.hub_user(device))
+
+
+class Command(issued.IssuedCase):
+    def muster(self, *args):
+        return harness.run("revoke", "--home", self.server.home, *args)
+
+    def effects(self, *args):
+        got = self.works(self.muster("-o", "json", *args))
+        return {e["name"]: e["state"] for e in json.loads(got.stdout)}
+
+    def test_the_command(self):
+        cert = self.enrolled("k-1")
+        live = self.hub("k-1", cert=cert)
+        got = self.works(self.muster("k-1", "--reason", "keyCompromise", "--comment", "lost"))
+        for name in ALL:
+            self.assertRegex(got.stdout, r"(?m)^%s +done +\S" % name)
+        self.assertTrue(live.closes(10))
+        self.assertEqual(set(self.effects("k-1", "--reason", "keyCompromise")) , set(ALL))
+
+    def test_a_hold_by_thumbprint_and_its_end(self):
+        cert = self.enrolled("k-2")
+        one = ["--thumbprint", self.thumbprint(cert[0]), "--only-certificate"]
+        self.assertEqual(self.effects(*one, "--reason", "certificateHold")["crl"], "done")
+        self.refused(lambda: self.hub("k-2", cert=cert))
+        self.assertEqual(self.effects("k-2", "--undo")["crl"], "done")
+        self.hub("k-2", cert=cert).ping()
+
+    def test_what_is_wrong_is_said_in_one_line(self):
+        self.ends(self.muster("nobody-here"), 4, "nobody-here")
+        self.ends(self.muster("nobody-here", "--reason", "why"), 3, "keyCompromise")
+        self.ends(self.muster(), 2, "DEVICE")
+        self.ends(self.muster("k-1", "--target", "aws"), 2, "muster, azure")
+        self.enrolled("k-3")
+        self.works(self.muster("k-3", "--reason", "keyCompromise"))
+        self.ends(self.muster("k-3", "--undo"), 5, "keyCompromise")
+
+    def test_azures_api_has_some_of_the_effects(self):
+        self.x509_group()
+        cert = self.enrolled("z-1")
+        with self.dps("z-1", cert=cert) as client:
+            self.assertEqual(mqtt.dps_register(client).status, 200)
+        live = self.hub("z-1", cert=cert)
+        azure = ["z-1", "--target", "azure"]
+        self.assertEqual(self.effects(*azure, "--reason", "certificateHold"), {
+            "crl": "not offered", "ocsp": "not offered", "identity": "done",
+            "enrollment": "partly", "session": "unknown"})
+        self.assertTrue(live.closes(10))
+        self.refused(lambda: self.hub("z-1", cert=cert))
+        self.assertEqual(self.op.get("/registrations/z-1").status, 404)
+        self.assertEqual(self.effects(*azure)["identity"], "unchanged")
+        self.assertEqual(self.effects(*azure, "--undo")["identity"], "done")
+        self.hub("z-1", cert=cert).ping()
+        self.ends(self.muster(*azure, "--undo"), 5, "not on hold")
+        self.ends(self.muster(*azure, "--only-certificate"), 3, "azure")
 
 
 if __name__ == "__main__":

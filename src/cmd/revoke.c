@@ -1,0 +1,98 @@
+/*
+ * muster revoke: one order, up to five effects, each reported.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "cmd/remote.h"
+#include "codec/js.h"
+#include "fleet/revoker.h"
+
+struct args {
+	struct revoker_order o;
+	const char *target;
+	bool undo;
+};
+
+static void
+show_table(const struct revoker_report *r)
+{
+	printf("%-12s %-12s %s\n", "EFFECT", "STATE", "");
+	for (int i = 0; i < REVOKER_EFFECTS; i++)
+		printf("%-12s %-12s %s\n", revoker_effect_name((enum revoker_effect)i),
+		    r->effect[i].state, r->effect[i].text);
+}
+
+static void
+show_json(const struct revoker_report *r)
+{
+	auto_(js_free) struct js *list = js_array();
+	auto_buf b = BUF_INIT(65536);
+	for (int i = 0; i < REVOKER_EFFECTS; i++) {
+		struct js *o = js_object();
+		js_set_text(o, "name", revoker_effect_name((enum revoker_effect)i));
+		js_set_text(o, "state", r->effect[i].state);
+		js_set_text(o, "text", r->effect[i].text);
+		js_append(list, o);
+	}
+	js_dump(list, JS_AS_BUILT, &b);
+	printf("%s\n", buf_text(&b));
+}
+
+static int
+run(struct remote *r, const struct args *a, struct err *e)
+{
+	const struct revoker_target *t;
+	struct revoker_report report;
+	if (!a->o.device[0] && !a->o.thumbprint[0])
+		return err_set(e, ERR_USAGE, "DEVICE or --thumbprint is wanted");
+	if (a->undo && a->o.reason[0])
+		return err_set(e, ERR_USAGE, "--undo ends a hold and takes no --reason");
+	if (revoker_find(a->target, &t, e) || remote_open(r, e) ||
+	    revoker_run(t, r->rest, &a->o, a->undo, r->arena, &report, e))
+		return -1;
+	if (r->json)
+		show_json(&report);
+	else
+		show_table(&report);
+	return 0;
+}
+
+int
+cmd_revoke(int argc, char **argv, struct err *e)
+{
+	struct args a = {
+	    .o = {.device = "", .thumbprint = "", .reason = "", .comment = ""},
+	    .target = "muster"};
+	const struct opt own[] = {
+	    {"thumbprint", "SHA256", OPT_TEXT, &a.o.thumbprint,
+		"this certificate alone, of all the device has"},
+	    {"reason", "REASON", OPT_TEXT, &a.o.reason,
+		"keyCompromise, superseded, cessationOfOperation, affiliationChanged, "
+		"privilegeWithdrawn, certificateHold or unspecified (default)"},
+	    {"only-certificate", NULL, OPT_FLAG, &a.o.only_certificate,
+		"leave identity and enrollment as they are"},
+	    {"undo", NULL, OPT_FLAG, &a.undo, "end a certificateHold"},
+	    {"comment", "TEXT", OPT_TEXT, &a.o.comment,
+		"for the record; at most 200 characters"},
+	    {"target", "NAME", OPT_TEXT, &a.target,
+		"muster (default), or azure: through Azure's service API"},
+	};
+	enum { OWN = sizeof(own) / sizeof(own[0]) };
+	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
+	auto_remote r = {0};
+	memcpy(rows, own, sizeof(own));
+	remote_rows(&r, rows + OWN, argc, argv);
+	const struct opt_cmd cmd = {"muster revoke [DEVICE] [OPTIONS]",
+	    "Revokes a device: its certificates (CRL, OCSP), its identity, its "
+	    "enrollment,\n"
+	    "its open session. Doing it again changes nothing.",
+	    rows, 0, 1};
+	int at = opt_parse(&cmd, argc, argv, e);
+	if (at <= 0)
+		return at;
+	if (at < argc)
+		a.o.device = argv[at];
+	return run(&r, &a, e);
+}
