@@ -283,7 +283,7 @@ answer_wait(struct est_case *c, int64_t retry_s, const char *id)
 {
 	c->ret->outcome = EST_WAIT;
 	c->ret->retry_after_s = (uint32_t)retry_s;
-	c->ret->waits_for = id;
+	c->ret->waits_for = arena_str(c->d->arena, span_str(id));
 }
 
 /* A device in quarantine gets short lives until it is let out: by an operator's word or

@@ -37,7 +37,8 @@ struct est_grant {
 	struct ipc_signer_issue issue; /* EST_ISSUE; in d->arena */
 	struct span der;               /* EST_AGAIN */
 	uint32_t retry_after_s;        /* EST_WAIT */
-	const char *waits_for; /* EST_WAIT: ID of the request an operator sees, or "" */
+	const char *waits_for; /* EST_WAIT: ID of the request an operator sees, or "";
+				  in d->arena */
 };
 
 /* Decides. ERR_NOT_FOUND where an operator asks for a device that is not there, ERR_PARSE
