@@ -149,7 +149,7 @@ has_staged_cert(struct run *r, const struct keystore_ref *ref)
 	struct err ignored;
 	auto_keystore_credential c = {0};
 	return keystore_load(r->keys, ref, &c, &ignored) == 0 &&
-	       c.not_after_ms > now_ms(r) && c.not_after_ms > r->c.not_after_ms;
+	       c.not_after_ms > now_ms(r);
 }
 
 static int

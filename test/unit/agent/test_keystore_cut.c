@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/anchors.h"
+#include "agent/renew.h"
 #include "io/file.h"
 
 #define DIED 42
@@ -272,6 +274,101 @@ migrate_four_times(const char *dir)
 		migrate(dir);
 }
 
+/* --- a whole renewal, with an outside that always works --- */
+
+static int
+on_checkin(void *arg, const struct keystore_credential *c, const struct renew_report *r,
+    struct renew_checkin *ret, struct err *e)
+{
+	*ret = (struct renew_checkin){.now_ms = kit_now_ms(),
+	    .leaf_not_before_ms = 1,
+	    .leaf_not_after_ms = INT64_MAX,
+	    .ca_tag = "ab"};
+	return 0;
+}
+
+/* The present root and another: the set grows, then nothing is dropped. */
+static int
+on_cacerts(void *arg, struct buf *ret, struct err *e)
+{
+	auto_(key_free) struct key *key = key_generate(KEY_P256, e);
+	kit_foreign_root(key, ret);
+	buf_put_span(ret, kit_root_pem());
+	return 0;
+}
+
+static int
+on_enrol(void *arg, const struct keystore_credential *c, struct key *key, struct buf *ret,
+    struct renew_later *later, struct err *e)
+{
+	kit_leaf(KIT_ID, key, ret);
+	return 0;
+}
+
+static int
+on_prove(void *arg, const struct keystore_credential *c, struct keystore_assignment *ret,
+    struct err *e)
+{
+	*ret = (struct keystore_assignment){"hub.example", KIT_ID};
+	return 0;
+}
+
+static int
+on_take_up(void *arg, const struct keystore_ref *r, struct err *e)
+{
+	return 0;
+}
+
+static int
+on_try_anchors(void *arg, struct span pem, struct err *e)
+{
+	return 0;
+}
+
+static void
+renew_run_told(const char *dir)
+{
+	static const struct renew_ops ops = {
+	    on_checkin, on_cacerts, on_enrol, on_prove, on_take_up, on_try_anchors};
+	struct err e;
+	struct agent_config cfg;
+	struct clock_floor time;
+	struct renew_outcome out;
+	struct arena *a = arena_new(AGENT_CONFIG_ARENA_MAX);
+	agent_config_defaults(&cfg, a);
+	cfg.device.id = KIT_ID;
+	cfg.est.host = "127.0.0.1";
+	cfg.auth.keep_generations = 2;
+	clock_floor_init(&time, &clock_system, 0);
+	struct renew_opts o = {
+	    .dir = dir, .cfg = &cfg, .time = &time, .told = true, .ops = &ops};
+	need(renew_run(&o, &out, &e), &e);
+	arena_free(a);
+}
+
+static void
+fall_back(const char *dir)
+{
+	struct err e;
+	struct keystore *k = opened(dir);
+	struct keystore_ref r;
+	need(keystore_fall_back(k, kit_now_ms(), &r, &e), &e);
+	keystore_close(k);
+}
+
+static void
+go_on_with_the_old_set(const char *dir)
+{
+	struct err e;
+	struct agent_config cfg = {.dps.ca_file = "ca.pem"};
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	auto_(key_free) struct key *key = key_generate(KEY_P256, &e);
+	kit_foreign_root(key, &pem);
+	need(anchors_stage(dir, &cfg, buf_span(&pem), &e) ||
+		 anchors_settle(dir, &cfg, &e) || anchors_undo(dir, &cfg, &e),
+	    &e);
+}
+
 /* --- the cuts --- */
 
 static struct keystore_ref
@@ -287,6 +384,10 @@ assert_usable(const char *dir, int n)
 	struct err none;
 	struct keystore_ref previous;
 	auto_keystore_credential p = {0};
+	struct agent_config cfg = {.dps.ca_file = "ca.pem"};
+	struct renew_report anchors;
+	if (anchors_report(dir, &cfg, &anchors, &e) || !anchors.n_anchors)
+		fail_msg("cut %d: no server can be verified: %s", n, e.text);
 	if (keystore_previous(k, &previous, &none) == 0 &&
 	    keystore_load(k, &previous, &p, &e))
 		fail_msg("cut %d: nothing to go back to: %s", n, e.text);
@@ -355,6 +456,24 @@ a_cut_of_the_way_back_leaves_sas_or_x509(void **state)
 	cut_everywhere(migrate, revert, 8, false);
 }
 
+static void
+a_cut_of_a_run_of_renewal_leaves_a_pair_and_the_next_run_ends_it(void **state)
+{
+	cut_everywhere(migrate_four_times, renew_run_told, 60, true);
+}
+
+static void
+a_cut_of_falling_back_leaves_a_pair(void **state)
+{
+	cut_everywhere(migrate_four_times, fall_back, 12, true);
+}
+
+static void
+a_cut_of_changing_anchors_leaves_some(void **state)
+{
+	cut_everywhere(nothing, go_on_with_the_old_set, 30, false);
+}
+
 static int
 make_pki(void **state)
 {
@@ -369,6 +488,10 @@ main(void)
 	    cmocka_unit_test(a_cut_of_the_migration_leaves_sas_or_x509),
 	    cmocka_unit_test(a_cut_of_a_renewal_leaves_the_old_or_the_new_pair),
 	    cmocka_unit_test(a_cut_of_the_way_back_leaves_sas_or_x509),
+	    cmocka_unit_test(
+		a_cut_of_a_run_of_renewal_leaves_a_pair_and_the_next_run_ends_it),
+	    cmocka_unit_test(a_cut_of_falling_back_leaves_a_pair),
+	    cmocka_unit_test(a_cut_of_changing_anchors_leaves_some),
 	};
 	return cmocka_run_group_tests(tests, make_pki, NULL);
 }
