@@ -202,6 +202,8 @@ def make_ca(folder, subject, issuer=None):
     if issuer is None:
         issuer = Issuer.__new__(Issuer)
         issuer.key, issuer.name, issuer.key_id = key, whole, key_id(public)
+    else:  # RFC 5280 4.2.1.1: all but roots
+        rows.append(extension(AUTHORITY_KEY_ID, sequence(tlv(0x80, issuer.key_id))))
     der = issuer.issue(whole, public, extensions=rows,
                        end=datetime.datetime.now(datetime.timezone.utc) + 1000 * DAY)
     write_pem(cert, "CERTIFICATE", der)
