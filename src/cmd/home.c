@@ -100,6 +100,17 @@ home_done(struct home *h)
 }
 
 int
+home_store(const struct home *h, char ret[HOME_PATH], struct err *e)
+{
+	const char *name = h->cfg.store.path;
+	if (name[0] != '/')
+		return home_join(h->path, name, ret, HOME_PATH, e);
+	if (snprintf(ret, HOME_PATH, "%s", name) >= HOME_PATH)
+		return err_set(e, ERR_LIMIT, "store.path: too long");
+	return 0;
+}
+
+int
 home_lock(const char *home, int *ret_fd, struct err *e)
 {
 	char path[HOME_PATH];

@@ -24,6 +24,8 @@ void home_done(struct home *h);
 /* "home/name", in a buffer of the caller. */
 must_check int home_join(
     const char *home, const char *name, char *ret, size_t size, struct err *e);
+/* Where its database is. */
+must_check int home_store(const struct home *h, char ret[HOME_PATH], struct err *e);
 /* Takes the home for this process (run/lock): no server and no other command works on its
  * CA meanwhile. *ret_fd holds it until closed. */
 must_check int home_lock(const char *home, int *ret_fd, struct err *e);

@@ -17,8 +17,10 @@
 #include "cmd/opt.h"
 #include "crypto/ca.h"
 #include "crypto/digest.h"
+#include "domain/issue.h"
 #include "domain/policy.h"
 #include "io/file.h"
+#include "role/ca_dir.h"
 #include "role/signer_client.h"
 #include "store/store.h"
 
@@ -34,6 +36,8 @@ struct init {
 	struct arena *arena;
 	struct buf passphrase;
 	bool generated;
+	struct ipc_signer_issue operator_ask;  /* what was asked and answered; */
+	struct ipc_signer_issued operator_got; /* in arena */
 	struct cert *operator_cert;
 };
 
@@ -159,25 +163,66 @@ write_config(struct init *in, struct err *e)
 }
 
 static int
-make_ca(struct init *in, struct err *e)
+write_key(struct init *in, const char *name, struct key *k, struct span passphrase,
+    struct err *e)
+{
+	auto_buf pem = BUF_INIT(KEY_PEM_MAX);
+	pem.secret = true;
+	int rc = passphrase.len ? key_write_encrypted(k, passphrase, &pem, e)
+				: key_write(k, &pem, e);
+	return rc ? -1 : write_to(in, name, &pem, 0600, e);
+}
+
+/* The root, ready to sign. */
+static struct issuer *
+make_root(struct init *in, int64_t now_s, struct err *e)
 {
 	const struct config *cfg = &in->cfg;
-	auto_ca_material m = {.n = 0};
-	struct ca_options o = {.org = cfg->pki.organization,
-	    .root_alg = (enum key_alg)cfg->pki.key,
-	    .issuing_alg = (enum key_alg)cfg->pki.key,
-	    .root_life_s = cfg->pki.root_life_ms / 1000,
-	    .issuing_life_s = cfg->pki.intermediate_life_ms / 1000,
-	    .passphrase = buf_span(&in->passphrase)};
-	if (ca_create(&o, clock_wall_s(&clock_system), &m, e))
+	const struct ca_subject who = {.cn = "muster Root CA",
+	    .org = cfg->pki.organization,
+	    .life_s = cfg->pki.root_life_ms / 1000};
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	auto_(key_free) struct key *key = key_generate((enum key_alg)cfg->pki.key, e);
+	if (!key || ca_make_root(key, &who, now_s, &pem, e) ||
+	    write_to(in, "ca/root.pem", &pem, 0644, e) ||
+	    write_key(in, "ca/root.key", key, buf_span(&in->passphrase), e))
+		return NULL;
+	return issuer_new(buf_span(&pem), key, e);
+}
+
+static int
+make_issuing(struct init *in, struct issuer *root, const char *name, const char *cn,
+    int64_t now_s, struct err *e)
+{
+	const struct config *cfg = &in->cfg;
+	const struct ca_subject who = {.cn = cn,
+	    .org = cfg->pki.organization,
+	    .life_s = cfg->pki.intermediate_life_ms / 1000};
+	char file[64];
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	auto_(key_free) struct key *key = key_generate((enum key_alg)cfg->pki.key, e);
+	if (!key || ca_make_issuing(root, key_spki(key), &who, now_s, &pem, e))
+		return -1;
+	snprintf(file, sizeof(file), "ca/%s.key", name);
+	if (write_key(in, file, key, SPAN_NONE, e))
+		return -1;
+	snprintf(file, sizeof(file), "ca/%s.pem", name);
+	return write_to(in, file, &pem, 0644, e);
+}
+
+static int
+make_ca(struct init *in, struct err *e)
+{
+	int64_t now_s = clock_wall_s(&clock_system);
+	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
+	auto_(issuer_free) struct issuer *root = make_root(in, now_s, e);
+	if (!root ||
+	    make_issuing(in, root, "device-ca", "muster Device Issuing CA", now_s, e) ||
+	    make_issuing(in, root, "service-ca", "muster Service Issuing CA", now_s, e))
 		return err_wrap(e, "making the CA");
-	for (size_t i = 0; i < m.n; i++) {
-		char name[64];
-		snprintf(name, sizeof(name), "ca/%s", m.files[i].name);
-		if (write_to(
-			in, name, &m.files[i].pem, m.files[i].secret ? 0600 : 0644, e))
-			return -1;
-	}
+	ca_conf_defaults(conf);
+	if (ca_dir_put_conf(in->dir, conf, e))
+		return -1;
 	if (!in->generated)
 		return 0;
 	buf_u8(&in->passphrase, '\n');
@@ -192,6 +237,10 @@ on_operator(void *arg, size_t i, const struct ipc_signer_issued *got,
 	(void)i;
 	if (why)
 		return err_copy(e, why);
+	in->operator_got = *got;
+	in->operator_got.der = arena_span(in->arena, got->der);
+	in->operator_got.serial = arena_span(in->arena, got->serial);
+	in->operator_got.issuer = arena_span(in->arena, got->issuer);
 	in->operator_cert = cert_parse(got->der, e);
 	return in->operator_cert ? 0 : -1;
 }
@@ -207,19 +256,20 @@ make_operator(struct init *in, struct err *e)
 	    signer_client_start(in->dir, &in->cfg, e);
 	if (!signer)
 		return -1;
-	struct ipc_signer_issue ask = {.profile = PROFILE_OPERATOR,
+	in->operator_ask = (struct ipc_signer_issue){.profile = PROFILE_OPERATOR,
 	    .subject = span_str(in->operator),
-	    .spki = key_spki(key),
+	    .spki = arena_span(in->arena, key_spki(key)),
 	    .requester = SPAN_LIT("init")};
-	struct ipc_signer_keys ca;
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX), chain = BUF_INIT(3 * CERT_MAX);
+	auto_buf issuer = BUF_INIT(CERT_MAX);
 	char name[300];
 	pem.secret = true;
-	if (signer_client_issue(signer, &ask, 1, on_operator, in, e) ||
-	    signer_client_keys(signer, &ca, e) || key_write(key, &pem, e))
+	if (signer_client_issue(signer, &in->operator_ask, 1, on_operator, in, e) ||
+	    signer_client_ca(signer, in->operator_got.issuer, &issuer, e) ||
+	    key_write(key, &pem, e))
 		return err_wrap(e, "operator %s", in->operator);
 	cert_write_pem(in->operator_cert->der, &chain);
-	cert_write_pem(ca.service_ca, &chain);
+	cert_write_pem(buf_span(&issuer), &chain);
 	snprintf(name, sizeof(name), "operators/%s.key", in->operator);
 	if (write_to(in, name, &pem, 0600, e))
 		return -1;
@@ -244,6 +294,7 @@ fill_store(struct init *in, struct store *s, struct err *e)
 	if (store_begin(s, e))
 		return -1;
 	if (policy_defaults(&d, e) || store_operator_put(s, &op, e) ||
+	    issue_record(&d, &in->operator_ask, &in->operator_got, e) ||
 	    store_meta_put(s, "created_ms", created, e)) {
 		store_rollback(s);
 		return -1;

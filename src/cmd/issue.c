@@ -9,6 +9,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "crypto/profile.h"
+#include "domain/issue.h"
+#include "domain/issuer.h"
+#include "role/ca_dir.h"
 #include "role/signer_client.h"
 
 #define BATCH     1024
@@ -52,6 +56,9 @@ struct issue {
 	struct leaf_files files;
 	size_t done, skipped;
 	struct buf issuer; /* DER */
+	uint8_t issuer_sha256[DIGEST_SHA256];
+	struct domain d; /* the store, for the record of what is issued */
+	struct issuer_book book;
 	struct signer_client *signer;
 	size_t next, batch_max; /* next row to take */
 	struct batch batches[STAGES], *at[STAGES];
@@ -100,37 +107,62 @@ work(void *arg, void *worker, size_t i)
 				buf_span(&s->cert), buf_span(&in->issuer), &s->why) != 0;
 }
 
+/* A batch on its way through the signer. */
+struct signing {
+	struct issue *in;
+	struct batch *b;
+	struct ipc_signer_issue asked[BATCH];
+};
+
 static int
 on_cert(void *arg, size_t i, const struct ipc_signer_issued *got, const struct err *why,
     struct err *e)
 {
-	struct slot *s = &((struct batch *)arg)->slots[i];
-	(void)e;
+	struct signing *g = arg;
+	struct slot *s = &g->b->slots[i];
 	if (why) {
 		s->failed = true;
 		s->why = *why;
 		return 0;
 	}
 	buf_put_span(&s->cert, got->der);
-	return 0;
+	return issue_record(&g->in->d, &g->asked[i], got, e);
+}
+
+/* The hub knows what was issued before any file of it is there, so that it can be
+ * revoked. */
+static int
+sign_and_record(struct issue *in, struct signing *g, struct err *e)
+{
+	if (store_begin(in->d.store, e))
+		return -1;
+	if (signer_client_issue(in->signer, g->asked, g->b->n, on_cert, g, e)) {
+		store_rollback(in->d.store);
+		return -1;
+	}
+	arena_reset(in->d.arena);
+	return store_commit(in->d.store, e);
 }
 
 static int
 sign_batch(struct issue *in, struct err *e)
 {
-	struct ipc_signer_issue asked[BATCH];
+	static struct signing g;
 	struct batch *b = in->at[STAGE_SIGN];
+	g.in = in;
+	g.b = b;
 	for (size_t i = 0; i < b->n; i++) {
 		struct slot *s = &b->slots[i];
 		if (s->failed)
 			return err_copy(e, &s->why);
-		asked[i] = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
+		g.asked[i] = (struct ipc_signer_issue){.profile = PROFILE_DEVICE,
 		    .subject = s->id,
 		    .spki = buf_span(&s->spki),
 		    .life_ms = in->life_ms,
-		    .requester = SPAN_LIT("issue")};
+		    .requester = SPAN_LIT("issue"),
+		    .issuer = span_of(in->issuer_sha256, sizeof(in->issuer_sha256))};
 	}
-	return b->n ? signer_client_issue(in->signer, asked, b->n, on_cert, b, e) : 0;
+	return b->n ? sign_and_record(in, &g, e) : 0;
 }
 
 static void *
@@ -276,15 +308,65 @@ run_all(struct issue *in, struct err *e)
 }
 
 static int
+open_store(struct issue *in, struct err *e)
+{
+	char path[HOME_PATH];
+	if (home_store(&in->home, path, e))
+		return -1;
+	in->d = (struct domain){.store = store_open(path, e),
+	    .cfg = &in->home.cfg,
+	    .clock = &clock_system,
+	    .arena = arena_new(64u << 20),
+	    .issuers = &in->book};
+	return in->d.store ? issuer_load(&in->d, &in->book, e) : -1;
+}
+
+static int
+find_first(struct issue *in, struct err *e)
+{
+	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
+	if (ca_dir_conf(in->home.path, conf, e))
+		return -1;
+	for (size_t i = 0; i < conf->n; i++) {
+		const struct ca_conf_row *row = &conf->rows[i];
+		auto_cert_list l = {.n = 0};
+		auto_buf pem = BUF_INIT(CA_DIR_FILE_MAX);
+		if (row->purpose != CA_DEVICE || !row->key[0] ||
+		    ca_dir_is_pending(in->home.path, row))
+			continue;
+		if (ca_dir_cert(in->home.path, row, &pem, e) ||
+		    cert_list_parse(buf_span(&pem), row->cert, &l, e))
+			return -1;
+		memcpy(in->issuer_sha256, l.v[0]->sha256, sizeof(in->issuer_sha256));
+		return 0;
+	}
+	return err_set(e, ERR_NOT_FOUND, "no device CA has its key here");
+}
+
+/* The CA that the hub has made active; before its first start, the first there is. */
+static int
+find_issuer(struct issue *in, struct err *e)
+{
+	const struct issuer_entry *by;
+	if (!issuer_is_ready(&in->d))
+		return find_first(in, e);
+	if (issuer_active(&in->d, CA_DEVICE, &by, e))
+		return -1;
+	memcpy(in->issuer_sha256, by->sha256, sizeof(in->issuer_sha256));
+	return 0;
+}
+
+static int
 start_signer(struct issue *in, struct err *e)
 {
-	struct ipc_signer_keys ca;
-	in->signer = signer_client_start(in->home.path, &in->home.cfg, e);
-	if (!in->signer || signer_client_keys(in->signer, &ca, e))
+	if (open_store(in, e) || find_issuer(in, e))
 		return -1;
 	in->issuer = BUF_INIT(CERT_MAX);
-	buf_put_span(&in->issuer, ca.device_ca);
-	return 0;
+	in->signer = signer_client_start(in->home.path, &in->home.cfg, e);
+	if (!in->signer)
+		return -1;
+	return signer_client_ca(in->signer,
+	    span_of(in->issuer_sha256, sizeof(in->issuer_sha256)), &in->issuer, e);
 }
 
 static int
@@ -341,6 +423,8 @@ cmd_issue(int argc, char **argv, struct err *e)
 	in.files.fd = -1;
 	int rc = run(&in, e);
 	signer_client_free(in.signer);
+	store_close(in.d.store);
+	arena_free(in.d.arena);
 	leaf_files_close(&in.files);
 	device_list_free(in.list);
 	buf_done(&in.issuer);

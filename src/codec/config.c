@@ -3,8 +3,10 @@
  */
 #include "codec/config.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "codec/ext.h"
 #include "codec/id.h"
 
 #define CFG_CHOICES(name, ...)                                                           \
@@ -75,10 +77,22 @@ add_name(struct names *all, const char *key, const char *name, struct err *e)
 	return 0;
 }
 
+static int
+check_url(const char *url, struct err *e)
+{
+	if (!url[0] || (ext_is_url(span_str(url)) &&
+			   span_starts(span_str(url), SPAN_LIT("http://"))))
+		return 0;
+	/* https would need a certificate that is looked up there (RFC 5280 section 8) */
+	return err_set(e, ERR_PARSE, "pki.public_url: '%s' is no http:// URL", url);
+}
+
 int
 config_check(const struct config *c, struct err *e)
 {
 	struct names all = {.n = 0};
+	if (check_url(c->pki.public_url, e))
+		return -1;
 	for (size_t i = 0; i < c->server.name.n; i++)
 		if (add_name(&all, "server.name", c->server.name.v[i], e))
 			return -1;
@@ -93,4 +107,19 @@ config_check(const struct config *c, struct err *e)
 			    name);
 	}
 	return 0;
+}
+
+void
+config_public_url(const struct config *c, struct buf *out)
+{
+	struct span url = span_str(c->pki.public_url);
+	while (url.len && url.p[url.len - 1] == '/')
+		url.len--;
+	buf_put_span(out, url);
+	if (url.len || c->server.http_port <= 0)
+		return;
+	const char *name = c->server.name.v[0];
+	buf_printf(out, strchr(name, ':') ? "http://[%s]" : "http://%s", name);
+	if (c->server.http_port != 80)
+		buf_printf(out, ":%" PRId64, c->server.http_port);
 }

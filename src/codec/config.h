@@ -55,4 +55,9 @@ extern const struct conf_table config_table;
  * of them. Whoever has read a configuration calls it before he acts on it. */
 must_check int config_check(const struct config *c, struct err *e);
 
+/* Appends where certificates say that CRLs, OCSP and issuers' certificates are to be had:
+ * pki.public_url, else http with the first server.name and server.http_port; nothing
+ * where that port is none or the system's choice, which no certificate can know. */
+void config_public_url(const struct config *c, struct buf *out);
+
 #endif

@@ -1,69 +1,59 @@
 #ifndef CRYPTO_CA_H
 #define CRYPTO_CA_H
 /*
- * The CA directory, as named texts: made and checked here, written and read (with
- *permission checks, atomically, refusing one that exists) by the caller through io/file.
+ * The CAs of a home, checked against each other, and the making of new ones. No file is
+ * touched here: texts and keys come from the caller (role/ca_dir.h).
  *
- *	root.pem root.key		the root; its key encrypted, meant to leave the
- *machine device-ca.pem device-ca.key	issues device leaves, nothing else service-ca.pem
- *service-ca.key	issues server and operator leaves
- *	chain.pem			both intermediates and the root
- *
- * Two intermediates, so a device certificate can never pass for an operator's or a
- *server's.
+ * Devices and operators have issuing CAs of their own, so that a device's certificate can
+ * never pass for an operator's or a server's.
  */
-#include "crypto/chain.h"
+#include "codec/ca_conf.h"
 #include "crypto/issuer.h"
 
-#define CA_FILES_MAX 7
-
-struct ca_file {
-	const char *name; /* static */
-	struct buf pem;
-	bool secret; /* mode 0600 */
+struct ca_member {
+	char name[CA_CONF_NAME_MAX + 1];
+	enum ca_purpose purpose;
+	struct cert *cert;
+	struct issuer *issuer; /* NULL: its key is not here */
 };
-struct ca_material {
-	struct ca_file files[CA_FILES_MAX];
-	size_t n;
-};
-void ca_material_done(struct ca_material *m); /* wipes */
-#define auto_ca_material __attribute__((cleanup(ca_material_done))) struct ca_material
-
-/* The names and modes that make a CA directory, in the order they are written. */
-struct ca_file_row {
-	const char *name;
-	bool secret;
-	bool optional; /* root.key may have left the machine */
-};
-extern const struct ca_file_row ca_file_rows[CA_FILES_MAX];
-/* The member of that name, NULL when it is absent. */
-struct ca_file *ca_material_get(struct ca_material *m, const char *name);
-/* Adds a text the caller has read. name must stand in ca_file_rows (ERR_USAGE). */
-must_check int ca_material_put(
-    struct ca_material *m, const char *name, struct span pem, struct err *e);
-
-struct ca_options {
-	const char *root_cn, *device_cn,
-	    *service_cn; /* NULL: "muster Root CA" and so on */
-	const char *org; /* NULL: none */
-	enum key_alg root_alg, issuing_alg;
-	int64_t root_life_s, issuing_life_s; /* 0: the profile's default */
-	struct span passphrase; /* of the root key, KEY_PASSPHRASE_MIN at least */
-};
-
-must_check int ca_create(
-    const struct ca_options *o, int64_t now_s, struct ca_material *ret, struct err *e);
 
 struct ca {
-	struct issuer *device, *service;
-	struct cert *root;
+	struct ca_member v[CA_CONF_MAX];
+	size_t n;
 };
-/* Parses and checks: keys match, both intermediates are of their profile and verify to
- * the root, now. The root's key is not opened. */
-must_check int ca_load(
-    struct ca_material *m, int64_t now_s, struct ca *ret, struct err *e);
 void ca_done(struct ca *c);
-/* The issuer that a leaf profile belongs to; NULL for CA profiles. */
-struct issuer *ca_issuer(struct ca *c, enum profile_id profile);
+#define auto_ca __attribute__((cleanup(ca_done))) struct ca
+
+/* Adds the CA of a row: pem is its certificate (the first in it), key its key or NULL;
+ * takes a reference of key. CORRUPT where key and certificate do not belong together, a
+ * root is not self-signed, or the certificate is no CA's. */
+must_check int ca_add(struct ca *c, const struct ca_conf_row *row, struct span pem,
+    struct key *key, struct err *e);
+/* Holds them against each other: there is a device CA and a service CA with a key that
+ * may issue now (DENIED and "check the clock" where only their dates forbid it, NOT_FOUND
+ * else); each issuing CA verifies to a root or cross certificate that is here (CRYPTO);
+ * no device CA has the name or the key of a service CA (CORRUPT). */
+must_check int ca_check(const struct ca *c, int64_t now_s, struct err *e);
+
+struct ca_member *ca_find(struct ca *c, struct span sha256);
+struct ca_member *ca_by_name(struct ca *c, struct span name);
+/* The first of a purpose; issuing CAs only with their key. NULL where there is none. */
+struct ca_member *ca_first(struct ca *c, enum ca_purpose p);
+/* Which purpose issues a leaf profile; CA_PURPOSE_N: none does. */
+enum ca_purpose ca_purpose_of(enum profile_id profile);
+
+/* ---- making ---- */
+
+struct ca_subject {
+	const char *cn, *org; /* org NULL: none */
+	int64_t life_s;       /* 0: the profile's default */
+};
+/* A self-signed root; its PEM is appended. */
+must_check int ca_make_root(struct key *key, const struct ca_subject *who, int64_t now_s,
+    struct buf *pem, struct err *e);
+/* An issuing CA under root, for a key that may be somewhere else; its PEM is appended
+ * after it was checked against the profile. */
+must_check int ca_make_issuing(struct issuer *root, struct span spki,
+    const struct ca_subject *who, int64_t now_s, struct buf *pem, struct err *e);
 
 #endif

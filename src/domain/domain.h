@@ -12,13 +12,14 @@
 #include "domain/refusal.h"
 #include "store/store.h"
 
+struct issuer_book;
+
 struct domain {
 	struct store *store;
 	const struct config *cfg;
 	const struct clock *clock;
 	struct arena *arena;       /* freed when the request is done */
-	uint8_t service_ca[32];    /* SHA-256 of the CA of servers and operators */
-	uint8_t device_ca[32];     /* SHA-256 of our device issuing CA */
+	const struct issuer_book *issuers; /* domain/issuer.h; NULL: not known yet */
 	struct throttle *throttle; /* registrations, azure profile */
 	struct est_guard *est;     /* enrolments under way */
 };

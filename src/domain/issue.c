@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "codec/id.h"
 #include "crypto/digest.h"
+#include "domain/issuer.h"
 
 /* Adds the names that are not there yet. */
 static void
@@ -29,9 +30,13 @@ server_cn(const struct config *cfg)
 	return name.len <= ID_CN_MAX ? name : SPAN_LIT("muster server");
 }
 
-void
-issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret)
+int
+issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret,
+    struct err *e)
 {
+	const struct issuer_entry *by;
+	if (issuer_active(d, CA_SERVICE, &by, e))
+		return -1;
 	auto_buf names = BUF_INIT(4096);
 	add_names(&d->cfg->server.name, &names);
 	add_names(&d->cfg->hub.name, &names);
@@ -40,20 +45,24 @@ issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret)
 	    .names = arena_span(d->arena, buf_span(&names)),
 	    .spki = spki,
 	    .life_ms = d->cfg->pki.server_life_ms,
-	    .requester = SPAN_LIT("edge")};
+	    .requester = SPAN_LIT("edge"),
+	    .issuer = span_of(by->sha256, sizeof(by->sha256))};
+	return 0;
 }
 
 int
 issue_record(struct domain *d, const struct ipc_signer_issue *asked,
-    const struct ipc_signer_issued *got, const uint8_t issuer_sha256[32], struct err *e)
+    const struct ipc_signer_issued *got, struct err *e)
 {
 	uint8_t sha[DIGEST_SHA256], key[DIGEST_SHA256];
 	char sha_text[65], key_text[65], issuer_text[65];
+	if (got->issuer.len != DIGEST_SHA256)
+		return err_set(e, ERR_INTERNAL, "the signer named no issuer");
 	digest_sha256(got->der, sha);
 	digest_sha256(asked->spki, key);
 	hex_write(span_of(sha, sizeof(sha)), sha_text);
 	hex_write(span_of(key, sizeof(key)), key_text);
-	hex_write(span_of(issuer_sha256, 32), issuer_text);
+	hex_write(got->issuer, issuer_text);
 	struct store_cert c = {.serial = arena_str(d->arena, got->serial),
 	    .issuer = issuer_text,
 	    .profile = profile_get((enum profile_id)asked->profile)->name,
@@ -65,6 +74,6 @@ issue_record(struct domain *d, const struct ipc_signer_issue *asked,
 	    .issued_ms = domain_now(d),
 	    .der = got->der,
 	    .key_sha256 = key_text,
-	    .crl_shard = -1};
+	    .crl_shard = got->shard};
 	return store_cert_add(d->store, &c, e);
 }

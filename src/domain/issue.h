@@ -9,9 +9,10 @@
 
 /* What the signer is asked for an edge's TLS key: SANs are the configured names, the CN
  * is the first of them where it fits. */
-void issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret);
-/* The record of what was issued. */
+must_check int issue_server(struct domain *d, struct span spki,
+    struct ipc_signer_issue *ret, struct err *e);
+/* The record of what was issued; asked.spki must be there. */
 must_check int issue_record(struct domain *d, const struct ipc_signer_issue *asked,
-    const struct ipc_signer_issued *got, const uint8_t issuer_sha256[32], struct err *e);
+    const struct ipc_signer_issued *got, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/hex.h"
 #include "crypto/chain.h"
+#include "domain/issuer.h"
 
 void
 leaf_thumb(const struct ipc_cred *cred, char out[LEAF_THUMB])
@@ -40,19 +41,11 @@ leaf_check_dates(
 	return 0;
 }
 
-/* A core that has just started has yet to hear from the signer which CA is whose. */
-static bool
-knows_cas(const struct domain *d)
-{
-	static const uint8_t unknown[DIGEST_SHA256];
-	return memcmp(d->service_ca, unknown, sizeof(unknown)) != 0;
-}
-
 int
 leaf_check_chain(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e)
 {
-	if (!knows_cas(d))
+	if (!issuer_is_ready(d))
 		return err_set(
 		    e, ERR_UNAVAILABLE, "the signer has not named the CAs yet");
 	if (leaf_check_dates(d, cred, no, e))
@@ -64,8 +57,7 @@ leaf_check_chain(
 		    chain_reason_name((enum chain_reason)cred->verdict),
 		    SPAN_FMT(cred->verdict_text));
 	for (size_t i = 0; leaf_ca(cred, i).len; i++)
-		if (span_eq(
-			leaf_ca(cred, i), span_of(d->service_ca, sizeof(d->service_ca))))
+		if (issuer_is_service(d, leaf_ca(cred, i)))
 			return refusal_set(
 			    no, REFUSAL_CERT_OPERATOR, "%.*s", SPAN_FMT(cred->cn));
 	if (cred->cn.len == 0)

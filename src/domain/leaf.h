@@ -13,7 +13,7 @@ void leaf_thumb(const struct ipc_cred *cred, char out[LEAF_THUMB]);
 /* Refuses outside its dates, however good the chain is. */
 must_check int leaf_check_dates(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);
-/* A chain that ends at a trusted CA, none of it the service CA, within its dates, and one
+/* A chain that ends at a trusted CA, none of it a service CA, within its dates, and one
  * CN. */
 must_check int leaf_check_chain(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);

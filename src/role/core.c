@@ -13,9 +13,11 @@
 #include "codec/js.h"
 #include "domain/clone.h"
 #include "domain/group.h"
+#include "domain/issuer.h"
 #include "domain/policy.h"
 #include "io/jail.h"
 #include "role/boot.h"
+#include "store/pki.h"
 
 #define HOUSEKEEPING_MS             5000
 #define BACKLOG_MS                  50 /* while there is more to trim */
@@ -49,42 +51,82 @@ visit_group(void *ctx, const struct store_group *g, struct err *e)
 	return 0;
 }
 
-/* Our device CA and every CA that a group names may end a chain; the root only completes
- * one. The service CA is not in the set: no device may come by it. */
-void
-core_send_anchors(struct core *c, struct core_edge *only)
+/* Device CAs that are trusted and every CA that a group names may end a chain; roots and
+ * cross certificates only complete one. No service CA is in the set: no device may come
+ * by it. */
+static int
+add_issuer(void *ctx, const struct store_issuer *i, struct err *e)
+{
+	enum issuer_state state;
+	enum ca_purpose purpose;
+	if (issuer_state_parse(span_str(i->state), &state, e) ||
+	    ca_conf_purpose_parse(span_str(i->purpose), &purpose, e))
+		return -1;
+	if (purpose != CA_SERVICE && issuer_is_trusted(state))
+		add_anchor(ctx, i->cert, purpose == CA_DEVICE);
+	return 0;
+}
+
+/* What EST hands out (RFC 7030 4.1.3): the CA that issues first. */
+static int
+put_ca_chain(struct core *c, struct buf *out, struct err *e)
+{
+	const unsigned others = 1u << ISSUER_TRUSTED | 1u << ISSUER_RETIRING;
+	const unsigned all = others | 1u << ISSUER_ACTIVE;
+	if (core_put_issuers(c, 1u << CA_DEVICE, 1u << ISSUER_ACTIVE, out, e) ||
+	    core_put_issuers(c, 1u << CA_DEVICE, others, out, e) ||
+	    core_put_issuers(c, 1u << CA_ROOT, all, out, e))
+		return -1;
+	return core_put_issuers(c, 1u << CA_CROSS, all, out, e);
+}
+
+static int
+pack_anchors(struct core *c, struct buf *body, struct err *e)
 {
 	struct anchor_list l = {BUF_INIT(CAP_ANCHORS), BUF_INIT(4096)};
-	auto_buf ca_chain = BUF_INIT(2 * CAP_CERT);
-	auto_buf body = BUF_INIT(IPC_BODY_MAX);
-	struct err e;
-	add_anchor(&l, buf_span(&c->ca[1]), true);
-	add_anchor(&l, buf_span(&c->ca[0]), false);
-	int rc = store_group_each(c->store, "", GROUP_MAX, visit_group, &l, &e);
-	buf_put_span(&ca_chain, buf_span(&c->ca[1]));
-	buf_put_span(&ca_chain, buf_span(&c->ca[0]));
+	auto_buf ca_chain = BUF_INIT(CAP_CHAIN);
+	int rc = store_issuer_each(c->store, add_issuer, &l, e);
+	if (rc == 0)
+		rc = store_group_each(c->store, "", GROUP_MAX, visit_group, &l, e);
+	if (rc == 0)
+		rc = put_ca_chain(c, &ca_chain, e);
 	struct ipc_anchors m = {.ca_chain = buf_span(&ca_chain),
 	    .certs = buf_span(&l.certs),
 	    .flags = buf_span(&l.flags)};
-	if (rc || buf_check(&l.certs, "trust anchors", &e) ||
-	    buf_check(&l.flags, "trust anchors", &e) ||
-	    ipc_msg_pack(IPC_ANCHORS, &m, &body, &e)) {
-		log_event(LOG_ERROR, "core.anchors", LOG_ERR(&e));
-	} else {
-		for (unsigned i = 0; i < CORE_EDGES_MAX; i++)
-			if (!only || only->index == i)
-				core_send(c, i, IPC_ANCHORS, 0, buf_span(&body));
-	}
+	if (rc == 0)
+		rc = buf_check(&l.certs, "trust anchors", e) ||
+		     buf_check(&l.flags, "trust anchors", e) ||
+		     ipc_msg_pack(IPC_ANCHORS, &m, body, e);
 	buf_done(&l.certs);
 	buf_done(&l.flags);
+	return rc ? -1 : 0;
+}
+
+void
+core_send_anchors(struct core *c, struct core_edge *only)
+{
+	auto_buf body = BUF_INIT(IPC_BODY_MAX);
+	struct err e;
+	if (pack_anchors(c, &body, &e)) {
+		log_event(LOG_ERROR, "core.anchors", LOG_ERR(&e));
+		return;
+	}
+	for (unsigned i = 0; i < CORE_EDGES_MAX; i++)
+		if (!only || only->index == i)
+			core_send(c, i, IPC_ANCHORS, 0, buf_span(&body));
 }
 
 static void
 on_turn_done(void *arg)
 {
 	struct core *c = arg;
-	if (!c->anchors_changed || !c->ca[1].len)
-		return; /* without our own CA the list would cut devices off */
+	struct err e;
+	bool send = c->issuers_changed || c->anchors_changed;
+	if (c->issuers_changed && core_load_issuers(c, &e))
+		log_event(LOG_ERROR, "core.issuers", LOG_ERR(&e));
+	c->issuers_changed = false;
+	if (!send || !issuer_is_ready(&c->d))
+		return; /* without our own CAs the list would cut devices off */
 	c->anchors_changed = false;
 	core_send_anchors(c, NULL);
 }
@@ -216,7 +258,7 @@ link_edge(struct core *c, unsigned index, int fd)
 	edge->link = ipc_new(c->loop, fd, &core_link_opts, &edge_ops, edge, &e);
 	if (!edge->link)
 		log_event(LOG_ERROR, "core.link", LOG_ERR(&e));
-	else if (c->ca[1].len)
+	else if (issuer_is_ready(&c->d))
 		core_send_anchors(c, edge);
 }
 
@@ -347,9 +389,7 @@ start(struct core *c, int fd, struct err *e)
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
 	est_guard_init(&c->est, loop_now_ms(c->loop));
-	for (int i = 0; i < 3; i++)
-		c->ca[i] = BUF_INIT(CAP_CERT);
-	if (log_start(c, e))
+	if (core_load_issuers(c, e) || log_start(c, e))
 		return -1;
 	c->main = ipc_new(c->loop, fd, &core_link_opts, &main_ops, c, e);
 	if (!c->main)

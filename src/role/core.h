@@ -5,7 +5,7 @@
  * from edges over their links, asks the signer, and lets answers out when they are
  * durable.
  */
-#include "domain/domain.h"
+#include "domain/issuer.h"
 #include "domain/est_guard.h"
 #include "domain/session.h"
 #include "domain/throttle.h"
@@ -74,8 +74,8 @@ struct core {
 	struct session_table sessions;
 	struct core_asked *asked; /* of the signer */
 	uint64_t next_id;
-	struct buf ca[3]; /* DER: root, device CA, service CA; from the signer */
-	bool anchors_changed;
+	struct issuer_book issuers; /* as they are in the store */
+	bool issuers_changed, anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	char home[4096];
@@ -154,6 +154,12 @@ must_check int core_est_trim(struct core *c, struct err *e);
 extern const struct ipc_opts core_link_opts;
 /* A new link to the signer; takes fd over. */
 void core_link_signer(struct core *c, int fd);
+/* Loads the CAs from the store; from then chains are judged by them. */
+must_check int core_load_issuers(struct core *c, struct err *e);
+/* Appends the DER of each CA of those purposes (a bit each: 1 << enum ca_purpose) that is
+ * in one of those states (1 << enum issuer_state). */
+must_check int core_put_issuers(
+    struct core *c, unsigned purposes, unsigned states, struct buf *out, struct err *e);
 /* After the turn: closes the sessions that the identity or the hub no longer admits. */
 void core_recheck_device(struct core *c, const char *device_id);
 void core_recheck_all(struct core *c);

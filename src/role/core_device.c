@@ -15,7 +15,8 @@ on_tls_request(struct core *c, const struct ask *a, const void *msg, struct err 
 {
 	const struct ipc_tls_request *m = msg;
 	struct ipc_signer_issue issue;
-	issue_server(&c->d, m->spki, &issue);
+	if (issue_server(&c->d, m->spki, &issue, e))
+		return -1;
 	return core_sign(c, a, &issue, e);
 }
 

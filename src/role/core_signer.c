@@ -1,14 +1,12 @@
 /*
  * The core's end of the link to the signer: questions under way, CA certificates.
  */
-#include <string.h>
-
+#include "base/hex.h"
 #include "base/log.h"
-#include "crypto/digest.h"
-#include "crypto/profile.h"
 #include "domain/issue.h"
 #include "role/boot.h"
 #include "role/core.h"
+#include "store/pki.h"
 
 /* ---- questions ------------------------------------------------------------------------
  */
@@ -116,20 +114,32 @@ keep_issue(const struct ipc_signer_issue *issue)
 	return s;
 }
 
-static struct span
-issuer_der(struct core *c, unsigned profile)
+/* A device that knows only an older root gets to a newer one by its cross certificate
+ * (RFC 4210 4.4), so the server shows those too. */
+static int
+put_tls_chain(
+    struct core *c, const struct ipc_signer_issued *got, struct buf *chain, struct err *e)
 {
-	return buf_span(&c->ca[profile == PROFILE_DEVICE ? 1 : 2]);
+	const unsigned trusted =
+	    1u << ISSUER_TRUSTED | 1u << ISSUER_ACTIVE | 1u << ISSUER_RETIRING;
+	struct store_issuer by;
+	char hex[65];
+	hex_write(got->issuer, hex);
+	if (store_issuer_get(c->store, hex, turn_arena(c->turn), &by, e))
+		return -1;
+	buf_put_span(chain, got->der);
+	buf_put_span(chain, by.cert);
+	return core_put_issuers(c, 1u << CA_CROSS, trusted, chain, e);
 }
 
 static int
-answer_cert(struct core *c, const struct ask *a, const struct signing *s,
-    const struct ipc_signer_issued *got, struct err *e)
+answer_cert(struct core *c, const struct ask *a, const struct ipc_signer_issued *got,
+    struct err *e)
 {
 	if (a->type == IPC_TLS_REQUEST) {
-		auto_buf chain = BUF_INIT(2 * CAP_CERT);
-		buf_put_span(&chain, got->der);
-		buf_put_span(&chain, issuer_der(c, s->issue.profile));
+		auto_buf chain = BUF_INIT(CAP_CHAIN);
+		if (put_tls_chain(c, got, &chain, e))
+			return -1;
 		struct ipc_tls_cert m = {
 		    .chain = buf_span(&chain), .not_after_ms = got->not_after_ms};
 		return core_answer(c, a, IPC_TLS_CERT, &m, e);
@@ -157,14 +167,11 @@ tell_lost(struct core *c, struct signing *s, const struct err *why)
 static int
 take_cert(struct core *c, struct signing *s, const struct core_reply *r, struct err *e)
 {
-	struct span by = issuer_der(c, s->issue.profile);
-	uint8_t issuer[DIGEST_SHA256];
-	digest_sha256(by, issuer);
-	if (issue_record(&c->d, &s->issue, r->msg, issuer, e))
+	if (issue_record(&c->d, &s->issue, r->msg, e))
 		return tell_lost(c, s, e);
 	if (s->then)
 		return s->then(c, s->arg, r, e);
-	return r->ask ? answer_cert(c, r->ask, s, r->msg, e) : 0;
+	return r->ask ? answer_cert(c, r->ask, r->msg, e) : 0;
 }
 
 static int
@@ -207,21 +214,99 @@ core_sign(struct core *c, const struct ask *a, const struct ipc_signer_issue *is
 	return core_sign_then(c, a, issue, NULL, NULL, e);
 }
 
-/* ---- the link -------------------------------------------------------------------------
+/* ---- CAs ------------------------------------------------------------------------------
  */
 
-static void
-take_keys(struct core *c, const struct ipc_signer_keys *k)
+int
+core_load_issuers(struct core *c, struct err *e)
 {
-	struct span ders[3] = {k->root, k->device_ca, k->service_ca};
-	for (int i = 0; i < 3; i++) {
-		buf_reset(&c->ca[i]);
-		buf_put_span(&c->ca[i], ders[i]);
-	}
-	digest_sha256(k->device_ca, c->d.device_ca);
-	digest_sha256(k->service_ca, c->d.service_ca);
-	core_send_anchors(c, NULL);
+	if (issuer_load(&c->d, &c->issuers, e))
+		return -1;
+	c->d.issuers = &c->issuers;
+	return 0;
 }
+
+struct collecting {
+	unsigned purposes, states;
+	struct buf *out;
+};
+
+static int
+collect(void *ctx, const struct store_issuer *i, struct err *e)
+{
+	struct collecting *l = ctx;
+	enum issuer_state state;
+	enum ca_purpose purpose;
+	if (issuer_state_parse(span_str(i->state), &state, e) ||
+	    ca_conf_purpose_parse(span_str(i->purpose), &purpose, e))
+		return -1;
+	if (l->purposes & 1u << purpose && l->states & 1u << state)
+		buf_put_span(l->out, i->cert);
+	return 0;
+}
+
+int
+core_put_issuers(
+    struct core *c, unsigned purposes, unsigned states, struct buf *out, struct err *e)
+{
+	struct collecting l = {purposes, states, out};
+	if (store_issuer_each(c->store, collect, &l, e))
+		return -1;
+	return buf_check(out, "CA certificates", e);
+}
+
+/* What the signer tells of its CAs, until it is all there. */
+struct ca_rows {
+	struct ipc_signer_ca v[CA_CONF_MAX];
+	size_t n;
+	struct arena *arena;
+};
+
+static void
+drop_rows(struct ca_rows *rows)
+{
+	arena_free(rows->arena);
+	free(rows);
+}
+
+static void
+keep_row(struct ca_rows *rows, const struct ipc_signer_ca *m)
+{
+	struct arena *a = rows->arena;
+	if (rows->n == CA_CONF_MAX)
+		return; /* the signer has no room for more either */
+	rows->v[rows->n++] = (struct ipc_signer_ca){.name = arena_span(a, m->name),
+	    .purpose = arena_span(a, m->purpose),
+	    .cert = arena_span(a, m->cert),
+	    .custody = arena_span(a, m->custody),
+	    .issues = m->issues};
+}
+
+static int
+on_ca_row(struct core *c, void *arg, const struct core_reply *r, struct err *e)
+{
+	struct ca_rows *rows = arg;
+	int rc = 0;
+	if (r->type == IPC_SIGNER_CA) {
+		keep_row(rows, r->msg);
+		return 0;
+	}
+	if (r->why)
+		log_event(LOG_WARN, "core.issuers", LOG_ERR(r->why));
+	else
+		rc = issuer_sync(&c->d, rows->v, rows->n, e);
+	/* nothing of a half is kept */
+	if (rc) {
+		log_event(LOG_ERROR, "core.issuers", LOG_ERR(e));
+		turn_spoil(c->turn, e);
+	} else if (!r->why)
+		c->issuers_changed = true;
+	drop_rows(rows);
+	return 0;
+}
+
+/* ---- the link -------------------------------------------------------------------------
+ */
 
 /* What a frame says, as a reply; -1 where it says nothing that can be one. */
 static int
@@ -230,12 +315,12 @@ read_reply(const struct ipc_frame *f, void *msg, struct core_reply *r, struct er
 	const struct ipc_done *done = msg;
 	r->type = (enum ipc_type)f->type;
 	if (f->type != IPC_SIGNER_ISSUED && f->type != IPC_SIGNER_SIGNED &&
-	    f->type != IPC_DONE)
+	    f->type != IPC_SIGNER_CA && f->type != IPC_DONE)
 		return err_set(
 		    why, ERR_INTERNAL, "the signer answered with message %u", f->type);
 	if (ipc_msg_unpack(r->type, f->body, msg, why))
 		return -1;
-	r->last = f->type != IPC_SIGNER_SIGNED;
+	r->last = f->type == IPC_SIGNER_ISSUED || f->type == IPC_DONE;
 	if (f->type != IPC_DONE)
 		r->msg = msg;
 	else if (done->code != ERR_OK)
@@ -249,19 +334,14 @@ on_signer_frame(void *arg, struct ipc_frame *f)
 {
 	struct core *c = arg;
 	struct err e = {0};
-	struct ipc_signer_keys keys;
 	struct core_reply r = {0};
 	union {
 		struct ipc_signer_issued issued;
 		struct ipc_signer_signed signed_;
+		struct ipc_signer_ca ca;
 		struct ipc_done done;
 	} msg;
 	struct core_asked *q;
-	if (f->type == IPC_SIGNER_KEYS &&
-	    ipc_msg_unpack(IPC_SIGNER_KEYS, f->body, &keys, &e) == 0) {
-		take_keys(c, &keys);
-		return;
-	}
 	HASH_FIND(hh, c->asked, &f->id, sizeof(f->id), q);
 	if (!q)
 		return;
@@ -288,12 +368,16 @@ static const struct ipc_ops signer_ops = {
     .on_frame = on_signer_frame, .on_closed = on_signer_closed};
 
 static void
-ask_signer_for_keys(struct core *c)
+ask_signer_for_cas(struct core *c)
 {
 	struct err e;
 	struct ipc_signer_pubkeys m = {0};
-	if (boot_send(c->signer, IPC_SIGNER_PUBKEYS, c->next_id++, &m, -1, &e))
-		log_event(LOG_ERROR, "core.signer", LOG_ERR(&e));
+	struct ca_rows *rows = own_alloc(sizeof(*rows));
+	rows->arena = arena_new(CA_CONF_MAX * (CAP_CERT + 256));
+	if (core_ask_signer(c, NULL, IPC_SIGNER_PUBKEYS, &m, on_ca_row, rows, &e) == 0)
+		return;
+	log_event(LOG_ERROR, "core.signer", LOG_ERR(&e));
+	drop_rows(rows);
 }
 
 void
@@ -306,7 +390,7 @@ core_link_signer(struct core *c, int fd)
 	}
 	c->signer = ipc_new(c->loop, fd, &core_link_opts, &signer_ops, c, &e);
 	if (c->signer)
-		ask_signer_for_keys(c);
+		ask_signer_for_cas(c);
 	else
 		log_event(LOG_ERROR, "core.link", LOG_ERR(&e));
 }

@@ -377,7 +377,7 @@ static int
 make_servers(struct edge *d, struct err *e)
 {
 	d->anchors = chain_set_new();
-	d->ca_chain = BUF_INIT(2 * CAP_CERT);
+	d->ca_chain = BUF_INIT(CAP_CHAIN);
 	core_link_owner_init(&d->owner);
 	d->core = core_link_new(d->loop, &core_link_defaults, &core_ops, d);
 	d->env = (struct env){

@@ -7,20 +7,22 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/arena.h"
 
 #define ALONE_BELOW 8 /* jobs that are not worth a thread */
+/* what one job leaves in an arena: a certificate or an error */
+#define JOB_MAX (CERT_MAX + 1024)
 
 struct worker {
 	struct sign_pool *pool;
-	struct issuer *device, *service;
+	struct issuer *issuers[CA_CONF_MAX];
+	struct arena *arena; /* of what it signed in this round */
 	pthread_t thread;
 	bool started;
 };
 
 struct sign_pool {
-	const char *org;
-	int64_t backdate_s;
+	size_t n_cas;
 	unsigned n;
 	struct worker *workers; /* [0] is the caller's own */
 	pthread_mutex_t lock;
@@ -32,36 +34,32 @@ struct sign_pool {
 	atomic_size_t next;
 };
 
-static int
-sign(struct worker *w, struct sign_job *j, struct err *e)
+static void
+sign(struct worker *w, struct sign_job *j)
 {
-	struct issuer *by = j->profile == PROFILE_DEVICE ? w->device : w->service;
-	struct issuer_request r = {.profile = j->profile,
-	    .cn = j->subject,
-	    .org = w->pool->org,
-	    .san = j->san,
-	    .n_san = j->n_san,
-	    .spki = span_of(j->spki, j->spki_len),
-	    .now_s = clock_wall_s(&clock_system),
-	    .life_s = j->life_s,
-	    .backdate_s = &w->pool->backdate_s};
-	auto_buf der = BUF_INIT(sizeof(j->der));
-	if (issuer_sign(by, &r, &der, &j->result, e))
-		return err_wrap(e, "%s", j->subject);
-	memcpy(j->der, der.p, der.len);
-	j->der_len = der.len;
-	return 0;
+	struct err e;
+	auto_buf der = BUF_INIT(CERT_MAX);
+	j->why = NULL;
+	if (issuer_sign(w->issuers[j->by], &j->req, &der, &j->result, &e) == 0) {
+		j->der = arena_span(w->arena, buf_span(&der));
+		return;
+	}
+	err_wrap(&e, "%s", j->req.cn);
+	struct err *why = arena_alloc(w->arena, sizeof(*why));
+	*why = e;
+	j->why = why;
 }
 
 static void
 drain(struct worker *w)
 {
 	struct sign_pool *p = w->pool;
+	arena_reset(w->arena);
 	for (;;) {
 		size_t i = atomic_fetch_add(&p->next, 1);
 		if (i >= p->n_jobs)
 			return;
-		p->jobs[i].failed = sign(w, &p->jobs[i], &p->jobs[i].why) != 0;
+		sign(w, &p->jobs[i]);
 	}
 }
 
@@ -89,16 +87,18 @@ run_worker(void *arg)
 }
 
 static int
-start_worker(
-    struct sign_pool *p, struct worker *w, struct ca *ca, bool thread, struct err *e)
+start_worker(struct sign_pool *p, struct worker *w, const struct ca *ca, bool thread,
+    struct err *e)
 {
 	w->pool = p;
-	w->device = issuer_clone(ca->device, e);
-	if (!w->device)
-		return -1;
-	w->service = issuer_clone(ca->service, e);
-	if (!w->service)
-		return -1;
+	w->arena = arena_new((size_t)SIGN_POOL_MAX * JOB_MAX);
+	for (size_t i = 0; i < ca->n; i++) {
+		if (!ca->v[i].issuer)
+			continue;
+		w->issuers[i] = issuer_clone(ca->v[i].issuer, e);
+		if (!w->issuers[i])
+			return -1;
+	}
 	if (!thread)
 		return 0;
 	if (pthread_create(&w->thread, NULL, run_worker, w))
@@ -108,12 +108,10 @@ start_worker(
 }
 
 struct sign_pool *
-sign_pool_new(
-    struct ca *ca, const char *org, int64_t backdate_s, unsigned workers, struct err *e)
+sign_pool_new(const struct ca *ca, unsigned workers, struct err *e)
 {
 	struct sign_pool *p = own_alloc(sizeof(*p));
-	p->org = org;
-	p->backdate_s = backdate_s;
+	p->n_cas = ca->n;
 	p->n = workers ? workers : 1;
 	p->workers = own_alloc(p->n * sizeof(*p->workers));
 	pthread_mutex_init(&p->lock, NULL);
@@ -127,6 +125,16 @@ sign_pool_new(
 	return p;
 }
 
+static void
+end_worker(struct worker *w, size_t n_cas)
+{
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	for (size_t i = 0; i < n_cas; i++)
+		issuer_free(w->issuers[i]);
+	arena_free(w->arena);
+}
+
 void
 sign_pool_free(struct sign_pool *p)
 {
@@ -136,12 +144,8 @@ sign_pool_free(struct sign_pool *p)
 	p->stop = true;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	for (unsigned i = 0; i < p->n; i++) {
-		if (p->workers[i].started)
-			pthread_join(p->workers[i].thread, NULL);
-		issuer_free(p->workers[i].device);
-		issuer_free(p->workers[i].service);
-	}
+	for (unsigned i = 0; i < p->n; i++)
+		end_worker(&p->workers[i], p->n_cas);
 	pthread_cond_destroy(&p->work);
 	pthread_cond_destroy(&p->idle);
 	pthread_mutex_destroy(&p->lock);

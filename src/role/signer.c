@@ -3,198 +3,69 @@
  */
 #include "role/signer.h"
 
-#include <assert.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/hex.h"
 #include "base/log.h"
-#include "crypto/ca.h"
-#include "crypto/digest.h"
 #include "io/file.h"
-#include "io/ipc.h"
-#include "io/loop.h"
 #include "role/boot.h"
-#include "role/sign_pool.h"
-#include "store/journal.h"
+#include "role/ca_dir.h"
+#include "role/signer_impl.h"
 
-#define CA_FILE_MAX 65536
 #define WORKERS_MAX 16
 #define TELL_MS     1000
-#define TURN_MAX    4096 /* requests signed under one fsync */
-
-struct signer {
-	struct loop *loop;
-	struct config cfg;
-	struct arena *cfg_arena;
-	struct ca ca;
-	struct journal *journal;
-	char issuer_sha256[PROFILE_N][65];
-	struct ipc_link *main, *asker; /* asker: the core, or a command of this program */
-	struct loop_task commit;
-	struct sign_pool *pool;
-	struct sign_job *jobs; /* of this turn */
-	size_t n_jobs;
-};
+/* what a turn's requests may hold: keys, names, addresses of each */
+#define TURN_BYTES ((size_t)SIGN_POOL_MAX * (12 * 1024))
 
 /* ---- answers --------------------------------------------------------------------------
  */
 
-static void
-answer(struct signer *s, enum ipc_type type, uint64_t id, const void *msg)
+void
+signer_answer(struct signer *s, enum ipc_type type, uint64_t id, const void *msg)
 {
 	struct err e;
 	if (s->asker && boot_send(s->asker, type, id, msg, -1, &e))
 		log_event(LOG_ERROR, "signer.answer", LOG_ERR(&e));
 }
 
-static void
-answer_error(struct signer *s, uint64_t id, const struct err *why)
+void
+signer_answer_error(struct signer *s, uint64_t id, const struct err *why)
 {
 	struct ipc_done m = {.code = (uint8_t)why->code, .text = span_str(why->text)};
 	log_event(LOG_WARN, "signer.refused", LOG_ERR(why));
-	answer(s, IPC_DONE, id, &m);
-}
-
-static int
-journal_job(struct signer *s, const struct sign_job *j, struct err *e)
-{
-	char serial[2 * TBS_SERIAL + 1], cert[65], spki[65];
-	uint8_t sha[DIGEST_SHA256];
-	hex_write(span_of(j->result.serial, TBS_SERIAL), serial);
-	hex_write(span_of(j->result.sha256, DIGEST_SHA256), cert);
-	digest_sha256(span_of(j->spki, j->spki_len), sha);
-	hex_write(span_of(sha, sizeof(sha)), spki);
-	struct journal_entry en = {.time_ms = clock_wall_ms(&clock_system),
-	    .profile = profile_get(j->profile)->name,
-	    .issuer_sha256 = s->issuer_sha256[j->profile],
-	    .serial = serial,
-	    .subject = j->subject,
-	    .spki_sha256 = spki,
-	    .not_before_ms = j->result.not_before_s * 1000,
-	    .not_after_ms = j->result.not_after_s * 1000,
-	    .cert_sha256 = cert,
-	    .requester = j->requester};
-	return journal_append(s->journal, &en, e);
-}
-
-static void
-answer_job(struct signer *s, const struct sign_job *j, int64_t seq)
-{
-	char serial[2 * TBS_SERIAL + 1];
-	hex_write(span_of(j->result.serial, TBS_SERIAL), serial);
-	struct ipc_signer_issued m = {.der = span_of(j->der, j->der_len),
-	    .serial = span_str(serial),
-	    .not_before_ms = j->result.not_before_s * 1000,
-	    .not_after_ms = j->result.not_after_s * 1000,
-	    .journal_seq = seq};
-	answer(s, IPC_SIGNER_ISSUED, j->id, &m);
-}
-
-/* The end of a turn: sign all that was asked, journal it, make the journal durable, and
- * only then answer. A journal that cannot be made durable ends the process: what it
- * signed in this turn never leaves it. */
-static void
-on_commit(void *arg)
-{
-	struct signer *s = arg;
-	struct err e = {0};
-	sign_pool_run(s->pool, s->jobs, s->n_jobs);
-	int64_t seq = journal_count(s->journal);
-	int rc = 0;
-	for (size_t i = 0; i < s->n_jobs && rc == 0; i++)
-		if (!s->jobs[i].failed)
-			rc = journal_job(s, &s->jobs[i], &e);
-	if (rc || journal_sync(s->journal, &e)) {
-		log_event(LOG_ERROR, "signer.journal", LOG_ERR(&e));
-		_exit(err_row(e.code)->exit);
-	}
-	for (size_t i = 0; i < s->n_jobs; i++) {
-		if (s->jobs[i].failed)
-			answer_error(s, s->jobs[i].id, &s->jobs[i].why);
-		else
-			answer_job(s, &s->jobs[i], ++seq);
-	}
-	s->n_jobs = 0;
+	signer_answer(s, IPC_DONE, id, &m);
 }
 
 /* ---- requests -------------------------------------------------------------------------
  */
 
-static int64_t
-life_of(const struct signer *s, const struct ipc_signer_issue *m)
+static const char *
+custody_of(const struct signer *s, const struct ca_member *m)
 {
-	const int64_t most[PROFILE_N] = {[PROFILE_DEVICE] = s->cfg.pki.leaf_life_ms,
-	    [PROFILE_SERVER] = s->cfg.pki.server_life_ms,
-	    [PROFILE_OPERATOR] = s->cfg.pki.operator_life_ms};
-	int64_t cap = most[m->profile];
-	return m->life_ms > 0 && m->life_ms < cap ? m->life_ms : cap;
-}
-
-_Static_assert(CONFIG_NAMES_MAX <= TBS_SAN_MAX, "names for which no certificate is");
-
-static int
-take_names(struct sign_job *j, struct span names, struct err *e)
-{
-	if (!span_to_str(names, j->names, sizeof(j->names)))
-		return err_set(e, ERR_LIMIT, "names too long");
-	char *save = NULL;
-	for (char *p = strtok_r(j->names, " ", &save); p;
-	     p = strtok_r(NULL, " ", &save)) {
-		if (j->n_san == TBS_SAN_MAX)
-			return err_set(e, ERR_LIMIT, "more than %d names", TBS_SAN_MAX);
-		j->san[j->n_san++] = p;
-	}
-	return 0;
-}
-
-static int
-take_issue(struct signer *s, uint64_t id, const struct ipc_signer_issue *m, struct err *e)
-{
-	if (m->profile != PROFILE_DEVICE && m->profile != PROFILE_SERVER &&
-	    m->profile != PROFILE_OPERATOR)
-		return err_set(
-		    e, ERR_FORBIDDEN, "profile %u is not issued on request", m->profile);
-	struct sign_job *j = &s->jobs[s->n_jobs];
-	*j = (struct sign_job){.id = id,
-	    .profile = (enum profile_id)m->profile,
-	    .life_s = life_of(s, m) / 1000,
-	    .spki_len = m->spki.len};
-	if (m->spki.len == 0 || m->spki.len > sizeof(j->spki))
-		return err_set(e, ERR_LIMIT, "public key of %zu bytes", m->spki.len);
-	memcpy(j->spki, m->spki.p, m->spki.len);
-	if (!span_to_str(m->subject, j->subject, sizeof(j->subject)) ||
-	    !span_to_str(m->requester, j->requester, sizeof(j->requester)))
-		return err_set(e, ERR_LIMIT, "subject or requester too long");
-	if (take_names(j, m->names, e))
-		return err_wrap(e, "%s", j->subject);
-	s->n_jobs++;
-	return 0;
-}
-
-static void
-on_issue(struct signer *s, const struct ipc_frame *f)
-{
-	struct ipc_signer_issue m;
-	struct err e;
-	if (s->n_jobs == TURN_MAX)
-		on_commit(s);
-	if (ipc_msg_unpack(IPC_SIGNER_ISSUE, f->body, &m, &e) ||
-	    take_issue(s, f->id, &m, &e)) {
-		answer_error(s, f->id, &e);
-		return;
-	}
-	loop_defer(s->loop, LOOP_COMMIT, &s->commit);
+	const struct ca_conf_row *row = ca_conf_find(&s->conf, span_str(m->name));
+	struct key_uri u;
+	static const char *const names[] = {[KEY_URI_FILE] = "file",
+	    [KEY_URI_PKCS11] = "pkcs11",
+	    [KEY_URI_TPM2] = "tpm2"};
+	if (!m->issuer || !row || key_uri_parse(span_str(row->key), &u, NULL))
+		return "";
+	return names[u.kind];
 }
 
 static void
 on_pubkeys(struct signer *s, const struct ipc_frame *f)
 {
-	struct ipc_signer_keys m = {.root = s->ca.root->der,
-	    .device_ca = issuer_cert(s->ca.device)->der,
-	    .service_ca = issuer_cert(s->ca.service)->der};
-	answer(s, IPC_SIGNER_KEYS, f->id, &m);
+	struct ipc_done done = {.number = (int64_t)s->ca.n};
+	for (size_t i = 0; i < s->ca.n; i++) {
+		const struct ca_member *c = &s->ca.v[i];
+		struct ipc_signer_ca m = {.name = span_str(c->name),
+		    .purpose = span_str(ca_conf_purpose_name(c->purpose)),
+		    .cert = c->cert->der,
+		    .custody = span_str(custody_of(s, c)),
+		    .issues = c->issuer != NULL};
+		signer_answer(s, IPC_SIGNER_CA, f->id, &m);
+	}
+	signer_answer(s, IPC_DONE, f->id, &done);
 }
 
 static void
@@ -202,7 +73,7 @@ on_health(struct signer *s, const struct ipc_frame *f)
 {
 	struct ipc_done m = {.text = span_str(journal_head(s->journal)),
 	    .number = journal_count(s->journal)};
-	answer(s, IPC_DONE, f->id, &m);
+	signer_answer(s, IPC_DONE, f->id, &m);
 }
 
 static void
@@ -211,7 +82,9 @@ on_asker_frame(void *arg, struct ipc_frame *f)
 	static void (*const handlers[IPC_N])(
 	    struct signer *, const struct ipc_frame *) = {
 	    [IPC_SIGNER_PUBKEYS] = on_pubkeys,
-	    [IPC_SIGNER_ISSUE] = on_issue,
+	    [IPC_SIGNER_ISSUE] = signer_issue_take,
+	    [IPC_SIGNER_CRL] = signer_status_take_crl,
+	    [IPC_SIGNER_OCSP] = signer_status_take_ocsp,
 	    [IPC_SIGNER_HEALTH] = on_health,
 	};
 	struct signer *s = arg;
@@ -267,37 +140,45 @@ static const struct ipc_ops main_ops = {
 static int
 load_ca(struct signer *s, const char *home, struct err *e)
 {
-	auto_ca_material m = {.n = 0};
-	for (size_t i = 0; i < CA_FILES_MAX; i++) {
-		const struct ca_file_row *row = &ca_file_rows[i];
-		char path[4200];
-		auto_buf pem = BUF_INIT(CA_FILE_MAX);
-		if (strcmp(row->name, "root.key") == 0)
-			continue; /* never needed here; it should have left the machine */
-		snprintf(path, sizeof(path), "%s/ca/%s", home, row->name);
-		int rc = row->secret ? file_read_secret(path, &pem, e)
-				     : file_read(path, &pem, e);
-		if (rc || ca_material_put(&m, row->name, buf_span(&pem), e))
-			return -1;
-	}
-	return ca_load(&m, clock_wall_s(&clock_system), &s->ca, e);
+	if (ca_dir_conf(home, &s->conf, e))
+		return -1;
+	return ca_dir_load(
+	    home, &s->conf, NULL, NULL, clock_wall_s(&clock_system), &s->ca, e);
 }
 
+/* Those that may sign now; one that has ended goes on with nothing. */
 static int
 check_issuers(struct signer *s, struct err *e)
 {
 	int64_t now = clock_wall_s(&clock_system);
-	if (issuer_self_check(s->ca.device, now, e) ||
-	    issuer_self_check(s->ca.service, now, e))
-		return err_wrap(e, "self-check of the issuing CAs");
-	for (int p = PROFILE_DEVICE; p < PROFILE_N; p++) {
-		const struct issuer *i = ca_issuer(&s->ca, (enum profile_id)p);
-		if (!i) /* of either CA (OCSP), or of neither (cross) */
+	for (size_t i = 0; i < s->ca.n; i++) {
+		const struct ca_member *m = &s->ca.v[i];
+		if (!m->issuer)
 			continue;
-		hex_write(
-		    span_of(issuer_cert(i)->sha256, DIGEST_SHA256), s->issuer_sha256[p]);
+		if (!cert_valid_at(m->cert, now * 1000)) {
+			log_event(
+			    LOG_WARN, "signer.ca_out_of_date", LOG_STR("ca", m->name));
+			continue;
+		}
+		if (issuer_self_check(m->issuer, now, e))
+			return err_wrap(e, "self-check of the CA %s", m->name);
 	}
 	return 0;
+}
+
+static int
+open_ocsp_key(struct signer *s, const char *home, struct err *e)
+{
+	struct key_uri u;
+	auto_buf uri = BUF_INIT(KEY_URI_MAX), pem = BUF_INIT(KEY_PEM_MAX);
+	const char *text = s->cfg.pki.ocsp_key;
+	if (!text[0])
+		return 0;
+	if (key_uri_resolve(span_str(text), home, &uri, e) ||
+	    key_uri_parse(buf_span(&uri), &u, e) || file_read_secret(u.path, &pem, e))
+		return err_wrap(e, "pki.ocsp_key");
+	s->ocsp_key = key_parse(buf_span(&pem), NULL, NULL, u.path, e);
+	return s->ocsp_key ? 0 : -1;
 }
 
 static int
@@ -332,18 +213,22 @@ start(struct signer *s, int fd, struct err *e)
 	struct boot b;
 	if (boot_receive(fd, "signer", &s->cfg, &s->cfg_arena, &b, e))
 		return -1;
-	if (load_ca(s, b.home, e) || check_issuers(s, e) || open_journal(s, b.home, e))
+	auto_buf url = BUF_INIT(sizeof(s->url) - 1);
+	config_public_url(&s->cfg, &url);
+	snprintf(s->url, sizeof(s->url), "%s", buf_text(&url));
+	if (load_ca(s, b.home, e) || check_issuers(s, e) || open_ocsp_key(s, b.home, e) ||
+	    open_journal(s, b.home, e))
 		return -1;
 	s->loop = loop_new(&clock_system, e);
 	if (!s->loop)
 		return -1;
-	s->commit = (struct loop_task){.fn = on_commit, .arg = s};
-	s->jobs = own_alloc(TURN_MAX * sizeof(*s->jobs));
+	s->commit = (struct loop_task){.fn = signer_issue_commit, .arg = s};
+	s->jobs = own_alloc(SIGN_POOL_MAX * sizeof(*s->jobs));
+	s->turn = arena_new(TURN_BYTES);
 	s->main = ipc_new(s->loop, fd, &link_opts, &main_ops, s, e);
 	if (!s->main || boot_jail(JAIL_SIGNER, &b, 64, NULL, e))
 		return -1;
-	s->pool = sign_pool_new(
-	    &s->ca, s->cfg.pki.organization, s->cfg.pki.backdate_ms / 1000, workers, e);
+	s->pool = sign_pool_new(&s->ca, workers, e);
 	if (!s->pool)
 		return -1;
 	return boot_ready(s->main, e);
@@ -384,8 +269,10 @@ signer_main(int fd)
 	ipc_free(s.asker);
 	ipc_free(s.main);
 	journal_close(s.journal);
+	signer_status_done(&s);
 	ca_done(&s.ca);
 	free(s.jobs);
+	arena_free(s.turn);
 	loop_free(s.loop);
 	arena_free(s.cfg_arena);
 	return 0;

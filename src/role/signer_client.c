@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "crypto/digest.h"
 #include "io/ipc.h"
 #include "io/loop.h"
 #include "io/proc.h"
@@ -134,17 +135,32 @@ signer_client_free(struct signer_client *c)
 }
 
 int
-signer_client_keys(struct signer_client *c, struct ipc_signer_keys *ret, struct err *e)
+signer_client_ca(
+    struct signer_client *c, struct span sha256, struct buf *der, struct err *e)
 {
-	struct ipc_signer_pubkeys m = {0};
-	struct ipc_frame f;
-	if (send_msg(c->link, IPC_SIGNER_PUBKEYS, 0, &m, -1, e) ||
-	    ipc_sync_recv(c->link, ISSUE_MS, &f, e))
+	struct ipc_signer_pubkeys ask = {0};
+	struct ipc_frame f = {0};
+	bool found = false;
+	if (send_msg(c->link, IPC_SIGNER_PUBKEYS, 0, &ask, -1, e))
 		return err_wrap(e, "asking the signer");
-	if (f.type != IPC_SIGNER_KEYS)
-		return err_set(
-		    e, ERR_INTERNAL, "the signer answered with message %u", f.type);
-	return ipc_msg_unpack(IPC_SIGNER_KEYS, f.body, ret, e);
+	while (f.type != IPC_DONE) {
+		struct ipc_signer_ca m;
+		uint8_t sha[DIGEST_SHA256];
+		if (ipc_sync_recv(c->link, ISSUE_MS, &f, e))
+			return err_wrap(e, "asking the signer");
+		if (f.type != IPC_SIGNER_CA)
+			continue;
+		if (ipc_msg_unpack(IPC_SIGNER_CA, f.body, &m, e))
+			return -1;
+		digest_sha256(m.cert, sha);
+		if (!span_eq(sha256, span_of(sha, sizeof(sha))))
+			continue;
+		buf_put_span(der, m.cert);
+		found = true;
+	}
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "the signer has no such CA");
+	return buf_check(der, "CA certificate", e);
 }
 
 static int

@@ -16,9 +16,9 @@ must_check struct signer_client *signer_client_start(
 void signer_client_free(struct signer_client *c);
 own_define(struct signer_client, signer_client_free);
 
-/* DER of the CA certificates; spans valid until the next call. */
-must_check int signer_client_keys(
-    struct signer_client *c, struct ipc_signer_keys *ret, struct err *e);
+/* Appends the DER of the CA with that SHA-256. NOT_FOUND. */
+must_check int signer_client_ca(
+    struct signer_client *c, struct span sha256, struct buf *der, struct err *e);
 
 /* Asks for n certificates at once; answers come in any order, id = index into asked. done
  * is called for each with the certificate or with the reason; got is valid during the

@@ -12,20 +12,57 @@
 #include "crypto/csr.h"
 #include "crypto/p7.h"
 
-#define PASSPHRASE SPAN_LIT("correct horse battery")
+/* A root and the two issuing CAs under it. */
+struct trio {
+	struct cert *root;
+	struct issuer *by_root, *device, *service;
+	struct key *root_key;
+	struct buf root_pem, device_pem, service_pem;
+};
 
-static struct ca
-make_ca(struct ca_material *m, enum key_alg root, enum key_alg issuing)
+static void
+trio_done(struct trio *t)
+{
+	cert_free(t->root);
+	issuer_free(t->by_root);
+	issuer_free(t->device);
+	issuer_free(t->service);
+	key_free(t->root_key);
+	buf_done(&t->root_pem);
+	buf_done(&t->device_pem);
+	buf_done(&t->service_pem);
+}
+
+static struct issuer *
+make_issuing(struct issuer *root, enum key_alg alg, const char *cn, struct buf *pem)
 {
 	struct err e = {0};
-	const struct ca_options o = {.root_alg = root,
-	    .issuing_alg = issuing,
-	    .org = "Example",
-	    .passphrase = PASSPHRASE};
-	struct ca ca;
-	assert_ok(ca_create(&o, NOW_S, m, &e), &e);
-	assert_ok(ca_load(m, NOW_S, &ca, &e), &e);
-	return ca;
+	const struct ca_subject who = {.cn = cn, .org = "Example"};
+	auto_(key_free) struct key *key = key_generate(alg, &e);
+	*pem = BUF_INIT(CERT_PEM_MAX);
+	assert_ok(ca_make_issuing(root, key_spki(key), &who, NOW_S, pem, &e), &e);
+	struct issuer *i = issuer_new(buf_span(pem), key, &e);
+	assert_non_null(i);
+	assert_ok(issuer_self_check(i, NOW_S, &e), &e);
+	return i;
+}
+
+static struct trio
+make_ca(enum key_alg root, enum key_alg issuing)
+{
+	struct err e = {0};
+	struct trio t = {.root_key = key_generate(root, &e)};
+	const struct ca_subject who = {.cn = "Root", .org = "Example"};
+	t.root_pem = BUF_INIT(CERT_PEM_MAX);
+	assert_ok(ca_make_root(t.root_key, &who, NOW_S, &t.root_pem, &e), &e);
+	t.by_root = issuer_new(buf_span(&t.root_pem), t.root_key, &e);
+	assert_non_null(t.by_root);
+	t.root = cert_ref((struct cert *)issuer_cert(t.by_root));
+	t.device =
+	    make_issuing(t.by_root, issuing, "muster Device Issuing CA", &t.device_pem);
+	t.service =
+	    make_issuing(t.by_root, issuing, "muster Service Issuing CA", &t.service_pem);
+	return t;
 }
 
 static struct cert *
@@ -46,7 +83,7 @@ issue(struct issuer *i, struct issuer_request r, struct issuer_result *ret)
 /* OpenSSL, strict, from the root down, for that purpose. */
 static void
 assert_verifies(
-    struct ca *ca, struct cert *leaf, struct issuer *by, int purpose, bool want)
+    struct trio *ca, struct cert *leaf, struct issuer *by, int purpose, bool want)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -76,8 +113,7 @@ is_critical(const struct cert *c, int nid)
 static void
 device_leaf_is_exactly_its_profile(void **state)
 {
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P384, KEY_P256);
+	struct trio ca = make_ca(KEY_P384, KEY_P256);
 	for (int alg = 0; alg <= KEY_RSA2048; alg++) {
 		struct err e = {0};
 		struct issuer_result res;
@@ -110,14 +146,13 @@ device_leaf_is_exactly_its_profile(void **state)
 		assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, true);
 		assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_SERVER, false);
 	}
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
 server_leaf_names_hosts_and_addresses(void **state)
 {
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	static const char *const san[] = {"hub.example.net", "127.0.0.1", "::1"};
 	struct issuer_result res;
 	auto_(cert_free) struct cert *c = issue(ca.service,
@@ -133,7 +168,7 @@ server_leaf_names_hosts_and_addresses(void **state)
 	assert_int_equal(X509_check_ip_asc(c->x509, "::1", 0), 1);
 	assert_int_equal(X509_check_ip_asc(c->x509, "127.0.0.2", 0), 0);
 	assert_verifies(&ca, c, ca.service, X509_PURPOSE_SSL_SERVER, true);
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static int
@@ -151,8 +186,7 @@ try_issue(struct issuer *i, struct issuer_request r, struct err *e)
 static void
 issuer_refuses_names_and_lives_its_profile_does_not_allow(void **state)
 {
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	static const char *const bad_ids[] = {"", "a+b", "a#b", "a/b", "a b", "dev\n",
 	    "0123456789012345678901234567890123456789012345678901234567890123456"};
 	static const char *const san[] = {"not a host"};
@@ -198,14 +232,13 @@ issuer_refuses_names_and_lives_its_profile_does_not_allow(void **state)
 	assert_fails(try_issue(ca.device,
 			 (struct issuer_request){.profile = PROFILE_ROOT, .cn = "d"}, &e),
 	    &e, USAGE);
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
 leaf_never_outlives_its_issuer_and_is_never_older(void **state)
 {
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	const struct cert *by = issuer_cert(ca.device);
 	int64_t last_s = by->not_after_ms / 1000;
 	struct issuer_request r = {.profile = PROFILE_DEVICE,
@@ -227,7 +260,7 @@ leaf_never_outlives_its_issuer_and_is_never_older(void **state)
 	    (r.now_s = by->not_before_ms / 1000 - 1, try_issue(ca.device, r, &e)), &e,
 	    DENIED);
 	assert_non_null(strstr(e.text, "not valid yet"));
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 /* reliability row 40 */
@@ -334,8 +367,7 @@ static void
 issuer_check_names_what_differs_from_the_profile(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	struct issuer_result res;
 	auto_(cert_free) struct cert *c = issue(ca.service,
 	    (struct issuer_request){.profile = PROFILE_OPERATOR,
@@ -347,7 +379,7 @@ issuer_check_names_what_differs_from_the_profile(void **state)
 	assert_non_null(strstr(e.text, "extendedKeyUsage"));
 	assert_fails(issuer_check(ca.device, PROFILE_OPERATOR, c->der, &e), &e, CRYPTO);
 	assert_non_null(strstr(e.text, "issuer name"));
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
@@ -372,8 +404,7 @@ static void
 leaf_says_where_to_ask_about_it(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	auto_buf der = BUF_INIT(CERT_MAX);
 	struct issuer_result res;
 	uint8_t serial[TBS_SERIAL];
@@ -398,15 +429,14 @@ leaf_says_where_to_ask_about_it(void **state)
 	assert_string_equal(sk_OPENSSL_STRING_value(ocsp, 0), "http://pki/ocsp");
 	X509_email_free(ocsp);
 	assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, true);
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
 issuer_check_names_the_url_that_differs(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	auto_buf der = BUF_INIT(CERT_MAX);
 	struct issuer_result res;
 	const struct issuer_request r = {.profile = PROFILE_DEVICE,
@@ -434,15 +464,14 @@ issuer_check_names_the_url_that_differs(void **state)
 		    CRYPTO);
 		assert_non_null(strstr(e.text, rows[n].says));
 	}
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
 url_that_is_none_or_in_a_ca_is_refused(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	auto_party root = forge_root("Root");
 	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
 	cert_write_pem(root.cert->der, &pem);
@@ -459,14 +488,13 @@ url_that_is_none_or_in_a_ca_is_refused(void **state)
 			     .crl_url = "http://pki/0.crl"},
 			 &e),
 	    &e, USAGE);
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 static void
 ocsp_delegate_signs_answers_and_nothing_else(void **state)
 {
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
+	struct trio ca = make_ca(KEY_P256, KEY_P256);
 	struct issuer_result res;
 	auto_(cert_free) struct cert *c = issue(ca.device,
 	    (struct issuer_request){.profile = PROFILE_OCSP,
@@ -481,7 +509,7 @@ ocsp_delegate_signs_answers_and_nothing_else(void **state)
 	assert_int_equal(res.not_after_s, NOW_S + 14 * FORGE_DAY);
 	assert_verifies(&ca, c, ca.device, X509_PURPOSE_OCSP_HELPER, true);
 	assert_verifies(&ca, c, ca.device, X509_PURPOSE_SSL_CLIENT, false);
-	ca_done(&ca);
+	trio_done(&ca);
 }
 
 /* --- CAs of others: intermediates by CSR, cross certificates --- */
@@ -621,105 +649,114 @@ cross_of_a_leaf_of_itself_or_by_request_is_refused(void **state)
 	assert_int_equal(der.len, 0);
 }
 
-/* --- the CA's material --- */
+/* --- the CAs of a home --- */
 
 static void
-ca_is_seven_files_with_an_encrypted_root_key(void **state)
+ca_makes_roots_and_issuing_cas_of_their_profiles(void **state)
 {
-	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca ca = make_ca(&m, KEY_P256, KEY_P256);
-	assert_int_equal(m.n, CA_FILES_MAX);
-	for (size_t i = 0; i < CA_FILES_MAX; i++) {
-		assert_string_equal(m.files[i].name, ca_file_rows[i].name);
-		bool key = strstr(m.files[i].name, ".key") != NULL;
-		assert_int_equal(m.files[i].secret, key);
-		assert_int_equal(m.files[i].pem.secret, key);
-	}
-	const char *root_key = buf_text(&ca_material_get(&m, "root.key")->pem);
-	assert_non_null(strstr(root_key, "BEGIN ENCRYPTED PRIVATE KEY"));
-	assert_ptr_equal(ca_issuer(&ca, PROFILE_DEVICE), ca.device);
-	assert_ptr_equal(ca_issuer(&ca, PROFILE_OPERATOR), ca.service);
-	assert_ptr_equal(ca_issuer(&ca, PROFILE_SERVER), ca.service);
-	assert_null(ca_issuer(&ca, PROFILE_INTERMEDIATE));
-	assert_int_equal(issuer_cert(ca.device)->pathlen, 0);
-	assert_int_equal(ca.root->pathlen, -1);
-	assert_int_equal((ca.root->not_after_ms / 1000 - NOW_S) / FORGE_DAY, 7300);
-	auto_cert_list chain = {.n = 0};
-	assert_ok(cert_list_parse(buf_span(&ca_material_get(&m, "chain.pem")->pem),
-		      "chain", &chain, &e),
-	    &e);
-	assert_int_equal(chain.n, 3);
-	ca_done(&ca);
+	struct trio t = make_ca(KEY_P256, KEY_P256);
+	assert_int_equal(issuer_cert(t.device)->pathlen, 0);
+	assert_int_equal(t.root->pathlen, -1);
+	assert_int_equal((t.root->not_after_ms / 1000 - NOW_S) / FORGE_DAY, 7300);
+	assert_int_equal(ca_purpose_of(PROFILE_DEVICE), CA_DEVICE);
+	assert_int_equal(ca_purpose_of(PROFILE_OPERATOR), CA_SERVICE);
+	assert_int_equal(ca_purpose_of(PROFILE_SERVER), CA_SERVICE);
+	assert_int_equal(ca_purpose_of(PROFILE_INTERMEDIATE), CA_PURPOSE_N);
+	assert_int_equal(ca_purpose_of(PROFILE_OCSP), CA_PURPOSE_N);
+	trio_done(&t);
 }
 
-static void
-ca_without_passphrase_or_with_equal_names_is_refused(void **state)
-{
-	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	struct ca_options o = {.root_alg = KEY_P256, .issuing_alg = KEY_P256};
-	assert_fails(ca_create(&o, NOW_S, &m, &e), &e, USAGE);
-	o.passphrase = PASSPHRASE;
-	o.device_cn = "Same";
-	o.service_cn = "Same";
-	assert_fails(ca_create(&o, NOW_S, &m, &e), &e, USAGE);
-	assert_int_equal(m.n, 0);
-}
-
-/* Loads m with the file named replaced (or left away). */
 static int
-load_with(struct ca_material *m, const char *name, struct span text, int64_t now_s,
-    struct err *e)
+add(struct ca *ca, enum ca_purpose purpose, const char *name, const struct buf *pem,
+    struct key *key, struct err *e)
 {
-	auto_ca_material copy = {.n = 0};
-	struct ca ca;
-	for (size_t i = 0; i < m->n; i++) {
-		struct span pem = buf_span(&m->files[i].pem);
-		bool other = strcmp(m->files[i].name, name) == 0;
-		if (other && !text.p)
-			continue;
-		assert_ok(
-		    ca_material_put(&copy, m->files[i].name, other ? text : pem, e), e);
-	}
-	int got = ca_load(&copy, now_s, &ca, e);
-	if (got == 0)
-		ca_done(&ca);
-	return got;
+	struct ca_conf_row row = {.purpose = purpose, .cert = "x.pem"};
+	snprintf(row.name, sizeof(row.name), "%s", name);
+	return ca_add(ca, &row, buf_span(pem), key, e);
+}
+
+/* t's three, with root's certificate in place of its own. */
+static struct ca
+home_of(const struct trio *t, const struct buf *root)
+{
+	struct err e = {0};
+	struct ca ca = {.n = 0};
+	assert_ok(add(&ca, CA_ROOT, "root", root, NULL, &e), &e);
+	assert_ok(
+	    add(&ca, CA_DEVICE, "device-ca", &t->device_pem, issuer_key(t->device), &e),
+	    &e);
+	assert_ok(add(&ca, CA_SERVICE, "service-ca", &t->service_pem,
+		      issuer_key(t->service), &e),
+	    &e);
+	return ca;
 }
 
 static void
-ca_load_tells_what_does_not_fit(void **state)
+ca_tells_what_does_not_fit(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0}, other = {.n = 0};
-	struct ca a = make_ca(&m, KEY_P256, KEY_P256),
-		  b = make_ca(&other, KEY_P256, KEY_P256);
-	struct span foreign_key =
-	    buf_span(&ca_material_get(&other, "device-ca.key")->pem);
-	struct span foreign_root = buf_span(&ca_material_get(&other, "root.pem")->pem);
-	assert_int_equal(load_with(&m, "root.key", SPAN_NONE, NOW_S, &e), 0);
-	assert_fails(load_with(&m, "device-ca.key", SPAN_NONE, NOW_S, &e), &e, NOT_FOUND);
-	assert_fails(load_with(&m, "device-ca.key", foreign_key, NOW_S, &e), &e, CORRUPT);
-	assert_fails(load_with(&m, "root.pem", foreign_root, NOW_S, &e), &e, CRYPTO);
-	assert_fails(
-	    load_with(&m, "service-ca.pem", SPAN_LIT("rubbish"), NOW_S, &e), &e, PARSE);
-	assert_fails(
-	    load_with(&m, "x", SPAN_NONE, NOW_S + 1826 * FORGE_DAY, &e), &e, DENIED);
-	assert_fails(load_with(&m, "x", SPAN_NONE, NOW_S - FORGE_DAY, &e), &e, DENIED);
+	struct trio t = make_ca(KEY_P256, KEY_P256), other = make_ca(KEY_P256, KEY_P256);
+	auto_ca ca = home_of(&t, &t.root_pem), orphan = home_of(&t, &other.root_pem);
+	auto_ca twins = {.n = 0}, one = {.n = 0};
+	assert_ok(ca_check(&ca, NOW_S, &e), &e);
+	assert_fails(ca_check(&ca, NOW_S + 1826 * FORGE_DAY, &e), &e, DENIED);
+	assert_fails(ca_check(&ca, NOW_S - FORGE_DAY, &e), &e, DENIED);
 	assert_non_null(strstr(e.text, "clock"));
-	ca_done(&a);
-	ca_done(&b);
+	assert_fails(ca_check(&orphan, NOW_S, &e), &e, CRYPTO);
+	assert_fails(
+	    add(&ca, CA_DEVICE, "x", &other.device_pem, issuer_key(t.device), &e), &e,
+	    CORRUPT);
+	assert_fails(add(&ca, CA_ROOT, "x", &other.device_pem, NULL, &e), &e, CORRUPT);
+	assert_fails(add(&ca, CA_DEVICE, "x", &other.root_pem, NULL, &e), &e, CORRUPT);
+	assert_fails(add(&ca, CA_ROOT, "x", &t.root_pem, NULL, &e), &e, CORRUPT);
+	auto_buf rubbish = BUF_INIT(64);
+	buf_str(&rubbish, "rubbish");
+	assert_fails(add(&ca, CA_ROOT, "x", &rubbish, NULL, &e), &e, PARSE);
+	assert_int_equal(ca.n, 3);
+	/* a device CA that is the service CA as well */
+	assert_ok(add(&twins, CA_ROOT, "root", &t.root_pem, NULL, &e), &e);
+	assert_ok(
+	    add(&twins, CA_SERVICE, "s", &t.service_pem, issuer_key(t.service), &e), &e);
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	const struct ca_subject who = {.cn = "Other", .org = "Example"};
+	assert_ok(ca_make_issuing(
+		      t.by_root, key_spki(issuer_key(t.service)), &who, NOW_S, &pem, &e),
+	    &e);
+	assert_ok(add(&twins, CA_DEVICE, "d", &pem, issuer_key(t.service), &e), &e);
+	assert_fails(ca_check(&twins, NOW_S, &e), &e, CORRUPT);
+	/* no service CA, or one without its key */
+	assert_ok(add(&one, CA_ROOT, "root", &t.root_pem, NULL, &e), &e);
+	assert_ok(add(&one, CA_DEVICE, "d", &t.device_pem, issuer_key(t.device), &e), &e);
+	assert_fails(ca_check(&one, NOW_S, &e), &e, NOT_FOUND);
+	assert_ok(add(&one, CA_SERVICE, "s", &t.service_pem, NULL, &e), &e);
+	assert_fails(ca_check(&one, NOW_S, &e), &e, NOT_FOUND);
+	trio_done(&t);
+	trio_done(&other);
 }
 
 static void
-ca_material_takes_only_its_own_names_once(void **state)
+ca_goes_on_with_a_second_issuing_ca_when_the_first_has_ended(void **state)
 {
 	struct err e = {0};
-	auto_ca_material m = {.n = 0};
-	assert_fails(ca_material_put(&m, "other.pem", SPAN_LIT("x"), &e), &e, USAGE);
-	assert_ok(ca_material_put(&m, "root.pem", SPAN_LIT("x"), &e), &e);
-	assert_fails(ca_material_put(&m, "root.pem", SPAN_LIT("x"), &e), &e, USAGE);
+	struct trio t = make_ca(KEY_P256, KEY_P256);
+	auto_ca ca = home_of(&t, &t.root_pem);
+	int64_t later = NOW_S + 1820 * FORGE_DAY;
+	for (int i = 0; i < 2; i++) {
+		const struct ca_subject who = {.cn = i ? "Service CA 2" : "Device CA 2"};
+		auto_(key_free) struct key *key = key_generate(KEY_P256, &e);
+		auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+		assert_ok(
+		    ca_make_issuing(t.by_root, key_spki(key), &who, later, &pem, &e), &e);
+		assert_ok(
+		    add(&ca, i ? CA_SERVICE : CA_DEVICE, i ? "s2" : "d2", &pem, key, &e),
+		    &e);
+	}
+	assert_ok(ca_check(&ca, NOW_S + 1830 * FORGE_DAY, &e), &e);
+	assert_string_equal(ca_first(&ca, CA_DEVICE)->name, "device-ca");
+	assert_string_equal(ca_by_name(&ca, SPAN_LIT("d2"))->name, "d2");
+	assert_ptr_equal(ca_find(&ca, span_of(ca.v[4].cert->sha256, 32)), &ca.v[4]);
+	assert_null(ca_by_name(&ca, SPAN_LIT("d3")));
+	trio_done(&t);
 }
 
 /* --- certificates read --- */
@@ -823,10 +860,10 @@ main(void)
 	    cmocka_unit_test(roots_cross_each_other),
 	    cmocka_unit_test(cross_certificate_keeps_the_path_length),
 	    cmocka_unit_test(cross_of_a_leaf_of_itself_or_by_request_is_refused),
-	    cmocka_unit_test(ca_is_seven_files_with_an_encrypted_root_key),
-	    cmocka_unit_test(ca_without_passphrase_or_with_equal_names_is_refused),
-	    cmocka_unit_test(ca_load_tells_what_does_not_fit),
-	    cmocka_unit_test(ca_material_takes_only_its_own_names_once),
+	    cmocka_unit_test(ca_makes_roots_and_issuing_cas_of_their_profiles),
+	    cmocka_unit_test(ca_tells_what_does_not_fit),
+	    cmocka_unit_test(
+		ca_goes_on_with_a_second_issuing_ca_when_the_first_has_ended),
 	    cmocka_unit_test(cert_list_refuses_keys_and_emptiness),
 	    cmocka_unit_test(cert_parse_survives_every_truncation_and_flip),
 	    cmocka_unit_test(cert_days_left_counts_down_past_zero),

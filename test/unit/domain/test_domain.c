@@ -18,6 +18,7 @@
 #include "domain/enrol.h"
 #include "domain/group.h"
 #include "domain/issue.h"
+#include "domain/issuer.h"
 #include "domain/policy.h"
 #include "domain/session.h"
 #include "domain/throttle.h"
@@ -32,6 +33,7 @@ struct world {
 	struct clock clock;
 	struct arena *arena, *cfg_arena;
 	struct throttle throttle;
+	struct issuer_book book;
 	struct err e;
 	struct refusal no;
 };
@@ -56,7 +58,11 @@ setup(void **state)
 	    .clock = &w->clock,
 	    .arena = w->arena,
 	    .throttle = &w->throttle};
-	memset(w->d.service_ca, 0x55, sizeof(w->d.service_ca));
+	w->book.n = 1;
+	w->book.v[0] = (struct issuer_entry){
+	    .name = "service-ca", .purpose = CA_SERVICE, .state = ISSUER_ACTIVE};
+	memset(w->book.v[0].sha256, 0x55, sizeof(w->book.v[0].sha256));
+	w->d.issuers = &w->book;
 	assert_ok(store_begin(s, &w->e), &w->e);
 	*state = w;
 	return 0;
@@ -331,7 +337,7 @@ enrol_refuses_bad_leaves_by_their_own_reason(void **state)
 	c.chain = SPAN_LIT("some other CA, also of 32 bytes.");
 	register_(w, "d1", c);
 	assert_refused(w, CERT_NO_GROUP);
-	c.chain = span_of(w->d.service_ca, sizeof(w->d.service_ca));
+	c.chain = span_of(w->book.v[0].sha256, sizeof(w->book.v[0].sha256));
 	register_(w, "d1", c);
 	assert_refused(w, CERT_OPERATOR);
 	struct store_device d;
@@ -348,7 +354,7 @@ enrol_by_chain_waits_for_the_names_of_the_cas(void **state)
 	    .id_scope = span_str(w->cfg.dps.id_scope),
 	    .registration_id = SPAN_LIT("d1")};
 	put_group(w, "certs", STORE_ATT_X509, true);
-	memset(w->d.service_ca, 0, sizeof(w->d.service_ca));
+	w->book.n = 0;
 	assert_fails(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e, UNAVAILABLE);
 }
 
@@ -691,10 +697,10 @@ issue_for_a_server_takes_names_too_long_for_a_cn(void **state)
 	static const char *names[] = {
 	    "a-balancer-that-a-cloud-has-given-a-name-of-its-own.of.a.region.example"};
 	struct ipc_signer_issue m;
-	issue_server(&w->d, SPAN_LIT("key"), &m);
+	assert_ok(issue_server(&w->d, SPAN_LIT("key"), &m, &w->e), &w->e);
 	assert_true(span_eq_str(m.subject, "127.0.0.1"));
 	w->cfg.server.name = (struct conf_list){names, 1};
-	issue_server(&w->d, SPAN_LIT("key"), &m);
+	assert_ok(issue_server(&w->d, SPAN_LIT("key"), &m, &w->e), &w->e);
 	assert_in_range(m.subject.len, 1, 64);
 	assert_true(span_starts(m.names, span_str(names[0])));
 }

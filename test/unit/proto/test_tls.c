@@ -21,6 +21,7 @@
 struct world {
 	struct rig rig;
 	struct ca ca;
+	struct issuer *device, *service; /* of ca */
 	struct key *server_key;
 	struct tls_server *tls;
 	struct stream_listener *listener;
@@ -33,7 +34,7 @@ issue(struct world *w, enum profile_id profile, const char *cn, struct key *key,
     int64_t shift_s, struct buf *pem)
 {
 	struct err e = {0};
-	struct issuer *by = ca_issuer(&w->ca, profile);
+	struct issuer *by = ca_first(&w->ca, ca_purpose_of(profile))->issuer;
 	const char *const san[] = {"127.0.0.1"};
 	const struct issuer_request q = {.profile = profile,
 	    .cn = cn,
@@ -49,25 +50,45 @@ issue(struct world *w, enum profile_id profile, const char *cn, struct key *key,
 	cert_write_pem(issuer_cert(by)->der, pem);
 }
 
-/* Made once: encrypting the root's key takes a second on purpose. */
-static struct ca_material material;
-
-static int
-make_material(void **state)
+/* Device CA and service CA under a root of a day ago. */
+static void
+make_issuer(struct issuer *root, struct ca *ca, enum ca_purpose purpose, const char *cn)
 {
 	struct err e = {0};
-	const struct ca_options o = {.root_alg = KEY_P256,
-	    .issuing_alg = KEY_P256,
-	    .passphrase = SPAN_LIT("correct horse battery")};
-	assert_ok(tls_init(&e), &e);
-	assert_ok(ca_create(&o, clock_wall_s(&clock_system) - 86400, &material, &e), &e);
-	return 0;
+	struct ca_conf_row row = {.purpose = purpose, .cert = "ca.pem"};
+	const struct ca_subject who = {.cn = cn};
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	auto_(key_free) struct key *key = key_generate(KEY_P256, &e);
+	assert_ok(ca_make_issuing(root, key_spki(key), &who,
+		      clock_wall_s(&clock_system) - 86000, &pem, &e),
+	    &e);
+	assert_ok(ca_add(ca, &row, buf_span(&pem), key, &e), &e);
+}
+
+static struct ca
+make_ca(void)
+{
+	struct err e = {0};
+	struct ca ca = {.n = 0};
+	struct ca_conf_row row = {.purpose = CA_ROOT, .cert = "root.pem"};
+	const struct ca_subject who = {.cn = "Root"};
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	auto_(key_free) struct key *key = key_generate(KEY_P256, &e);
+	assert_ok(
+	    ca_make_root(key, &who, clock_wall_s(&clock_system) - 86400, &pem, &e), &e);
+	assert_ok(ca_add(&ca, &row, buf_span(&pem), NULL, &e), &e);
+	auto_(issuer_free) struct issuer *root = issuer_new(buf_span(&pem), key, &e);
+	assert_non_null(root);
+	make_issuer(root, &ca, CA_DEVICE, "Device CA");
+	make_issuer(root, &ca, CA_SERVICE, "Service CA");
+	return ca;
 }
 
 static int
-drop_material(void **state)
+init_tls(void **state)
 {
-	ca_material_done(&material);
+	struct err e = {0};
+	assert_ok(tls_init(&e), &e);
 	return 0;
 }
 
@@ -79,8 +100,10 @@ setup(void **state)
 	rig_init(&w->rig);
 	/* the client checks the server's certificate by the machine's clock */
 	w->rig.clock = clock_fake(clock_wall_ms(&clock_system));
-	assert_ok(ca_load(&material, clock_wall_s(&w->rig.clock), &w->ca, &e), &e);
-	assert_ok(chain_set_add(w->rig.anchors, (struct cert *)issuer_cert(w->ca.device),
+	w->ca = make_ca();
+	w->device = ca_first(&w->ca, CA_DEVICE)->issuer;
+	w->service = ca_first(&w->ca, CA_SERVICE)->issuer;
+	assert_ok(chain_set_add(w->rig.anchors, (struct cert *)issuer_cert(w->device),
 		      CHAIN_TRUSTED, &e),
 	    &e);
 	w->server_key = key_generate(KEY_P256, &e);
@@ -122,7 +145,7 @@ client_open(struct client *c, struct world *w, const struct buf *chain, struct k
 {
 	struct err e = {0};
 	auto_buf root = BUF_INIT(CERT_PEM_MAX);
-	cert_write_pem(w->ca.root->der, &root);
+	cert_write_pem(ca_first(&w->ca, CA_ROOT)->cert->der, &root);
 	const struct tls_client_options o = {.roots_pem = buf_span(&root),
 	    .chain_pem = chain ? buf_span(chain) : SPAN_NONE,
 	    .key = key};
@@ -216,7 +239,7 @@ good_leaf_reaches_the_core_with_its_chain(void **state)
 	assert_true(span_eq(m.cred.sha256, span_of(list.v[0]->sha256, 32)));
 	assert_true(span_eq(m.cred.sha1, span_of(list.v[0]->sha1, 20)));
 	assert_true(span_eq(
-	    span_head(m.cred.chain, 32), span_of(issuer_cert(w->ca.device)->sha256, 32)));
+	    span_head(m.cred.chain, 32), span_of(issuer_cert(w->device)->sha256, 32)));
 	assert_int_equal(m.cred.not_after_ms, list.v[0]->not_after_ms);
 	assert_true(span_eq_str(m.registration_id, "dev-1"));
 	client_close(&c, w);
@@ -284,8 +307,8 @@ leaf_without_eku_is_refused_where_the_configuration_says_so(void **state)
 	struct world *w = *state;
 	struct ipc_hub_open m;
 	int64_t now_s = clock_wall_s(&w->rig.clock);
-	struct party by = {.key = issuer_key(w->ca.device),
-	    .cert = (struct cert *)issuer_cert(w->ca.device)};
+	struct party by = {
+	    .key = issuer_key(w->device), .cert = (struct cert *)issuer_cert(w->device)};
 	auto_party leaf = forge(&(struct forge){.cn = "dev-1",
 	    .issuer = &by,
 	    .basic = "CA:FALSE",
@@ -355,5 +378,5 @@ main(void)
 	    T(token_counts_before_the_certificate),
 	    T(client_without_a_certificate_is_no_credential),
 	};
-	return cmocka_run_group_tests(tests, make_material, drop_material);
+	return cmocka_run_group_tests(tests, init_tls, NULL);
 }
