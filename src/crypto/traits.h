@@ -23,7 +23,7 @@ struct traits {
 	int hash_bits;  /* 0: a signature other than ECDSA or RSA (PKCS#1 v1.5) with SHA-2
 			 */
 	bool revocable; /* it names a CRL or an OCSP responder */
-	int64_t not_before_ms, not_after_ms;
+	int64_t life_ms; /* notAfter - notBefore */
 };
 
 /* Of one certificate. ERR_PARSE where it is none. */

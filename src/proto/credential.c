@@ -11,6 +11,7 @@
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/tls.h"
+#include "crypto/traits.h"
 #include "io/loop.h"
 #include "proto/env.h"
 
@@ -135,6 +136,19 @@ keep_serial(struct store *s, const struct cert *leaf)
 	return keep(s, span_of(text, n), n);
 }
 
+/* What cannot be read stays unknown, which no policy lets through. */
+static void
+put_traits(struct ipc_cred *c, const struct cert *leaf)
+{
+	struct traits t;
+	if (traits_read(leaf->der, &t, NULL))
+		return;
+	c->key_kind = (uint8_t)t.key;
+	c->key_bits = (uint32_t)t.key_bits;
+	c->hash_bits = (uint32_t)t.hash_bits;
+	c->revocable = t.revocable;
+}
+
 static struct credential *
 judged_chain(const struct cert_list *list, const struct env *env)
 {
@@ -160,6 +174,7 @@ judged_chain(const struct cert_list *list, const struct env *env)
 	c->chain = keep(&s, span_of(v.ca, ca_len), ca_len);
 	c->serial = keep_serial(&s, leaf);
 	c->key_sha256 = keep(&s, span_of(leaf->key_sha256, DIGEST_SHA256), DIGEST_SHA256);
+	put_traits(c, leaf);
 	return s.c;
 }
 

@@ -6,6 +6,7 @@
  * time, memory and errors are store.h's. Hex is lower case; a SHA-256 of a certificate or
  * an SPKI is 64 characters of it.
  */
+#include "crypto/traits.h"
 #include "store/store.h"
 
 /* ---- certificates (struct store_cert is store.h's) ---- */
@@ -72,6 +73,7 @@ struct store_device_cert {
 	struct span anchors;                     /* as reported, 32 bytes each */
 	const char *agent;
 	int64_t clock_off_ms, report_ms;
+	struct traits traits; /* as seen when it connected, TRAITS_UNKNOWN = never */
 };
 must_check int store_device_cert_get(struct store *s, const char *device_id,
     struct arena *a, struct store_device_cert *ret, struct err *e);

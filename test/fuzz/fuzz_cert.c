@@ -6,6 +6,7 @@
 
 #include "crypto/chain.h"
 #include "crypto/p7.h"
+#include "crypto/traits.h"
 
 static void
 judge(const struct cert_list *l)
@@ -18,9 +19,23 @@ judge(const struct cert_list *l)
 	assert(v.reason != CHAIN_OK && v.n_ca == 0 && v.text[0]);
 }
 
+/* Two readers of the same bytes. */
+static void
+compare(const struct cert *c)
+{
+	struct traits t;
+	char name[TRAITS_NAME];
+	if (traits_read(c->der, &t, NULL))
+		return;
+	traits_key_name(&t, name);
+	assert(t.life_ms == c->not_after_ms - c->not_before_ms);
+	assert(t.key == TRAITS_OTHER || strcmp(name, c->key_name) == 0);
+}
+
 static void
 use(struct cert *c)
 {
+	compare(c);
 	auto_buf line = BUF_INIT(4096);
 	struct cert_info info;
 	cert_line(c, &line);
@@ -36,6 +51,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct span in = span_of(data, len), bag[P7_CERTS_MAX];
 	auto_(cert_free) struct cert *c = cert_parse(in, NULL);
+	struct traits t;
+	(void)!traits_read(in, &t, NULL);
 	if (c)
 		use(c);
 	auto_cert_list l = {.n = 0};

@@ -83,6 +83,7 @@ static const struct store_device_cert full_used = {
     .agent = "muster-agent",
     .clock_off_ms = -14,
     .report_ms = 15,
+    .traits = {TRAITS_RSA, 3072, 384, true, 16},
 };
 
 static void
@@ -103,6 +104,11 @@ assert_same_used(const struct store_device_cert *c, const struct store_device_ce
 	assert_string_equal(c->agent, w->agent);
 	assert_int_equal(c->clock_off_ms, w->clock_off_ms);
 	assert_int_equal(c->report_ms, w->report_ms);
+	assert_int_equal(c->traits.key, w->traits.key);
+	assert_int_equal(c->traits.key_bits, w->traits.key_bits);
+	assert_int_equal(c->traits.hash_bits, w->traits.hash_bits);
+	assert_int_equal(c->traits.revocable, w->traits.revocable);
+	assert_int_equal(c->traits.life_ms, w->traits.life_ms);
 }
 
 static void
@@ -130,7 +136,8 @@ device_certificate_put_inserts_then_rewrites(void **state)
 	    .anchors = SPAN_LIT("other"),
 	    .agent = "py",
 	    .clock_off_ms = 24,
-	    .report_ms = 25};
+	    .report_ms = 25,
+	    .traits = {TRAITS_EC, 256, 256, false, 26}};
 	assert_ok(store_device_cert_put(s, &c, &e), &e);
 	assert_ok(store_device_cert_get(s, "Dev-1", arena(state), &got, &e), &e);
 	assert_same_used(&got, &c);
