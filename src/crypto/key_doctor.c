@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "crypto/key_impl.h"
+#include "crypto/ossl.h"
 
 struct key_doctor {
 	key_report report;
@@ -36,6 +37,26 @@ key_doctor_failed(struct key_doctor *d, const struct err *e)
 	key_doctor_say(d, KEY_BAD, fix ? fix + 2 : "", "%.*s", len, e->text);
 }
 
+/* TLS 1.3 signs with RSA by PSS, the salt as long as the digest (RFC 8446 4.2.3). Old
+ * TPMs take another length, some tokens have no PSS at all. */
+static bool
+does_pss(const struct key *k)
+{
+	uint8_t md[DIGEST_SHA256], sig[KEY_SIG_MAX];
+	size_t len;
+	struct key_digest d = {KEY_SHA256, KEY_PAD_PSS, span_of(md, sizeof(md))};
+	digest_sha256(SPAN_LIT("muster key doctor"), md);
+	auto_(EVP_PKEY_CTX_free) EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(k->pkey, NULL);
+	bool good = key_sign_digest(k, &d, sig, &len, NULL) == 0 && c &&
+		    EVP_PKEY_verify_init(c) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PSS_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(c, EVP_sha256()) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) == 1 &&
+		    EVP_PKEY_verify(c, sig, len, md, sizeof(md)) == 1;
+	ERR_clear_error();
+	return good;
+}
+
 static int
 try_key(const char *uri, struct key_doctor *d, struct err *e)
 {
@@ -50,6 +71,9 @@ try_key(const char *uri, struct key_doctor *d, struct err *e)
 				   "half; the place holds two keys under one name");
 	key_doctor_say(
 	    d, KEY_FINE, "", "key: %s, signs and verifies", key_alg_name(k->alg));
+	if (key_row(k->alg)->kind == SPKI_RSA && !does_pss(k))
+		key_doctor_say(d, KEY_WARN, "make a p256 key",
+		    "it makes no PSS signatures as TLS 1.3 wants them");
 	if (k->exportable && k->custody != KEY_CUSTODY_FILE)
 		key_doctor_say(d, KEY_WARN,
 		    "make a new one with muster key generate, which forbids it",

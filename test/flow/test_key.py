@@ -163,6 +163,10 @@ class Tokens(harness.Case):
         self.assertNotIn("9999", got.stderr + got.stdout)
         self.ends(self.key("test", "pkcs11:token=factory;object=dev"), 6, "pin-source")
 
+    def test_doctor_tries_an_rsa_key_as_tls_13_does(self):
+        self.works(self.key("generate", self.uri, "--alg", "rsa2048"))
+        self.assertNotIn("warning", self.works(self.key("doctor", self.uri)).stdout)
+
     def test_doctor_finds_what_is_missing(self):
         self.works(self.key("generate", self.uri))
         self.works(self.key("doctor", self.uri))

@@ -521,15 +521,15 @@ csr_for_a_name_carries_the_challenge(void **state)
 	auto_(key_free) struct key *k = key_generate(KEY_P256, &e);
 	auto_buf name = BUF_INIT(NAME_DER_MAX), der = BUF_INIT(CSR_MAX);
 	assert_ok(name_write("dev-17", "Example", &name, &e), &e);
-	assert_ok(
-	    csr_write_name(k, buf_span(&name), SPAN_LIT("c2VjcmV0"), &der, &e), &e);
+	assert_ok(csr_write_name(k, buf_span(&name), SPAN_LIT("c2VjcmV0"), &der, &e), &e);
 	assert_ok(csr_parse(buf_span(&der), &c, &e), &e);
 	assert_true(span_eq(c.subject, buf_span(&name)));
 	assert_true(span_eq_str(c.challenge, "c2VjcmV0"));
 	assert_null(c.san.p);
 	const unsigned char *at = der.p;
 	X509_REQ *req = d2i_X509_REQ(NULL, &at, (long)der.len);
-	assert_int_equal(X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1), 0);
+	assert_int_equal(
+	    X509_REQ_get_attr_by_NID(req, NID_pkcs9_challengePassword, -1), 0);
 	X509_REQ_free(req);
 	csr_done(&c);
 }
