@@ -40,8 +40,9 @@ from_terminal(const char *what, char *buf, size_t size)
 		return -1;
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "passphrase or PIN of %s: ", what);
+	/* quiet before it asks: what is typed ahead of the flush is lost */
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	fprintf(stderr, "passphrase or PIN of %s: ", what);
 	/* not by stdio, whose buffer would keep it */
 	ssize_t n = read(STDIN_FILENO, buf, size - 1);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
