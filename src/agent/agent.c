@@ -19,12 +19,12 @@
 #include "crypto/tls.h"
 #include "io/loop.h"
 
-#define CLOCK_SANE_MS INT64_C(1704067200000) /* 2024: before it the clock is not set */
 #define STABLE_MS     30000 /* a connection that lived so long was no failure */
 #define ACK_MAX_MS    60000 /* without a PUBACK for so long the connection is dead */
 #define INFLIGHT_MAX  20
 #define HUB_TRIES     10 /* then the provisioning service is asked again (2.4) */
 #define TELEMETRY_MAX 1024
+#define FALL_BACK_AT  3 /* refusals in a row */
 
 #define RUNNING                                                                          \
 	(SM_TO(AGENT_PROVISIONING) | SM_TO(AGENT_CONNECTING) | SM_TO(AGENT_BACKOFF) |    \
@@ -48,6 +48,7 @@ struct unacked {
 struct agent {
 	char *dir;
 	struct loop *loop;
+	struct clock_floor time;
 	const struct agent_ops *ops;
 	void *arg;
 	struct arena *arena; /* the strings of cfg */
@@ -57,12 +58,15 @@ struct agent {
 	struct keystore_credential cred;
 	struct keystore_assignment assignment; /* hub "": none */
 	bool refused_by_hub;                   /* the assignment is in doubt */
+	int refusals;                          /* of the credential, in a row */
+	bool fell_back;                        /* to be renewed once it is connected */
 	int hub_failures;
 	struct provision *provision;
 	struct mqtt_link *hub;
 	struct loop_timer *next;   /* start, end of a pause, end of a hold */
 	struct loop_timer *sample; /* telemetry */
-	struct loop_timer *renew;  /* of the SAS token */
+	struct loop_timer *token;  /* of SAS: its renewal */
+	struct renewal *renewal;   /* of the certificate */
 	int64_t next_at_ms, connected_at_ms;
 	struct telemetry sensor;
 	struct unacked unacked[INFLIGHT_MAX]; /* the oldest first */
@@ -91,7 +95,7 @@ agent_init(struct err *e)
 static int64_t
 wall_ms(const struct agent *a)
 {
-	return clock_wall_ms(loop_clock(a->loop));
+	return clock_wall_ms(&a->time.clock);
 }
 
 static void
@@ -115,7 +119,7 @@ drop(struct agent *a)
 	mqtt_link_free(TAKE(a->hub));
 	loop_timer_cancel(a->next);
 	loop_timer_cancel(a->sample);
-	loop_timer_cancel(a->renew);
+	loop_timer_cancel(a->token);
 	a->st.dropped += a->nunacked;
 	a->nunacked = 0;
 }
@@ -127,10 +131,43 @@ wait_for(struct agent *a, int64_t ms)
 	loop_timer_start(a->next, ms);
 }
 
+static int load_credential(struct agent *a, struct err *e);
+
+/* Another generation in the place of one that is refused again and again; tried after the
+ * pause that the refusal earned. Who holds the lock is at work on the credentials
+ * already. */
+static void
+fall_back(struct agent *a)
+{
+	struct err e;
+	struct keystore_ref r;
+	auto_(keystore_close) struct keystore *k = NULL;
+	if (keystore_open(a->dir, &k, &e) || keystore_lock(k, &e) ||
+	    keystore_fall_back(k, wall_ms(a), &r, &e)) {
+		log_event(LOG_DEBUG, "agent.no_fall_back",
+		    LOG_STR("device", a->cfg.device.id), LOG_ERR(&e));
+		return;
+	}
+	log_event(LOG_WARN, "agent.fall_back", LOG_STR("device", a->cfg.device.id),
+	    LOG_STR("from", a->cred.ref.generation), LOG_STR("to", r.generation));
+	struct agent_status kept = a->st;
+	if (load_credential(a, &e)) {
+		log_event(LOG_ERROR, "agent.fall_back",
+		    LOG_STR("device", a->cfg.device.id), LOG_ERR(&e));
+		return;
+	}
+	a->st.attempts = kept.attempts;
+	a->st.last = kept.last;
+	a->refused_by_hub = true; /* register anew */
+	a->refusals = 0;
+	a->fell_back = true;
+}
+
 static void
 back_off(struct agent *a, const struct err *why, int64_t retry_after_s)
 {
 	bool refusal = backoff_is_refusal(why->code);
+	a->refusals += refusal;
 	if (a->state == AGENT_CONNECTED &&
 	    loop_now_ms(a->loop) - a->connected_at_ms >= STABLE_MS)
 		a->st.attempts = 0;
@@ -144,6 +181,8 @@ back_off(struct agent *a, const struct err *why, int64_t retry_after_s)
 		    a->cfg.agent.refused_min_ms, a->cfg.agent.refused_max_ms};
 	int64_t ms = backoff_ms(&s, refusal, a->st.attempts, retry_after_s * 1000);
 	drop(a);
+	if (refusal && a->refusals >= FALL_BACK_AT && a->cred.ref.x509)
+		fall_back(a);
 	wait_for(a, ms);
 	log_event(LOG_WARN, "agent.backoff", LOG_STR("device", a->cfg.device.id),
 	    LOG_INT("ms", ms), LOG_INT("attempt", a->st.attempts), LOG_ERR(why));
@@ -213,7 +252,7 @@ on_open(void *arg)
 	struct agent *a = arg;
 	a->st.connects++;
 	a->st.connack = 0;
-	a->hub_failures = 0;
+	a->hub_failures = a->refusals = 0;
 	a->refused_by_hub = false;
 	a->connected_at_ms = loop_now_ms(a->loop);
 	log_event(LOG_INFO, "agent.connected", LOG_STR("device", a->cfg.device.id),
@@ -221,6 +260,9 @@ on_open(void *arg)
 	    LOG_STR("auth", a->cred.ref.x509 ? "x509" : "sas"),
 	    LOG_STR("thumbprint", a->cred.thumbprint));
 	loop_timer_repeat(a->sample, a->cfg.telemetry.interval_ms);
+	if (a->fell_back)
+		renewal_now(a->renewal);
+	a->fell_back = false;
 	set_state(a, AGENT_CONNECTED);
 	if (a->state == AGENT_CONNECTED)
 		take_sample(a);
@@ -252,7 +294,7 @@ static int
 open_hub(struct agent *a, struct err *e)
 {
 	auto_(tls_client_free) struct tls_client *tls =
-	    credential_tls(a->dir, &a->cfg, &a->cred, a->assignment.hub, e);
+	    credential_tls(a->dir, &a->cfg, &a->cred, a->assignment.hub, &a->time, e);
 	if (!tls)
 		return -1;
 	struct hub_link_opts o = {.host = a->assignment.hub,
@@ -278,14 +320,14 @@ connect_hub(struct agent *a)
 		/* at four fifths of the token's life, a little spread */
 		int64_t ms = a->cfg.hub.sas_life_ms * 4 / 5;
 		loop_timer_start(
-		    a->renew, ms - (int64_t)rand_below((uint64_t)ms / 20 + 1));
+		    a->token, ms - (int64_t)rand_below((uint64_t)ms / 20 + 1));
 	}
 	set_state(a, AGENT_CONNECTING);
 }
 
 /* MQTT has no way to hand over a new token: reconnect (protocol/device.md 3.3). */
 static void
-on_renew(void *arg)
+on_token(void *arg)
 {
 	struct agent *a = arg;
 	drop(a);
@@ -321,7 +363,7 @@ static int
 open_provision(struct agent *a, struct err *e)
 {
 	auto_(tls_client_free) struct tls_client *tls =
-	    credential_tls(a->dir, &a->cfg, &a->cred, a->cfg.dps.host, e);
+	    credential_tls(a->dir, &a->cfg, &a->cred, a->cfg.dps.host, &a->time, e);
 	if (!tls)
 		return -1;
 	struct provision_opts o = {.host = a->cfg.dps.host,
@@ -348,8 +390,9 @@ static void
 begin(struct agent *a)
 {
 	struct err e;
-	if (wall_ms(a) < CLOCK_SANE_MS) {
-		/* tokens and certificates mean nothing yet; nothing is thrown away */
+	if (!a->cred.ref.x509 && !clock_floor_is_known(&a->time)) {
+		/* a token would have expired; nothing is thrown away. A certificate needs
+		 * no clock of ours */
 		err_set(&e, ERR_UNAVAILABLE, "the device's clock is not set");
 		return back_off(a, &e, 0);
 	}
@@ -386,9 +429,11 @@ load_credential(struct agent *a, struct err *e)
 	keystore_credential_done(&a->cred);
 	a->cred = c;
 	c = (struct keystore_credential){0};
+	clock_floor_raise(&a->time, a->cred.not_before_ms);
 	a->assignment = as;
 	a->refused_by_hub = false;
-	a->hub_failures = 0;
+	a->hub_failures = a->refusals = 0;
+	a->fell_back = false;
 	a->st.attempts = 0;
 	a->st.last = (struct err){0};
 	a->st.connack = -1;
@@ -407,9 +452,17 @@ agent_open(const char *dir, struct loop *l, const struct agent_ops *ops, void *a
 	a->arena = arena_new(AGENT_CONFIG_ARENA_MAX);
 	a->next = loop_timer_new(l, on_next, a);
 	a->sample = loop_timer_new(l, on_sample, a);
-	a->renew = loop_timer_new(l, on_renew, a);
+	a->token = loop_timer_new(l, on_token, a);
+	clock_floor_init(&a->time, loop_clock(l), clock_floor_built_ms());
+	clock_floor_load(&a->time, dir);
 	a->st.since_ms = wall_ms(a);
 	telemetry_init(&a->sensor);
+	struct renewal_opts ro = {.dir = a->dir,
+	    .cfg = &a->cfg,
+	    .time = &a->time,
+	    .credential = &a->cred,
+	    .program = ops ? ops->program : NULL};
+	a->renewal = renewal_new(l, &ro);
 	if (agent_config_read(dir, &a->cfg, a->arena, e) ||
 	    keystore_open(dir, &a->keys, e) || load_credential(a, e))
 		return -1;
@@ -427,7 +480,8 @@ agent_free(struct agent *a)
 		drop(a);
 	loop_timer_free(a->next);
 	loop_timer_free(a->sample);
-	loop_timer_free(a->renew);
+	loop_timer_free(a->token);
+	renewal_free(a->renewal);
 	keystore_credential_done(&a->cred);
 	keystore_close(a->keys);
 	arena_free(a->arena);
@@ -443,6 +497,7 @@ agent_start(struct agent *a, int64_t after_ms, struct err *e)
 	if (control_open(a->dir, a->loop, a, &a->control, e))
 		return -1;
 	wait_for(a, after_ms);
+	renewal_start(a->renewal);
 	return 0;
 }
 
@@ -450,6 +505,7 @@ void
 agent_stop(struct agent *a)
 {
 	drop(a);
+	renewal_stop(a->renewal);
 	if (a->state != AGENT_IDLE)
 		set_state(a, AGENT_IDLE);
 	control_free(TAKE(a->control));
@@ -478,6 +534,8 @@ agent_reload(struct agent *a, struct err *e)
 {
 	if (load_credential(a, e))
 		return err_wrap(e, "reload");
+	if (a->control)
+		renewal_start(a->renewal);
 	if (a->state == AGENT_HELD || !a->control)
 		return 0;
 	drop(a);
@@ -485,10 +543,17 @@ agent_reload(struct agent *a, struct err *e)
 	return 0;
 }
 
+int
+agent_learn_time(struct agent *a, int64_t now_ms, struct err *e)
+{
+	return clock_floor_learn(&a->time, now_ms, now_ms, now_ms, e);
+}
+
 void
 agent_status(const struct agent *a, struct agent_status *ret)
 {
 	*ret = a->st;
+	renewal_status(a->renewal, &ret->renewal);
 	ret->state = (enum agent_state)a->state;
 	ret->device_id = a->cfg.device.id;
 	ret->active = a->cred.ref;

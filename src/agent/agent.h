@@ -7,6 +7,10 @@
  *
  *	idle -> provisioning -> connecting -> connected -> backoff, held
  *
+ * Its certificate is renewed by a process of its own (renewal.h). Where the service
+ * refuses the credential again and again, and another generation is proved and valid, the
+ * device falls back to it, registers anew and renews.
+ *
  * Failures that may pass are retried after a jittered, doubled pause, a refused
  * credential after a far longer one: a device never hammers its service. A sample that
  * was not acknowledged when its connection ended is lost, and counted.
@@ -17,6 +21,7 @@
 #include <stdint.h>
 
 #include "agent/keystore.h"
+#include "agent/renewal.h"
 #include "base/err.h"
 #include "base/own.h"
 
@@ -48,6 +53,7 @@ struct agent_status {
 	int attempts;                  /* failures in a row */
 	int connack;                   /* last CONNACK code, -1 for none */
 	struct err last;               /* the last failure; code ERR_OK when none */
+	struct renewal_status renewal;
 };
 
 struct agent_ops {
@@ -55,6 +61,8 @@ struct agent_ops {
 	void (*on_state)(void *arg, struct agent *a, enum agent_state s);
 	/* A telemetry message was acknowledged. NULL allowed. */
 	void (*on_acked)(void *arg, struct agent *a);
+	/* What renews its certificate: path of muster-agent; NULL: this program. */
+	const char *program;
 };
 
 /* Once a process, before the first agent: libraries, signals (SIGXFSZ is ignored so that
@@ -79,6 +87,9 @@ void agent_release(struct agent *a);
 /* Reads the active credential again and connects with it (once released, when held). On a
  * failure the agent goes on with what it has. */
 must_check int agent_reload(struct agent *a, struct err *e);
+
+/* An authenticated server said that it is now_ms. */
+must_check int agent_learn_time(struct agent *a, int64_t now_ms, struct err *e);
 
 void agent_status(const struct agent *a, struct agent_status *ret);
 const char *agent_device_id(const struct agent *a);

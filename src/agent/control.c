@@ -61,6 +61,30 @@ socket_path(const char *dir, char out[PATH_MAX], int *ret_dir, struct err *e)
 
 /* --- answers --- */
 
+static void
+set_words(struct js *o, const char *key, const char *words)
+{
+	struct js *text = js_str(span_str(words), NULL);
+	js_set(o, key, text ? text : js_text(""));
+}
+
+/* Where the certificate stands; absent where there is none to renew from here. */
+static void
+put_renewal(struct js *o, const struct renewal_status *r)
+{
+	if (!r->on)
+		return;
+	struct js *m = js_object();
+	js_set_int(m, "dueMs", r->due_ms);
+	js_set_int(m, "nextInMs", r->next_ms);
+	js_set_bool(m, "running", r->running);
+	js_set_int(m, "failures", r->state.failures);
+	js_set_int(m, "askedMs", r->state.asked_ms);
+	js_set_int(m, "renewedMs", r->state.renewed_ms);
+	set_words(m, "lastError", r->state.error);
+	js_set(o, "renewal", m);
+}
+
 static struct js *
 answer_ok(struct agent *a)
 {
@@ -86,8 +110,8 @@ answer_ok(struct agent *a)
 	js_set_int(o, "sent", (int64_t)st.sent);
 	js_set_int(o, "acked", (int64_t)st.acked);
 	js_set_int(o, "dropped", (int64_t)st.dropped);
-	struct js *text = js_str(span_str(st.last.text), NULL);
-	js_set(o, "lastError", text ? text : js_text(""));
+	set_words(o, "lastError", st.last.text);
+	put_renewal(o, &st.renewal);
 	return o;
 }
 
@@ -173,6 +197,16 @@ op_reload(struct conn *c, const struct js *req, struct err *e)
 	return 0;
 }
 
+static int
+op_time(struct conn *c, const struct js *req, struct err *e)
+{
+	int64_t now_ms;
+	if (js_need_int(req, "nowMs", 0, INT64_MAX / 4, &now_ms, e) ||
+	    agent_learn_time(c->control->agent, now_ms, e))
+		return -1;
+	return op_status(c, req, e);
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(struct conn *c, const struct js *req, struct err *e);
@@ -181,6 +215,7 @@ static const struct {
     {"hold", op_hold},
     {"release", op_release},
     {"reload", op_reload},
+    {"time", op_time},
 };
 
 static int

@@ -9,10 +9,11 @@
  *	{"op":"hold","ms":N}		keep away from the hub
  *	{"op":"release"}
  *	{"op":"reload","waitMs":N}	use what `active` names now
+ *	{"op":"time","nowMs":N}		what an authenticated server said it is
  *
  * An answer is {"ok":true,"state":..,"auth":..,"generation":..,"thumbprint":..,
- * "connected":..,"hub":.., counters} or {"ok":false,"code":..,"text":..}. With waitMs it
- * comes when the agent is connected, was refused, or N ms have passed.
+ * "connected":..,"hub":.., counters, "renewal":{..}} or {"ok":false,"code":..,"text":..}.
+ *With waitMs it comes when the agent is connected, was refused, or N ms have passed.
  */
 #include "base/err.h"
 #include "base/own.h"

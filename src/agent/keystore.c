@@ -73,7 +73,7 @@ keystore_create(
 {
 	auto_buf key = BUF_INIT(SAS_KEY_MAX);
 	key.secret = true;
-	if (sas_key_parse(sas_key_base64, &key, e))
+	if (sas_key_base64.len && sas_key_parse(sas_key_base64, &key, e))
 		return err_wrap(e, "the device's SAS key");
 	struct keystore k = {.dir = (char *)(uintptr_t)dir, .lock = -1};
 	char cred[PATH_MAX], sas[PATH_MAX], config[PATH_MAX], active[PATH_MAX];
@@ -91,7 +91,7 @@ keystore_create(
 	if (buf_check(&text, "SAS key", e))
 		return -1;
 	/* `active` last: without it there is no device, and a repeat begins anew */
-	if (file_write(sas, buf_span(&text), 0600, e) ||
+	if ((key.len && file_write(sas, buf_span(&text), 0600, e)) ||
 	    file_write(config, conf, 0600, e))
 		return -1;
 	return file_write(active, SPAN_LIT("sas\n"), 0600, e);

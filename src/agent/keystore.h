@@ -66,7 +66,8 @@ enum keystore_stage {
 };
 const char *keystore_stage_name(enum keystore_stage s);
 
-/* Makes a device directory: agent.conf with this text, the SAS key, active = sas. dir may
+/* Makes a device directory: agent.conf with this text, the SAS key (empty: none, then
+ * nothing can be loaded before the first certificate is promoted), active = sas. dir may
  * exist when it is empty of these. ERR_EXISTS when a device lives there already. */
 must_check int keystore_create(
     const char *dir, struct span conf, struct span sas_key_base64, struct err *e);

@@ -52,8 +52,8 @@ provision(struct prove *p, struct err *e)
 		    cfg->device.id);
 		return 0;
 	}
-	auto_(tls_client_free) struct tls_client *tls =
-	    credential_tls(p->o->dir, cfg, p->o->credential, cfg->dps.host, e);
+	auto_(tls_client_free) struct tls_client *tls = credential_tls(
+	    p->o->dir, cfg, p->o->credential, cfg->dps.host, p->o->time, e);
 	if (!tls)
 		return -1;
 	struct provision_opts o = {.host = cfg->dps.host,
@@ -81,7 +81,7 @@ send_proof(struct prove *p)
 	struct err e;
 	auto_buf body = BUF_INIT(BODY_MAX);
 	struct telemetry_facts f = {.device_id = p->result.assignment.device_id,
-	    .now_ms = clock_wall_ms(p->o->clock),
+	    .now_ms = clock_wall_ms(&p->o->time->clock),
 	    .x509 = p->o->credential->ref.x509,
 	    .not_after_ms = p->o->credential->not_after_ms};
 	struct hub_link_prop prop = {"musterProof", p->o->nonce};
@@ -134,7 +134,7 @@ connect_hub(struct prove *p, struct err *e)
 	const struct agent_config *cfg = p->o->cfg;
 	const struct keystore_assignment *a = &p->result.assignment;
 	auto_(tls_client_free) struct tls_client *tls =
-	    credential_tls(p->o->dir, cfg, p->o->credential, a->hub, e);
+	    credential_tls(p->o->dir, cfg, p->o->credential, a->hub, p->o->time, e);
 	if (!tls)
 		return -1;
 	struct hub_link_opts o = {.host = a->hub,
@@ -170,7 +170,7 @@ tell_agent(const struct prove_opts *o, const char *op, int64_t hold_ms, struct e
 int
 prove_run(const struct prove_opts *o, struct prove_result *ret, struct err *e)
 {
-	auto_(loop_free) struct loop *loop = loop_new(o->clock, e);
+	auto_(loop_free) struct loop *loop = loop_new(o->time->base, e);
 	if (!loop)
 		return -1;
 	struct prove p = {.o = o, .loop = loop};

@@ -6,15 +6,15 @@
  * message that carries the orchestrator's nonce. Blocking: it runs a loop of its own.
  */
 #include "agent/agent_config.h"
+#include "agent/clock_floor.h"
 #include "agent/dps_answer.h"
 #include "agent/keystore.h"
-#include "base/clock.h"
 
 struct prove_opts {
 	const char *dir;
 	const struct agent_config *cfg;
 	const struct keystore_credential *credential;
-	const struct clock *clock;
+	const struct clock_floor *time; /* its base runs the loop */
 	const char *nonce; /* goes out as the application property musterProof */
 	bool alone;        /* where no agent runs nobody is disturbed: go on */
 };

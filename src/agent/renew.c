@@ -226,15 +226,16 @@ static int
 promote(struct run *r, const struct keystore_ref *ref, struct err *e)
 {
 	struct err undo;
+	const struct keystore_ref was = r->c.ref;
 	if (keystore_promote(r->keys, ref, now_ms(r), e))
 		return -1;
 	if (r->o->ops->take_up(r->o->arg, ref, e) == 0)
 		return 0;
-	if (keystore_revert_to(r->keys, &r->c.ref, now_ms(r), &undo))
+	if (keystore_revert_to(r->keys, &was, now_ms(r), &undo))
 		return err_wrap(e, "promoted, and going back failed (%s)", undo.text);
-	if (r->o->ops->take_up(r->o->arg, &r->c.ref, &undo))
+	if (r->o->ops->take_up(r->o->arg, &was, &undo))
 		return err_wrap(e, "went back, but is not connected yet (%s)", undo.text);
-	return err_wrap(e, "went back to %s", r->c.ref.generation);
+	return err_wrap(e, "went back to %s", was.x509 ? was.generation : "sas");
 }
 
 /* What does not work here makes no failure of a renewal: journalled. */
@@ -288,6 +289,8 @@ renew_once(struct run *r, enum renew_why why, struct err *e)
 static int
 attempt(struct run *r, struct err *e)
 {
+	if (r->o->first)
+		return renew_once(r, RENEW_TOLD, e);
 	if (ask(r, e) || roll_anchors(r, e))
 		return -1;
 	r->out.why = judge(r);
@@ -327,6 +330,18 @@ run_locked(struct run *r, struct err *e)
 	return err_copy(e, &why);
 }
 
+/* A device that never had a credential has none to load. */
+static int
+load_active(
+    struct run *r, struct keystore *k, const struct keystore_ref *ref, struct err *e)
+{
+	struct err why;
+	r->c.ref = *ref;
+	if (keystore_load(k, ref, &r->c, &why) == 0)
+		return 0;
+	return r->o->first && why.code == ERR_NOT_FOUND ? 0 : err_copy(e, &why);
+}
+
 int
 renew_run(const struct renew_opts *o, struct renew_outcome *ret, struct err *e)
 {
@@ -334,11 +349,15 @@ renew_run(const struct renew_opts *o, struct renew_outcome *ret, struct err *e)
 	auto_(keystore_close) struct keystore *keys = NULL;
 	struct run r = {.o = o};
 	ret->result = RENEW_FAILED;
+	if (o->first && !o->cfg->est.host[0])
+		return err_set(
+		    e, ERR_USAGE, "est.host in agent.conf: no EST server to ask");
 	if (keystore_open(o->dir, &keys, e) || keystore_lock(keys, e) ||
-	    keystore_active(keys, &ref, e) || keystore_load(keys, &ref, &r.c, e))
+	    keystore_active(keys, &ref, e) || load_active(&r, keys, &ref, e))
 		return -1;
 	r.keys = keys;
-	int failed = ref.x509 && o->cfg->est.host[0] ? run_locked(&r, e) : 0;
+	bool has_work = (ref.x509 || o->first) && o->cfg->est.host[0];
+	int failed = has_work ? run_locked(&r, e) : 0;
 	r.out.active = r.c.ref;
 	*ret = r.out;
 	keystore_credential_done(&r.c);

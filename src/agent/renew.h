@@ -77,6 +77,7 @@ struct renew_opts {
 	const struct agent_config *cfg;
 	struct clock_floor *time; /* learns from the check-in */
 	bool told;                /* due or not */
+	bool first;               /* the first certificate, of whatever is active */
 	const struct renew_ops *ops;
 	void *arg;
 };

@@ -25,6 +25,7 @@ _Static_assert((int)AGENT_CONFIG_KEY_P256 == KEY_P256 &&
 
 struct session {
 	struct steps steps;
+	struct clock_floor time;
 	int in, out;
 	struct arena *arena;
 	struct agent_config cfg;
@@ -121,7 +122,7 @@ op_preflight(struct session *s, const struct js *req, struct js *ans, struct err
 	if (js_need_int(req, "timeMs", 0, INT64_MAX / 2, &time_ms, e) ||
 	    js_opt_int(req, "needBytes", 0, INT64_MAX / 2, &need, e))
 		return -1;
-	int64_t now_ms = clock_wall_ms(s->steps.clock);
+	int64_t now_ms = clock_wall_ms(s->time.base);
 	int64_t skew_ms = now_ms - time_ms;
 	if (check_clock(s, skew_ms, now_ms, e) || check_disk(s, need, e))
 		return -1;
@@ -157,7 +158,7 @@ op_install(struct session *s, const struct js *req, struct js *ans, struct err *
 	auto_keystore_credential c = {0};
 	if (js_need_str(req, "chain", &chain, e) ||
 	    keystore_install(s->steps.keys, &s->generation, chain, s->cfg.device.id,
-		clock_wall_ms(s->steps.clock), &c, e))
+		clock_wall_ms(s->time.base), &c, e))
 		return -1;
 	js_set_text(ans, "thumbprint", c.thumbprint);
 	js_set_int(ans, "notAfterMs", c.not_after_ms);
@@ -223,7 +224,7 @@ op_promote(struct session *s, const struct js *req, struct js *ans, struct err *
 static int
 op_revert(struct session *s, const struct js *req, struct js *ans, struct err *e)
 {
-	int64_t now_ms = clock_wall_ms(s->steps.clock);
+	int64_t now_ms = clock_wall_ms(s->time.base);
 	struct span name = SPAN_NONE;
 	struct keystore_ref back;
 	auto_(js_free) struct js *st = NULL;
@@ -438,7 +439,9 @@ int
 session_run(const char *dir, int in, int out, const struct clock *clock, struct err *e)
 {
 	struct session s = {.in = in, .out = out};
-	s.steps = (struct steps){.dir = dir, .cfg = &s.cfg, .clock = clock};
+	clock_floor_init(&s.time, clock, clock_floor_built_ms());
+	clock_floor_load(&s.time, dir);
+	s.steps = (struct steps){.dir = dir, .cfg = &s.cfg, .time = &s.time};
 	s.pending = BUF_INIT(SESSION_LINE_MAX + 4096);
 	s.arena = arena_new(AGENT_CONFIG_ARENA_MAX);
 	int failed = agent_config_read(dir, &s.cfg, s.arena, e) ||

@@ -9,6 +9,12 @@
 #define STATUS_MS 10000 /* for the running agent to answer */
 #define SETTLE_MS 60000 /* for the running agent to connect */
 
+static int64_t
+now_ms(const struct steps *s)
+{
+	return clock_wall_ms(&s->time->clock);
+}
+
 int
 steps_call_agent(const struct steps *s, const char *op, int64_t wait_ms, struct js **ret,
     struct err *e)
@@ -18,6 +24,15 @@ steps_call_agent(const struct steps *s, const char *op, int64_t wait_ms, struct 
 	if (wait_ms)
 		js_set_int(req, "waitMs", wait_ms);
 	return control_call(s->dir, req, STATUS_MS + wait_ms, ret, e);
+}
+
+bool
+steps_agent_runs(const struct steps *s)
+{
+	struct err e;
+	auto_(js_free) struct js *st = NULL;
+	return steps_call_agent(s, "status", 0, &st, &e) == 0 ||
+	       e.code != ERR_UNAVAILABLE;
 }
 
 int
@@ -30,12 +45,12 @@ steps_prove(const struct steps *s, const struct keystore_ref *r, const char *non
 	struct prove_opts o = {.dir = s->dir,
 	    .cfg = s->cfg,
 	    .credential = &c,
-	    .clock = s->clock,
+	    .time = s->time,
 	    .nonce = nonce,
 	    .alone = alone};
 	struct prove_result got;
 	if (prove_run(&o, &got, e) ||
-	    keystore_set_proven(s->keys, r, &got.assignment, clock_wall_ms(s->clock), e))
+	    keystore_set_proven(s->keys, r, &got.assignment, now_ms(s), e))
 		return -1;
 	*ret = got;
 	return 0;
@@ -75,7 +90,7 @@ undo_promote(const struct steps *s, const struct keystore_ref *was, bool *ret_un
     struct err *e)
 {
 	struct err undo;
-	if (keystore_revert_to(s->keys, was, clock_wall_ms(s->clock), &undo)) {
+	if (keystore_revert_to(s->keys, was, now_ms(s), &undo)) {
 		*ret_unsure = true;
 		return err_wrap(e, "not promoted, and going back failed (%s)", undo.text);
 	}
@@ -91,8 +106,8 @@ prune(const struct steps *s)
 	struct err why, ignored;
 	if (keystore_prune(s->keys, s->cfg->auth.keep_generations, &why) == 0)
 		return;
-	if (keystore_journal(s->keys, clock_wall_ms(s->clock), "prune", &ignored,
-		"failed: %s", why.text))
+	if (keystore_journal(
+		s->keys, now_ms(s), "prune", &ignored, "failed: %s", why.text))
 		return;
 }
 
@@ -105,7 +120,7 @@ steps_promote(const struct steps *s, const struct keystore_ref *r, struct js **r
 	struct keystore_ref was;
 	if (steps_call_agent(s, "status", 0, &st, e) ||
 	    keystore_active(s->keys, &was, e) ||
-	    keystore_promote(s->keys, r, clock_wall_ms(s->clock), e))
+	    keystore_promote(s->keys, r, now_ms(s), e))
 		return -1;
 	if (steps_take_up(s, r, ret_status, e))
 		return undo_promote(s, &was, ret_unsure, e);

@@ -15,12 +15,14 @@ struct steps {
 	const char *dir;
 	const struct agent_config *cfg;
 	struct keystore *keys;
-	const struct clock *clock;
+	const struct clock_floor *time;
 };
 
 /* What the running agent says to op, with waitMs where wait_ms is not 0. */
 must_check int steps_call_agent(const struct steps *s, const char *op, int64_t wait_ms,
     struct js **ret, struct err *e);
+
+bool steps_agent_runs(const struct steps *s);
 
 /* A real second connection with the generation r, noted when it worked. alone: success
  * needs no running agent. */

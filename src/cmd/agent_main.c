@@ -14,6 +14,7 @@
 #include "agent/control.h"
 #include "agent/credential.h"
 #include "agent/provision.h"
+#include "agent/renew_live.h"
 #include "agent/session.h"
 #include "base/log.h"
 #include "cmd/opt.h"
@@ -60,6 +61,7 @@ set_log(const struct agent_config *cfg)
 
 struct init_opts {
 	const char *dir, *id, *dps_host, *id_scope, *ca_file, *key_file;
+	bool no_sas;
 	struct opt_each set;
 };
 
@@ -134,14 +136,15 @@ init_device(const struct init_opts *o, struct arena *a, struct err *e)
 {
 	struct agent_config cfg;
 	auto_buf key = BUF_INIT(KEY_TEXT_MAX), text = BUF_INIT(AGENT_CONFIG_FILE_MAX);
-	if (init_config(o, &cfg, a, e) || read_key(o->key_file, &key, e))
+	if (init_config(o, &cfg, a, e) || (!o->no_sas && read_key(o->key_file, &key, e)))
 		return -1;
 	agent_config_write(&cfg, &text);
 	if (buf_check(&text, "agent.conf", e) || init_ca(o, e) ||
 	    keystore_create(o->dir, buf_span(&text), span_trim(buf_span(&key)), e))
 		return -1;
-	printf(
-	    "%s: device %s, authenticated by SAS until it is migrated\n", o->dir, o->id);
+	printf("%s: device %s, %s\n", o->dir, o->id,
+	    o->no_sas ? "without a credential until muster-agent enrol"
+		      : "authenticated by SAS until it is migrated");
 	return 0;
 }
 
@@ -160,6 +163,8 @@ cmd_init(int argc, char **argv, struct err *e)
 		"CA certificates of the service (copied)"},
 	    {"key-file", "FILE", OPT_TEXT, &o.key_file,
 		"the device's SAS key, Base64 (default: standard input)"},
+	    {"no-sas", NULL, OPT_FLAG, &o.no_sas,
+		"the device has no SAS key: its first certificate is had with a token"},
 	    {"set", "KEY=VALUE", OPT_EACH, &o.set,
 		"section.key=value for agent.conf; may be repeated"},
 	    {0}};
@@ -262,13 +267,16 @@ provision(const char *dir, struct arena *a, struct err *e)
 {
 	struct agent_config cfg;
 	struct keystore_ref ref;
+	struct clock_floor time;
 	auto_(keystore_close) struct keystore *keys = NULL;
 	auto_keystore_credential c = {0};
+	clock_floor_init(&time, &clock_system, clock_floor_built_ms());
+	clock_floor_load(&time, dir);
 	if (agent_config_read(dir, &cfg, a, e) || keystore_open(dir, &keys, e) ||
 	    keystore_active(keys, &ref, e) || keystore_load(keys, &ref, &c, e))
 		return -1;
 	auto_(tls_client_free) struct tls_client *tls =
-	    credential_tls(dir, &cfg, &c, cfg.dps.host, e);
+	    credential_tls(dir, &cfg, &c, cfg.dps.host, &time, e);
 	auto_(loop_free) struct loop *loop = tls ? loop_new(&clock_system, e) : NULL;
 	if (!loop)
 		return -1;
@@ -305,7 +313,144 @@ cmd_provision(int argc, char **argv, struct err *e)
 	return provision(dir, a, e);
 }
 
+/* --- renew, enrol --- */
+
+struct renewing {
+	const char *dir;
+	const char *token; /* NULL: not with one */
+	bool told;
+	struct agent_config cfg;
+	struct clock_floor time;
+};
+
+/* What an authenticated server told is news to an agent whose clock is not set. */
+static void
+tell_time(const struct renewing *r)
+{
+	struct err ignored;
+	auto_(js_free) struct js *req = js_object();
+	auto_(js_free) struct js *ans = NULL;
+	js_set_text(req, "op", "time");
+	js_set_int(req, "nowMs", clock_wall_ms(&r->time.clock));
+	if (r->time.learned_ms && control_call(r->dir, req, STATUS_MS, &ans, &ignored))
+		return;
+}
+
+static void
+print_outcome(const struct renewing *r, const struct renew_outcome *out)
+{
+	if (out->result == RENEW_DONE)
+		printf("renewed (%s): generation %s is active\n",
+		    renew_why_name(out->why), out->active.generation);
+	else
+		printf("nothing to renew now\n");
+}
+
+static int
+renew(struct renewing *r, struct arena *a, struct err *e)
+{
+	struct renew_outcome out;
+	if (agent_config_read(r->dir, &r->cfg, a, e))
+		return -1;
+	set_log(&r->cfg);
+	clock_floor_init(&r->time, &clock_system, clock_floor_built_ms());
+	auto_(renew_live_free) struct renew_live *live =
+	    renew_live_new(r->dir, &r->cfg, &r->time, r->token);
+	struct renew_opts o = {.dir = r->dir,
+	    .cfg = &r->cfg,
+	    .time = &r->time,
+	    .told = r->told,
+	    .first = r->token != NULL,
+	    .ops = &renew_live_ops,
+	    .arg = live};
+	int failed = renew_run(&o, &out, e);
+	tell_time(r);
+	if (!failed)
+		print_outcome(r, &out);
+	return failed;
+}
+
+static int
+cmd_renew(int argc, char **argv, struct err *e)
+{
+	struct renewing r = {.dir = DEVICE_DIR};
+	const struct opt opts[] = {{"dir", "DIR", OPT_TEXT, &r.dir, DIR_HELP},
+	    {"now", NULL, OPT_FLAG, &r.told, "whether it is due or not"}, {0}};
+	const struct opt_cmd cmd = {"muster-agent renew [--dir DIR] [--now]",
+	    "Renews the device's certificate where that is due: a new key beside the "
+	    "old, a "
+	    "certificate from the EST server, proved on a second connection, then "
+	    "promoted. "
+	    "The running agent does this by itself.",
+	    opts, 0, 0};
+	int at = opt_parse(&cmd, argc, argv, e);
+	if (at <= 0)
+		return at;
+	if (need(r.dir, "dir", e))
+		return -1;
+	auto_(arena_free) struct arena *a = arena_new(AGENT_CONFIG_ARENA_MAX);
+	return renew(&r, a, e);
+}
+
+static int
+cmd_enrol(int argc, char **argv, struct err *e)
+{
+	struct renewing r = {.dir = DEVICE_DIR, .told = true};
+	const char *file = NULL;
+	const struct opt opts[] = {{"dir", "DIR", OPT_TEXT, &r.dir, DIR_HELP},
+	    {"token-file", "FILE", OPT_TEXT, &file,
+		"the one-time token, in a file that is yours alone"},
+	    {0}};
+	const struct opt_cmd cmd = {"muster-agent enrol --token-file FILE [--dir DIR]",
+	    "Has the device's first certificate made, with a one-time token (muster est "
+	    "token): from then on the device authenticates by X.509.",
+	    opts, 0, 0};
+	int at = opt_parse(&cmd, argc, argv, e);
+	if (at <= 0)
+		return at;
+	auto_buf text = BUF_INIT(KEY_TEXT_MAX);
+	char token[KEY_TEXT_MAX];
+	if (need(r.dir, "dir", e) || need(file, "token-file", e) ||
+	    file_read_secret(file, &text, e))
+		return -1;
+	if (!span_to_str(span_trim(buf_span(&text)), token, sizeof(token)) || !token[0])
+		return err_set(e, ERR_PARSE, "%s: no token", file);
+	r.token = token;
+	auto_(arena_free) struct arena *a = arena_new(AGENT_CONFIG_ARENA_MAX);
+	int failed = renew(&r, a, e);
+	own_wipe(token, sizeof(token));
+	return failed;
+}
+
 /* --- status --- */
+
+static void
+print_time(const char *what, int64_t ms)
+{
+	char text[CLOCK_TEXT];
+	clock_iso(ms, 0, text);
+	if (ms)
+		printf("%-17s %s\n", what, text);
+}
+
+static void
+print_renewal(const struct js *m)
+{
+	const char *why = js_as_text(js_get(m, "lastError"));
+	if (!m)
+		return;
+	print_time("renewal due", js_as_int(js_get(m, "dueMs")));
+	print_time("server asked", js_as_int(js_get(m, "askedMs")));
+	print_time("last renewed", js_as_int(js_get(m, "renewedMs")));
+	if (js_as_bool(js_get(m, "running")))
+		printf("%-17s now\n", "next look");
+	else
+		printf("%-17s in %lld s\n", "next look",
+		    (long long)js_as_int(js_get(m, "nextInMs")) / 1000);
+	if (*why)
+		printf("%-17s %s (%lld in a row)\n", "renewal failed", why,
+		    (long long)js_as_int(js_get(m, "failures")));
+}
 
 static void
 print_status(const struct js *st)
@@ -322,6 +467,8 @@ print_status(const struct js *st)
 	    (long long)js_as_int(js_get(st, "sent")),
 	    (long long)js_as_int(js_get(st, "acked")),
 	    (long long)js_as_int(js_get(st, "dropped")));
+	print_time("valid until", js_as_int(js_get(st, "notAfterMs")));
+	print_renewal(js_get(st, "renewal"));
 }
 
 static int
@@ -373,6 +520,8 @@ static const struct subcommand {
     {"run", cmd_run, "keep the device connected"},
     {"provision", cmd_provision, "register with the provisioning service once"},
     {"status", cmd_status, "what the running agent is doing"},
+    {"renew", cmd_renew, "renew the certificate where that is due"},
+    {"enrol", cmd_enrol, "have the first certificate made, with a one-time token"},
     {"session", cmd_session, "serve the orchestrator on standard input and output"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help, "this text"},
