@@ -15,6 +15,7 @@ int cmd_issue(int argc, char **argv, struct err *e);
 int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
 int cmd_revoke(int argc, char **argv, struct err *e);
+int cmd_compliance(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.
  */

@@ -24,6 +24,7 @@ static const struct subcommand subcommands[] = {
     {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
     {"revoke", cmd_revoke, "revoke a device: certificates, identity, enrollment, session"},
+    {"compliance", cmd_compliance, "what breaks FedRAMP High or IL5, and the rows they ask"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},
     {"config", cmd_config, "print the configuration in force, or explain its keys"},

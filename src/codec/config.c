@@ -87,12 +87,27 @@ check_url(const char *url, struct err *e)
 	return err_set(e, ERR_PARSE, "pki.public_url: '%s' is no http:// URL", url);
 }
 
+/* The words of crypto/key.h, which is above here. */
+static int
+check_custody(const char *word, struct err *e)
+{
+	static const char *const words[] = {"file", "pkcs11", "tpm2"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(word, words[i]) == 0)
+			return 0;
+	return err_set(
+	    e, ERR_PARSE, "pki.custody: '%s' is none of file, pkcs11, tpm2", word);
+}
+
 int
 config_check(const struct config *c, struct err *e)
 {
 	struct names all = {.n = 0};
 	if (check_url(c->pki.public_url, e))
 		return -1;
+	for (size_t i = 0; i < c->pki.custody.n; i++)
+		if (check_custody(c->pki.custody.v[i], e))
+			return -1;
 	for (size_t i = 0; i < c->server.name.n; i++)
 		if (add_name(&all, "server.name", c->server.name.v[i], e))
 			return -1;

@@ -67,15 +67,19 @@ void compliance_asked_text(unsigned asked, char out[COMPLIANCE_ASKED_TEXT]);
 must_check int compliance_policy_parse(
     struct span name, enum config_compliance *ret, struct err *e);
 
-/* ---- rows about one thing, pure: each true, and why, where the row is broken ---- */
+/* ---- rows about one thing, pure ---- */
 
-#define COMPLIANCE_WHY 160
-/* A certificate: the rows of its key, signature, life and revocation. A life is measured
- * without the two days at most by which notBefore may lie in the past (pki.backdate). */
-bool compliance_breaks(enum compliance_id id, const struct compliance_limit *l,
-    const struct traits *t, char why[COMPLIANCE_WHY]);
-/* How a key is held: HARDWARE is a token or a TPM. */
+#define COMPLIANCE_WHY 100
+/* Whether a certificate breaks a limit of its key, its signature's hash, its life or (ON)
+ * its revocation, and why. What nobody knows of it breaks the limit. A life is measured
+ * without two days at most by which notBefore may lie in the past (pki.backdate). */
+bool compliance_breaks(
+    const struct compliance_limit *l, const struct traits *t, char why[COMPLIANCE_WHY]);
+/* Whether a key that is held so ("file", "pkcs11", "tpm2") is in hardware, as far as its
+ * holder tells. */
 bool compliance_is_hardware(const char *custody);
+/* What the edge saw of a certificate. */
+struct traits compliance_traits(const struct ipc_cred *cred);
 
 /* ---- enforced ---- */
 
@@ -101,21 +105,5 @@ must_check int compliance_check_custody(
 /* A connection by certificate to the hub, both profiles. dev: the identity it opened. */
 must_check int compliance_check_open(struct domain *d, const struct ipc_cred *cred,
     const struct store_device *dev, struct refusal *no, struct err *e);
-
-/* ---- reported ---- */
-
-struct compliance_finding {
-	enum compliance_id row;
-	const char *name; /* device ID, name of a CA, "" for the hub */
-	const char *text;
-};
-typedef int compliance_visit(
-    void *ctx, const struct compliance_finding *f, struct err *e);
-/* Findings of the hub, the CAs (where after is "") and of the limit devices that follow
- * after, in the order of their IDs. *ret_next: the last device looked at where there may
- * be more, else ""; *ret_n: how many were. In d->arena. visit as in store.h. */
-must_check int compliance_each(struct domain *d, enum config_compliance policy,
-    const char *after, int64_t limit, compliance_visit *visit, void *ctx,
-    const char **ret_next, int64_t *ret_n, struct err *e);
 
 #endif

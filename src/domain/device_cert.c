@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "crypto/digest.h"
+#include "domain/compliance.h"
 #include "domain/leaf.h"
 #include "domain/revoke.h"
 #include "store/pki.h"
@@ -104,6 +105,7 @@ device_cert_note(struct domain *d, const struct ipc_cred *cred, const char *devi
 	c.not_after_ms = cred->not_after_ms;
 	c.seen_ms = domain_now(d);
 	c.first_ms = seen.is_new ? c.seen_ms : c.first_ms;
+	c.traits = compliance_traits(cred);
 	c.peer = arena_str(d->arena, peer);
 	c.agent = arena_str(d->arena, span_head(agent, AGENT_MAX));
 	if (store_device_cert_put(d->store, &c, e))

@@ -12,6 +12,7 @@
 #include "crypto/digest.h"
 #include "crypto/name.h"
 #include "crypto/profile.h"
+#include "domain/compliance.h"
 #include "domain/device.h"
 #include "domain/est_guard.h"
 #include "domain/est_key.h"
@@ -45,6 +46,7 @@ struct est_case {
 	struct renew_cert cert;   /* by certificate: what it is good for */
 	struct store_token token; /* by token */
 	struct store_device dev;
+	bool probation; /* its key's custody is not known yet */
 };
 
 typedef int est_rule(struct est_case *c, struct refusal *no, struct err *e);
@@ -243,7 +245,7 @@ rule_linking(struct est_case *c, struct refusal *no, struct err *e)
 	return 0;
 }
 
-/* What may be certified; further policies on keys are asked here. */
+/* What may be certified. */
 static int
 rule_key(struct est_case *c, struct refusal *no, struct err *e)
 {
@@ -256,6 +258,18 @@ rule_key(struct est_case *c, struct refusal *no, struct err *e)
 	return est_key_check(c->d, c->p->device_id, text, no, e);
 }
 
+static int
+rule_compliance(struct est_case *c, struct refusal *no, struct err *e)
+{
+	const struct compliance_request rq = {.device_id = c->p->device_id,
+	    .spki = c->m->spki,
+	    .life_ms = c->d->cfg->pki.leaf_life_ms,
+	    .made_here = c->m->keygen,
+	    .fresh = c->p->door == EST_TOKEN || c->p->door == EST_OPERATOR,
+	    .vouched = c->p->door == EST_OPERATOR};
+	return compliance_check_issue(c->d, &rq, &c->probation, no, e);
+}
+
 static est_rule *const rules[] = {
     rule_credential,
     rule_name,
@@ -265,6 +279,7 @@ static est_rule *const rules[] = {
     rule_late,
     rule_linking,
     rule_key,
+    rule_compliance,
 };
 
 /* ---- what it gets ------------------------------------------------------------------ */
@@ -301,7 +316,7 @@ choose_life(struct est_case *c, int64_t *ret_ms, struct err *e)
 	c->p->release =
 	    in && (door == EST_OPERATOR || door == EST_TOKEN ||
 		      (door == EST_DEVICE && cfg->est.expired == CONFIG_EXPIRED_GRACE));
-	bool is_short = c->p->quarantine || (in && !c->p->release);
+	bool is_short = c->probation || c->p->quarantine || (in && !c->p->release);
 	*ret_ms = is_short && cfg->est.quarantine_life_ms < cfg->pki.leaf_life_ms
 		      ? cfg->est.quarantine_life_ms
 		      : cfg->pki.leaf_life_ms;
@@ -437,6 +452,9 @@ est_fix(enum refusal_code code)
 		"enrol anew with a one-time token (muster est token)",
 	    [REFUSAL_ENROLLMENT_BLOCKED] = "an operator has to undo the revocation",
 	    [REFUSAL_THROTTLED] = "ask again later",
+	    [REFUSAL_COMPLIANCE] = "docs/compliance.md has every row and its way out",
+	    [REFUSAL_CUSTODY] = "check in, or make the key where the policy wants it and "
+				"enrol with a one-time token (muster est token)",
 	    [REFUSAL_EST_TOKEN] = "ask an operator for a new one (muster est token)",
 	    [REFUSAL_EST_SUBJECT] = "make the CSR with the subject of the certificate "
 				    "(or the CN of the token's device), nothing else",

@@ -9,6 +9,7 @@
 #include "crypto/chain.h"
 #include "crypto/digest.h"
 #include "crypto/profile.h"
+#include "domain/compliance.h"
 #include "domain/leaf.h"
 #include "domain/revoke.h"
 
@@ -244,7 +245,8 @@ first_row(struct domain *d, const struct ipc_checkin *m, const struct renew_cert
 	    .not_after_ms = m->cred.not_after_ms,
 	    .first_ms = domain_now(d),
 	    .seen_ms = domain_now(d),
-	    .peer = arena_str(d->arena, m->peer.address)};
+	    .peer = arena_str(d->arena, m->peer.address),
+	    .traits = compliance_traits(&m->cred)};
 }
 
 static int
@@ -294,7 +296,11 @@ renew_checkin(struct domain *d, const struct ipc_checkin *m, struct ipc_renewal 
 	if (no->code != REFUSAL_NONE)
 		return 0;
 	if (keep_report(d, m, &c, e) ||
-	    renew_window(d, &m->cred, c.ours ? &c.cert : NULL, &w, e))
+	    compliance_check_custody(d, arena_str(d->arena, m->custody), no, e))
+		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	if (renew_window(d, &m->cred, c.ours ? &c.cert : NULL, &w, e))
 		return -1;
 	*ret = (struct ipc_renewal){.now_ms = domain_now(d),
 	    .start_ms = w.start_ms,

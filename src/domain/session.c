@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/rand.h"
 #include "crypto/digest.h"
+#include "domain/compliance.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
 #include "domain/revoke.h"
@@ -212,6 +213,8 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	if (judge_credential(d, m, &dev, &hub, ret, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE && revoke_check(d, &m->cred, no, e))
+		return -1;
+	if (no->code == REFUSAL_NONE && compliance_check_open(d, &m->cred, &dev, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE)
 		*ret_close_ms = closes_at(d, &m->cred);

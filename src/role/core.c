@@ -165,6 +165,7 @@ find_handler(enum ipc_type type)
 	    core_device_handler,
 	    core_service_handler,
 	    core_est_handler,
+	    core_compliance_handler,
 	    core_revoke_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

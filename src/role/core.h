@@ -92,6 +92,7 @@ typedef int core_handler(
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
+core_handler *core_compliance_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
 
 /* An answer row to a. */
