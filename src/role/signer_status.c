@@ -42,7 +42,7 @@ build_crl(
     struct signer *s, const struct ipc_signer_crl *m, struct buf *der, struct err *e)
 {
 	char url[URL_MAX], freshest[URL_MAX];
-	size_t by;
+	size_t by = 0;
 	auto_(free) struct crl_entry *entries = NULL;
 	struct crl_fields f = {.number = (uint64_t)m->number,
 	    .base = (uint64_t)m->base,
@@ -231,8 +231,8 @@ static int
 build_ocsp(
     struct signer *s, const struct ipc_signer_ocsp *m, struct answers *v, struct err *e)
 {
-	size_t by;
-	struct ocsp_responder *r;
+	size_t by = 0;
+	struct ocsp_responder *r = NULL;
 	if (find_ca(s, m->issuer, &by, e) || delegate(s, by, &r, e))
 		return -1;
 	int64_t end = ocsp_responder_cert(r)->not_after_ms;
