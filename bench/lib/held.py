@@ -33,7 +33,7 @@ def make_token(ctx):
     folder = tempfile.mkdtemp(prefix="softhsm-", dir=ctx.memory)
     os.mkdir(folder + "/tokens")
     with open(folder + "/conf", "w", encoding="ascii") as f:
-        f.write("directories.tokendir = %s/tokens\n" % folder)
+        f.write("directories.tokendir = %s/tokens\nlog.level = ERROR\n" % folder)
     os.environ["SOFTHSM2_CONF"] = folder + "/conf"
     with open(folder + "/pin", "w", encoding="ascii",
               opener=lambda p, f: os.open(p, f, 0o600)) as f:
