@@ -120,12 +120,7 @@ static void
 on_turn_done(void *arg)
 {
 	struct core *c = arg;
-	struct err e;
-	bool send = c->issuers_changed || c->anchors_changed;
-	if (c->issuers_changed && core_load_issuers(c, &e))
-		log_event(LOG_ERROR, "core.issuers", LOG_ERR(&e));
-	c->issuers_changed = false;
-	if (!send || !issuer_is_ready(&c->d))
+	if (!c->anchors_changed || !issuer_is_ready(&c->d))
 		return; /* without our own CAs the list would cut devices off */
 	c->anchors_changed = false;
 	core_send_anchors(c, NULL);
@@ -164,6 +159,7 @@ find_handler(enum ipc_type type)
 	static core_handler *(*const parts[])(enum ipc_type) = {
 	    core_device_handler,
 	    core_service_handler,
+	    core_issuer_handler,
 	    core_est_handler,
 	    core_compliance_handler,
 	    core_revoke_handler,

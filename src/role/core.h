@@ -75,7 +75,7 @@ struct core {
 	struct core_asked *asked; /* of the signer */
 	uint64_t next_id;
 	struct issuer_book issuers; /* as they are in the store */
-	bool issuers_changed, anchors_changed; /* seen to when the turn is durable */
+	bool anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	char home[4096];
@@ -91,6 +91,7 @@ typedef int core_handler(
  * where the message is not theirs. A new file adds its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
+core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
 core_handler *core_compliance_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
@@ -157,6 +158,9 @@ extern const struct ipc_opts core_link_opts;
 void core_link_signer(struct core *c, int fd);
 /* Loads the CAs from the store; from then chains are judged by them. */
 must_check int core_load_issuers(struct core *c, struct err *e);
+/* A CA was added or its state changed: once that is durable they are loaded anew, then
+ * edges are told. */
+void core_issuers_changed(struct core *c);
 /* Appends the DER of each CA of those purposes (a bit each: 1 << enum ca_purpose) that is
  * in one of those states (1 << enum issuer_state). */
 must_check int core_put_issuers(

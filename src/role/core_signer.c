@@ -300,7 +300,7 @@ on_ca_row(struct core *c, void *arg, const struct core_reply *r, struct err *e)
 		log_event(LOG_ERROR, "core.issuers", LOG_ERR(e));
 		turn_spoil(c->turn, e);
 	} else if (!r->why)
-		c->issuers_changed = true;
+		core_issuers_changed(c);
 	drop_rows(rows);
 	return 0;
 }

@@ -36,6 +36,8 @@ NEEDS = {
     "POST " + HUB + "/IotHubKeys/{}/listkeys": ("operator", None),
     "GET /.well-known/est/cacerts": (None, None),
     "POST /.well-known/est/simpleenroll": ("operator", "CSR"),
+    "GET /muster/issuers": ("RegistryRead", None),
+    "PUT /muster/issuers/{}": ("operator", {"state": "trusted"}),
     "GET /muster/events": ("ServiceConnect", None),
     "GET /muster/connections": ("ServiceConnect", None),
 }

@@ -27,7 +27,11 @@ world_setup(void **state)
 		fail_msg("%s", w->e.text);
 	w->d = (struct domain){
 	    .store = s, .cfg = &w->cfg, .clock = &w->clock, .arena = w->arena};
-	memset(w->d.service_ca, 0x55, sizeof(w->d.service_ca));
+	w->book.n = 1;
+	w->book.v[0] = (struct issuer_entry){
+	    .name = "service-ca", .purpose = CA_SERVICE, .state = ISSUER_ACTIVE};
+	memset(w->book.v[0].sha256, 0x55, sizeof(w->book.v[0].sha256));
+	w->d.issuers = &w->book;
 	assert_ok(store_begin(s, &w->e), &w->e);
 	*state = w;
 	return 0;

@@ -10,7 +10,7 @@
 
 #include "base/hex.h"
 #include "crypto/digest.h"
-#include "domain/domain.h"
+#include "domain/issuer.h"
 #include "store/pki.h"
 
 #define WORLD_NOW_MS INT64_C(1795319096000)
@@ -22,6 +22,7 @@ struct world {
 	struct domain d;
 	struct config cfg;
 	struct clock clock;
+	struct issuer_book book; /* a service CA of 32 times 0x55 */
 	struct arena *arena, *cfg_arena;
 	struct err e;
 	struct refusal no;
