@@ -166,7 +166,7 @@ must_check int store_crl_changes(struct store *s, const char *issuer, int64_t sh
  * revoked while a CRL is being signed has a higher one, whatever the clock does. */
 must_check int store_crl_mark(struct store *s, int64_t *ret_mark, struct err *e);
 /* The distribution points with changes that neither their full CRL nor their delta holds
- * (by mark): how many changes there are since the full one. */
+ * (by mark): how many changes there are since the full one, whatever was settled. */
 must_check int store_crl_dirty(struct store *s,
     int (*visit)(
 	void *ctx, const char *issuer, int64_t shard, int64_t changes, struct err *e),

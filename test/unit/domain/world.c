@@ -104,6 +104,35 @@ world_cred(struct world *w, const char *cn, const char *serial)
 		bytes_of(w, sha256_of(w, arena_printf(w->arena, "k%s", serial)))};
 }
 
+const char *
+world_issuer_hex(struct world *w, struct issuer *i)
+{
+	char *hex = arena_alloc(w->arena, 65);
+	hex_write(span_of(issuer_cert(i)->sha256, DIGEST_SHA256), hex);
+	return hex;
+}
+
+struct issuer *
+world_issuer(struct world *w, const char *name, const char *purpose)
+{
+	auto_(key_free) struct key *k = key_generate(KEY_P256, &w->e);
+	auto_buf der = BUF_INIT(CERT_MAX), pem = BUF_INIT(CERT_PEM_MAX);
+	assert_ok(issuer_self_sign(k, name, NULL, WORLD_NOW_MS / 1000 - 86400,
+		      86400 * 365, &der, &w->e),
+	    &w->e);
+	cert_write_pem(buf_span(&der), &pem);
+	struct issuer *i = issuer_new(buf_span(&pem), k, &w->e);
+	assert_non_null(i);
+	const struct store_issuer row = {.sha256 = world_issuer_hex(w, i),
+	    .name = name,
+	    .purpose = purpose,
+	    .state = "active",
+	    .custody = "file",
+	    .cert = buf_span(&der)};
+	assert_ok(store_issuer_put(w->d.store, &row, &w->e), &w->e);
+	return i;
+}
+
 void
 world_device(struct world *w, const char *id)
 {

@@ -10,6 +10,7 @@
 
 #include "base/hex.h"
 #include "crypto/digest.h"
+#include "crypto/issuer.h"
 #include "domain/issuer.h"
 #include "store/pki.h"
 
@@ -35,6 +36,10 @@ int world_teardown(void **state);
 struct store_cert world_cert(struct world *w, const char *subject, const char *serial);
 /* What its bearer shows at the hub. */
 struct ipc_cred world_cred(struct world *w, const char *cn, const char *serial);
+/* A CA with its key, entered as one of ours ("device-ca", active). Free the issuer. */
+struct issuer *world_issuer(struct world *w, const char *name, const char *purpose);
+/* The SHA-256 of its certificate, hex. */
+const char *world_issuer_hex(struct world *w, struct issuer *i);
 void world_device(struct world *w, const char *id);
 struct store_device world_get_device(struct world *w, const char *id);
 
