@@ -20,6 +20,7 @@
 #include "io/proc.h"
 #include "io/sock.h"
 #include "lab/layout.h"
+#include "lab/make.h"
 
 #define SSHD         "/usr/sbin/sshd"
 #define VISITS_MAX   600 /* sshd at once; who comes then is hung up on */
@@ -49,6 +50,7 @@ struct field {
 	struct loop *loop;
 	struct arena *arena;
 	const char *config, *log;
+	struct agent_ops ops; /* of all agents */
 	struct device *devices;
 	size_t n, n_visits;
 	struct list visits;
@@ -130,8 +132,8 @@ start_device(struct field *f, const char *home, size_t i, int64_t port, struct e
 	d->force = arena_printf(f->arena, "ForceCommand=/bin/sh '%s' %s",
 	    layout_path(f->arena, home, "session.sh"), d->id);
 	if (open_door(d, i, port, e) ||
-	    agent_open(layout_of(f->arena, home, "devices", d->id), f->loop, NULL, NULL,
-		&d->agent, e) ||
+	    agent_open(layout_of(f->arena, home, "devices", d->id), f->loop, &f->ops,
+		NULL, &d->agent, e) ||
 	    agent_start(d->agent, (int64_t)i * START_MS, e))
 		return err_wrap(e, "%s", d->id);
 	return 0;
@@ -198,6 +200,7 @@ run(struct field *f, const char *home, int64_t port, struct err *e)
 		    "%s is not there; install openssh-server (it need not run)", SSHD);
 	f->config = layout_path(f->arena, home, "ssh/sshd_config");
 	f->log = layout_path(f->arena, home, "sshd.log");
+	f->ops.program = make_agent_program(f->arena);
 	f->devices = arena_alloc(f->arena, f->n * sizeof(*f->devices));
 	size_t want = f->n;
 	f->n = 0;

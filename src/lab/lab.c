@@ -40,7 +40,7 @@ struct lab {
 	struct rest *rest;
 	struct progress progress;
 	struct config cfg;
-	int64_t mqtt_port, ssh_port;
+	int64_t mqtt_port, https_port, ssh_port;
 	size_t devices;
 	struct buf group_key; /* decoded */
 	pid_t field;
@@ -156,12 +156,12 @@ is_served(struct lab *l)
 static int
 try_server(struct lab *l, bool *ret_up, struct err *e)
 {
-	int64_t https;
 	struct err why;
 	struct target t;
 	struct target_opts o = {.home = l->o->home, .operator= l->o->operator};
 	*ret_up = false;
-	if (!is_served(l) || target_ports(l->o->home, &l->mqtt_port, &https, &why))
+	if (!is_served(l) ||
+	    target_ports(l->o->home, &l->mqtt_port, &l->https_port, &why))
 		return 0;
 	if (target_find(&o, l->arena, &t, e))
 		return -1;
@@ -304,6 +304,7 @@ need_fleet(struct lab *l, struct err *e)
 	    .home = l->o->home,
 	    .devices = l->devices,
 	    .mqtt_port = l->mqtt_port,
+	    .https_port = l->https_port,
 	    .id_scope = l->cfg.dps.id_scope,
 	    .group_key = buf_span(&l->group_key),
 	    .telemetry_ms = l->o->telemetry_ms,

@@ -64,10 +64,25 @@ write_config(const struct make *m, const char *id, struct buf *out, struct err *
 	cfg.dps.host = "127.0.0.1";
 	cfg.dps.port = cfg.hub.port = m->mqtt_port;
 	cfg.dps.id_scope = m->id_scope;
-	cfg.dps.ca_file = arena_printf(a, "%s/ca/root.pem", m->home);
+	cfg.est.host = "127.0.0.1";
+	cfg.est.port = m->https_port;
 	cfg.telemetry.interval_ms = m->telemetry_ms;
 	agent_config_write(&cfg, out);
 	return buf_check(out, "agent.conf", e);
+}
+
+/* Each device has trust anchors of its own, which it rolls by itself. */
+static int
+put_anchors(const struct make *m, const char *dir, struct err *e)
+{
+	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
+	const char *to = arena_printf(m->arena, "%s/ca.pem", dir);
+	if (file_exists(to))
+		return 0;
+	if (file_read(arena_printf(m->arena, "%s/ca/root.pem", m->home), &pem, e) ||
+	    file_mkdir(dir, 0700, e))
+		return -1;
+	return file_write(to, buf_span(&pem), 0644, e);
 }
 
 static int
@@ -83,8 +98,10 @@ make_device(const struct make *m, size_t i, struct err *e)
 	sas_key_derive(m->group_key, span_str(id), key);
 	base64_put(&base64, span_of(key, sizeof(key)));
 	own_wipe(key, sizeof(key));
-	return keystore_create(layout_of(m->arena, m->home, "devices", id),
-	    buf_span(&text), buf_span(&base64), e);
+	const char *dir = layout_of(m->arena, m->home, "devices", id);
+	if (put_anchors(m, dir, e))
+		return -1;
+	return keystore_create(dir, buf_span(&text), buf_span(&base64), e);
 }
 
 int
@@ -95,7 +112,7 @@ make_again(const struct make *m, struct err *e)
 		auto_buf text = BUF_INIT(AGENT_CONFIG_FILE_MAX);
 		layout_id(i, id);
 		const char *dir = layout_of(m->arena, m->home, "devices", id);
-		if (write_config(m, id, &text, e) ||
+		if (put_anchors(m, dir, e) || write_config(m, id, &text, e) ||
 		    file_write(arena_printf(m->arena, "%s/agent.conf", dir),
 			buf_span(&text), 0600, e))
 			return -1;
@@ -263,9 +280,8 @@ make_sshd_config(const struct make *m, struct err *e)
 	return put(layout_path(m->arena, m->home, "ssh/sshd_config"), &b, 0600, e);
 }
 
-/* muster-agent beside muster, as built and as installed; else what PATH has. */
-static const char *
-agent_program(struct arena *a)
+const char *
+make_agent_program(struct arena *a)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
@@ -284,7 +300,7 @@ make_session_script(const struct make *m, struct err *e)
 	buf_str(&b, "#!/bin/sh\n# What sshd runs for device $1.\nif [ -e ");
 	shell_word(&b, layout_path(m->arena, m->home, "faults"));
 	buf_str(&b, "/\"$1\" ]; then\n\ttrap '' XFSZ\n\tulimit -f 0\nfi\nexec ");
-	shell_word(&b, agent_program(m->arena));
+	shell_word(&b, make_agent_program(m->arena));
 	buf_str(&b, " session --dir ");
 	shell_word(&b, layout_path(m->arena, m->home, "devices"));
 	buf_str(&b, "/\"$1\"\n");

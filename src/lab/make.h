@@ -12,7 +12,7 @@ struct loop;
 struct make {
 	const char *home;
 	size_t devices;
-	int64_t mqtt_port;
+	int64_t mqtt_port, https_port;
 	const char *id_scope;
 	struct span group_key; /* of the symmetric-key enrollment group; secret */
 	int64_t telemetry_ms;
@@ -30,6 +30,8 @@ must_check int make_inventory(const struct make *m, struct err *e);
 /* ssh_config for this port. */
 must_check int make_ssh_config(
     const char *home, int64_t port, struct arena *a, struct err *e);
+/* muster-agent beside muster, as built and as installed; else what PATH has. */
+const char *make_agent_program(struct arena *a);
 /* The login that sshd lets in: whoever we are. */
 must_check int make_user(struct arena *a, const char **ret, struct err *e);
 
