@@ -232,40 +232,45 @@ report_used(struct device *v, struct err *e)
 	return report_leaf(v, u->serial, &u->traits, e);
 }
 
-static bool
-is_pinned(const struct store_device *dev, const char *sha256)
-{
-	return strcmp(dev->primary_thumb, sha256) == 0 ||
-	       strcmp(dev->secondary_thumb, sha256) == 0;
-}
-
-/* An identity by thumbprint is one of a CA's certificate where the device came with that
- * one and its chain (a certificate without is its own issuer: domain/revoke.h), or where
- * it is ours. */
+/* Is the certificate of a registered thumbprint one that a CA issued? It is where the
+ * device came with it and its chain (one without is its own issuer: domain/revoke.h), or
+ * where it is ours. One by SHA-1 nobody can tell. */
 static int
-has_issuer(struct device *v, bool *ret, struct err *e)
+is_issued(struct device *v, const char *thumb, bool *ret, struct err *e)
 {
 	struct store_cert ours;
 	struct domain *d = v->r->d;
 	const struct store_device_cert *u = &v->used;
-	*ret = u->sha256[0] && strcmp(u->issuer, u->sha256) != 0 &&
-	       is_pinned(v->dev, u->sha256);
-	if (*ret || !v->dev->primary_thumb[0])
+	*ret = !thumb[0] ||
+	       (strcmp(thumb, u->sha256) == 0 && strcmp(u->issuer, u->sha256) != 0);
+	if (*ret)
 		return 0;
-	if (store_cert_by_sha256(d->store, v->dev->primary_thumb, d->arena, &ours, e))
+	if (store_cert_by_sha256(d->store, thumb, d->arena, &ours, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	*ret = true;
 	return 0;
 }
 
 static int
-report_thumbprint(struct device *v, struct err *e)
+report_thumbprints(struct device *v, bool *ret_any, struct err *e)
 {
-	const struct store_device *dev = v->dev;
-	return finding(v->r, COMPLIANCE_SELF_SIGNED, dev->id, e,
-	    "thumbprint identity, no CA issued it: %s%s%s%s", dev->primary_thumb,
-	    dev->secondary_thumb[0] ? " or " : "", dev->secondary_thumb,
-	    v->used.sha256[0] ? "" : " (never connected)");
+	const char *const thumbs[] = {v->dev->primary_thumb, v->dev->secondary_thumb};
+	bool issued;
+	*ret_any = false;
+	for (int i = 0; i < 2; i++) {
+		if (is_issued(v, thumbs[i], &issued, e))
+			return -1;
+		if (issued)
+			continue;
+		*ret_any = true;
+		int rc = finding(v->r, COMPLIANCE_SELF_SIGNED, v->dev->id, e,
+		    "its %s thumbprint is of no certificate that a CA is known to have "
+		    "issued: %s",
+		    i ? "secondary" : "primary", thumbs[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 static int
@@ -290,18 +295,19 @@ report_certificates(struct device *v, struct err *e)
 	return rc ? rc : report_custody(v, e);
 }
 
+/* A certificate without an issuer is asked nothing more: it has to go. */
 static int
 report_identity(struct device *v, struct err *e)
 {
-	bool issued = true;
+	bool bare = false;
+	int rc = 0;
 	if (v->dev->auth == STORE_AUTH_SAS)
 		return finding(v->r, COMPLIANCE_SAS_IDENTITY, v->dev->id, e,
 		    "its identity is a shared key");
-	if (v->dev->auth == STORE_AUTH_SELF_SIGNED && has_issuer(v, &issued, e))
-		return -1;
-	if (!issued)
-		return report_thumbprint(v, e);
-	int rc = 0;
+	if (v->dev->auth == STORE_AUTH_SELF_SIGNED)
+		rc = report_thumbprints(v, &bare, e);
+	if (rc || bare)
+		return rc;
 	if (v->dev->sas_window)
 		rc = finding(v->r, COMPLIANCE_SAS_IDENTITY, v->dev->id, e,
 		    "it may still use its shared key beside its certificate");
@@ -321,7 +327,8 @@ visit_device(void *ctx, const struct store_device *dev, struct err *e)
 	if (store_device_cert_get(d->store, dev->id, d->arena, &v.used, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		v.used = (struct store_device_cert){.sha256 = "", .custody = ""};
+		v.used =
+		    (struct store_device_cert){.sha256 = "", .issuer = "", .custody = ""};
 	}
 	return report_identity(&v, e);
 }

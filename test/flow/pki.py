@@ -85,7 +85,7 @@ def name(*attributes):
 
 def make_key(path, kind="p256"):
     how = {"p256": ("EC", "ec_paramgen_curve:P-256"), "rsa2048": ("RSA", "rsa_keygen_bits:2048"),
-           "rsa1024": ("RSA", "rsa_keygen_bits:1024")}[kind]
+           "p384": ("EC", "ec_paramgen_curve:P-384"), "rsa1024": ("RSA", "rsa_keygen_bits:1024")}[kind]
     openssl("genpkey", "-algorithm", how[0], "-pkeyopt", how[1], "-out", path)
     os.chmod(path, 0o600)
     return path
