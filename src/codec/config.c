@@ -8,6 +8,7 @@
 
 #include "codec/ext.h"
 #include "codec/id.h"
+#include "codec/key_uri.h"
 
 #define CFG_CHOICES(name, ...)                                                           \
 	static const char *const name##_words[] = {__VA_ARGS__ NULL};
@@ -99,11 +100,26 @@ check_custody(const char *word, struct err *e)
 	    e, ERR_PARSE, "pki.custody: '%s' is none of file, pkcs11, tpm2", word);
 }
 
+/* A file would be no better than the fresh key of each day, and readable by others. */
+static int
+check_tls_key(const char *text, struct err *e)
+{
+	struct key_uri u;
+	if (!text[0])
+		return 0;
+	if (key_uri_parse(span_str(text), &u, e))
+		return err_wrap(e, "server.tls_key");
+	if (u.kind == KEY_URI_FILE)
+		return err_set(e, ERR_PARSE,
+		    "server.tls_key: a pkcs11: or tpm2: key; empty for one in memory");
+	return 0;
+}
+
 int
 config_check(const struct config *c, struct err *e)
 {
 	struct names all = {.n = 0};
-	if (check_url(c->pki.public_url, e))
+	if (check_url(c->pki.public_url, e) || check_tls_key(c->server.tls_key, e))
 		return -1;
 	for (size_t i = 0; i < c->pki.custody.n; i++)
 		if (check_custody(c->pki.custody.v[i], e))

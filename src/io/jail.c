@@ -39,6 +39,7 @@ static const struct kind kinds[JAIL_KINDS] = {
     [JAIL_EDGE] = {"edge", 16 * GIB, true, true, false}, /* its log, at most */
     [JAIL_CORE] = {"core", 1024 * GIB, true, true, false},
     [JAIL_SIGNER] = {"signer", 64 * GIB, false, true, false},
+    [JAIL_KEYD] = {"keyd", 16 * GIB, false, false, false},
 };
 
 const char *
@@ -156,8 +157,10 @@ static int
 enter_landlock(
     enum jail_kind kind, const struct kind *k, const struct jail_opts *o, struct err *e)
 {
-	if (kind == JAIL_MAIN && !o->write && !o->read)
-		return 0; /* its children inherit it, so it is asked for or left out */
+	bool asked = o->write || o->read;
+	if ((kind == JAIL_MAIN || kind == JAIL_KEYD) && !asked)
+		return 0; /* main's children inherit it; keyd's modules open what they
+			     like */
 	long abi = syscall(LL_CREATE, NULL, 0, LL_VERSION);
 	if (abi < 1) {
 		note(", no landlock (%s)", strerror(errno));
@@ -247,6 +250,6 @@ jail_enter(enum jail_kind kind, const struct jail_opts *o, struct err *e)
 	int n = jail_calls_load(kind, e);
 	if (n < 0)
 		return -1;
-	note(", seccomp %d calls %s", n, kind == JAIL_MAIN ? "denied" : "allowed");
+	note(", seccomp %d calls %s", n, jail_calls_denies(kind) ? "denied" : "allowed");
 	return 0;
 }

@@ -16,6 +16,7 @@ enum jail_kind {
 	JAIL_EDGE,   /* sockets it was given; no path, no connect, no exec */
 	JAIL_CORE,   /* files that are open, links; no path, no socket, no exec */
 	JAIL_SIGNER, /* as core, with threads */
+	JAIL_KEYD,   /* loads vendors' modules: a list of what is denied, with exec */
 	JAIL_KINDS
 };
 

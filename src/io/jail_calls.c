@@ -217,6 +217,21 @@ static const int denied[] = {
     SCMP_SYS(setdomainname),
 };
 
+/* The key holder besides: it uses tokens, it starts nothing and serves nobody but the
+ * links that main gave it. */
+static const int denied_keyd[] = {
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(listen),
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(kill),
+    SCMP_SYS(chmod),
+    SCMP_SYS(fchmodat),
+    SCMP_SYS(chown),
+    SCMP_SYS(fchownat),
+};
+
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static int
@@ -226,15 +241,31 @@ failed(int ret, const char *what, struct err *e)
 	return err_sys(e, ERR_INTERNAL, "jail: seccomp %s", what);
 }
 
-static int
-add_denied(scmp_filter_ctx f, struct err *e)
+bool
+jail_calls_denies(enum jail_kind kind)
 {
-	for (size_t i = 0; i < LEN(denied); i++) {
-		int ret = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
+	return kind == JAIL_MAIN || kind == JAIL_KEYD;
+}
+
+static int
+add_denied(scmp_filter_ctx f, const int *calls, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		int ret = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
 		if (ret)
 			return failed(ret, "rule", e);
 	}
-	return (int)LEN(denied);
+	return (int)n;
+}
+
+static int
+add_all_denied(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
+{
+	int n = add_denied(f, denied, LEN(denied), e);
+	if (n < 0 || kind != JAIL_KEYD)
+		return n;
+	int more = add_denied(f, denied_keyd, LEN(denied_keyd), e);
+	return more < 0 ? -1 : n + more;
 }
 
 static int
@@ -291,10 +322,11 @@ load(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 {
 	/* calls of another architecture (32-bit on a 64-bit kernel) as any foreign one */
 	int ret = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH,
-	    kind == JAIL_MAIN ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
+	    jail_calls_denies(kind) ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
 	if (ret)
 		return failed(ret, "architecture", e);
-	int n = kind == JAIL_MAIN ? add_denied(f, e) : add_allowed(f, kind, e);
+	int n = jail_calls_denies(kind) ? add_all_denied(f, kind, e)
+					: add_allowed(f, kind, e);
 	if (n < 0)
 		return -1;
 	ret = seccomp_attr_set(
@@ -310,7 +342,7 @@ jail_calls_load(enum jail_kind kind, struct err *e)
 {
 	/* a sanitizer has to look first, and then the end is the same (jail_san.h) */
 	const uint32_t kill = JAIL_SAN ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS;
-	scmp_filter_ctx f = seccomp_init(kind == JAIL_MAIN ? SCMP_ACT_ALLOW : kill);
+	scmp_filter_ctx f = seccomp_init(jail_calls_denies(kind) ? SCMP_ACT_ALLOW : kill);
 	if (!f)
 		return failed(0, "context", e);
 	int n = load(f, kind, e);

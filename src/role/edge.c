@@ -22,6 +22,7 @@
 #include "proto/hub_mqtt.h"
 #include "proto/mqtt_server.h"
 #include "role/boot.h"
+#include "role/key_client.h"
 
 enum {
 	LISTENERS = 3, /* kinds of them */
@@ -56,8 +57,9 @@ struct edge {
 	struct stream_listener *listeners[LISTENERS_MAX];
 	size_t n_listeners;
 
-	struct tls_server *tls; /* NULL before the first certificate */
-	struct key *next_key;   /* of the certificate that is asked for; NULL: none is */
+	struct tls_server *tls;  /* NULL before the first certificate */
+	struct key_client *keys; /* for server.tls_key in a token */
+	struct key *next_key;    /* of the certificate that is asked for; NULL: none is */
 	int64_t got_at_ms, renew_at_ms; /* wall clock */
 	struct core_owner owner;
 	struct loop_timer *tick;
@@ -168,11 +170,16 @@ on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 	open_listeners(d);
 }
 
-/* Each certificate has a key of its own, made here and kept in memory alone. */
+/* Each certificate has a key of its own, made here and kept in memory alone, unless the
+ * configuration names one in a token: then each handshake waits for that token, and so
+ * does all else on this edge (docs/limits.md). */
 static int
 ask_cert(struct edge *d, struct err *e)
 {
-	auto_(key_free) struct key *key = key_generate(KEY_P256, e);
+	bool token = d->cfg.server.tls_key[0];
+	auto_(key_free) struct key *key =
+	    token ? key_client_fetch(d->keys, "server.tls_key", e)
+		  : key_generate(KEY_P256, e);
 	if (!key)
 		return -1;
 	const struct ipc_tls_request m = {.spki = key_spki(key)};
@@ -352,11 +359,14 @@ on_main_frame(void *arg, struct ipc_frame *f)
 	}
 	if (f->fd < 0)
 		return;
-	if (f->type == IPC_ATTACH && !ipc_msg_unpack(IPC_ATTACH, f->body, &attach, &e) &&
-	    attach.peer == 'c')
-		attach_core(d, TAKE_FD(f->fd));
-	else if (f->type == IPC_LISTEN &&
-		 !ipc_msg_unpack(IPC_LISTEN, f->body, &listen, &e))
+	if (f->type == IPC_ATTACH && !ipc_msg_unpack(IPC_ATTACH, f->body, &attach, &e)) {
+		if (attach.peer == 'c')
+			attach_core(d, TAKE_FD(f->fd));
+		else if (attach.peer == 'k')
+			key_client_attach(d->keys, TAKE_FD(f->fd));
+		return;
+	}
+	if (f->type == IPC_LISTEN && !ipc_msg_unpack(IPC_LISTEN, f->body, &listen, &e))
 		take_listener(d, listen.kind, TAKE_FD(f->fd));
 }
 
@@ -376,6 +386,7 @@ static const struct ipc_ops main_ops = {
 static int
 make_servers(struct edge *d, struct err *e)
 {
+	d->keys = key_client_new();
 	d->anchors = chain_set_new();
 	d->ca_chain = BUF_INIT(CAP_CHAIN);
 	core_link_owner_init(&d->owner);
@@ -448,6 +459,7 @@ stop(struct edge *d)
 	loop_timer_free(d->tick);
 	key_free(d->next_key);
 	tls_server_free(d->tls);
+	key_client_free(d->keys);
 	chain_set_free(d->anchors);
 	buf_done(&d->ca_chain);
 	loop_free(d->loop);

@@ -8,8 +8,8 @@
  * an edge the server's. A token that is away is tried again at the next signature.
  *
  * Such a module must be able to open files, devices and sockets, so its jail is the
- * weakest: no new privileges, no capabilities, no other program, limits; docs/threat-model.md
- * says what that leaves.
+ * weakest: no new privileges, no capabilities, no other program, limits;
+ * docs/threat-model.md says what that leaves.
  */
 int keyd_main(int fd);
 

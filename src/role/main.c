@@ -15,6 +15,7 @@
 #include "io/proc.h"
 #include "io/sock.h"
 #include "role/boot.h"
+#include "role/ca_dir.h"
 
 #define EDGES_MAX        64
 #define RESTART_FIRST_MS 100
@@ -22,7 +23,7 @@
 #define STEADY_MS        60000 /* a child that lived this long starts again at once */
 #define STOP_MS          5000
 
-enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE };
+enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE, CHILD_KEYD };
 
 struct child {
 	struct supervisor *server;
@@ -32,6 +33,7 @@ struct child {
 	struct ipc_link *link;
 	struct loop_timer *restart;
 	bool ready;
+	bool reloading; /* told to end, to start again with what is on disk now */
 	int64_t started_ms, delay_ms;
 };
 
@@ -40,7 +42,7 @@ struct supervisor {
 	struct loop *loop;
 	int mqtt_fd, https_fd, http_fd, lock_fd; /* http_fd -1: not served */
 	uint16_t mqtt_port, https_port, http_port;
-	struct child signer, core, edges[EDGES_MAX];
+	struct child keyd, signer, core, edges[EDGES_MAX];
 	unsigned n_edges;
 	struct loop_signal *term, *intr, *hup;
 	struct loop_timer *stop_deadline;
@@ -51,12 +53,15 @@ struct supervisor {
 static const char *
 kind_name(enum child_kind kind)
 {
-	static const char *const names[] = {
-	    [CHILD_SIGNER] = "signer", [CHILD_CORE] = "core", [CHILD_EDGE] = "edge"};
+	static const char *const names[] = {[CHILD_SIGNER] = "signer",
+	    [CHILD_CORE] = "core",
+	    [CHILD_EDGE] = "edge",
+	    [CHILD_KEYD] = "keyd"};
 	return names[kind];
 }
 
 static void start_child(struct child *c);
+static bool needs_keyd(const struct supervisor *s);
 static void send_stop(struct child *c);
 
 /* ---- links between children -----------------------------------------------------------
@@ -88,6 +93,15 @@ attach(struct child *a, char a_is, struct child *b, char b_is)
 	attach_end(b, a_is, a->index, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
+}
+
+/* Edges get at the key holder only for a key that is theirs. */
+static void
+attach_tls_key(struct child *edge)
+{
+	struct supervisor *s = edge->server;
+	if (s->o->cfg->server.tls_key[0])
+		attach(&s->keyd, 'k', edge, 'e');
 }
 
 static void
@@ -135,7 +149,13 @@ on_ready(struct child *c)
 		return;
 	}
 	switch (c->kind) {
+	case CHILD_KEYD:
+		attach(c, 'k', &s->signer, 's');
+		for (unsigned i = 0; i < s->n_edges; i++)
+			attach_tls_key(&s->edges[i]);
+		break;
 	case CHILD_SIGNER:
+		attach(&s->keyd, 'k', c, 's');
 		attach(&s->core, 'c', c, 's');
 		break;
 	case CHILD_CORE:
@@ -144,6 +164,7 @@ on_ready(struct child *c)
 			attach(c, 'c', &s->edges[i], 'e');
 		break;
 	case CHILD_EDGE:
+		attach_tls_key(c);
 		attach(&s->core, 'c', c, 'e');
 		hand_listeners(c);
 		announce(s);
@@ -189,7 +210,7 @@ all_gone(const struct supervisor *s)
 	for (unsigned i = 0; i < s->n_edges; i++)
 		if (s->edges[i].proc)
 			return false;
-	return !s->core.proc && !s->signer.proc;
+	return !s->core.proc && !s->signer.proc && !s->keyd.proc;
 }
 
 /* A child that is not ready may not see a frame behind BOOT: it is told when it is. */
@@ -203,7 +224,7 @@ send_stop(struct child *c)
 }
 
 /* Edges first, so that the core still answers what they have in hand; then core; then
- * signer. */
+ * signer; then who holds its keys. */
 static void
 stop_next(struct supervisor *s)
 {
@@ -217,7 +238,7 @@ stop_next(struct supervisor *s)
 	else if (s->core.proc)
 		send_stop(&s->core);
 	else
-		send_stop(&s->signer);
+		send_stop(s->signer.proc ? &s->signer : &s->keyd);
 }
 
 static void
@@ -235,7 +256,7 @@ on_child_exit(void *arg, const struct proc_exit *x)
 {
 	struct child *c = arg;
 	struct supervisor *s = c->server;
-	bool expected = s->stopping;
+	bool expected = s->stopping || c->reloading;
 	log_event(expected ? LOG_INFO : LOG_ERROR, "main.exit",
 	    LOG_STR("role", kind_name(c->kind)), LOG_INT("index", c->index),
 	    LOG_STR("how", x->text));
@@ -246,6 +267,12 @@ on_child_exit(void *arg, const struct proc_exit *x)
 	c->ready = false;
 	if (s->stopping) {
 		stop_next(s);
+		return;
+	}
+	if (c->reloading) {
+		c->reloading = false;
+		if (c != &s->keyd || needs_keyd(s))
+			start_child(c);
 		return;
 	}
 	if (!s->up &&
@@ -259,6 +286,18 @@ on_child_exit(void *arg, const struct proc_exit *x)
 	else if (c->delay_ms < RESTART_MOST_MS)
 		c->delay_ms *= 2;
 	loop_timer_start(c->restart, c->delay_ms);
+}
+
+/* Is any key in a token? What cannot be read the signer says. */
+static bool
+needs_keyd(const struct supervisor *s)
+{
+	const struct config *cfg = s->o->cfg;
+	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
+	struct err ignored;
+	return ca_conf_is_token(cfg->server.tls_key) ||
+	       ca_conf_is_token(cfg->pki.ocsp_key) ||
+	       (ca_dir_conf(s->o->home, conf, &ignored) == 0 && ca_conf_has_token(conf));
 }
 
 static int
@@ -357,13 +396,30 @@ code_of(int exit)
 	return ERR_UNAVAILABLE;
 }
 
-/* What many send to have a configuration read again; here it must not end the server. */
+static void
+reload(struct child *c)
+{
+	if (!c->ready)
+		return; /* it is about to read what is there now */
+	c->reloading = true;
+	send_stop(c);
+}
+
+/* The CAs are read anew, by a new signer; connections stay. muster.conf is not: what many
+ * send for that must not end the server. */
 static void
 on_hangup(void *arg)
 {
-	(void)arg;
+	struct supervisor *s = arg;
+	if (s->stopping)
+		return;
 	log_event(LOG_WARN, "main.hangup",
-	    LOG_STR("text", "the configuration is read at start; restart to change it"));
+	    LOG_STR("text", "ca/ is read again; muster.conf only at start"));
+	reload(&s->signer);
+	if (s->keyd.proc)
+		reload(&s->keyd);
+	else if (needs_keyd(s))
+		start_child(&s->keyd);
 }
 
 static int
@@ -442,6 +498,8 @@ start(struct supervisor *s, struct err *e)
 	s->hup = loop_signal_new(s->loop, SIGHUP, on_hangup, s, e);
 	if (!s->term || !s->intr || !s->hup)
 		return -1;
+	if (needs_keyd(s))
+		start_child(&s->keyd);
 	start_child(&s->signer);
 	start_child(&s->core);
 	return 0;
@@ -458,6 +516,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	boot_log(o->cfg, "main");
 	s.n_edges = edge_count(o->cfg);
 	s.stop_deadline = loop_timer_new(s.loop, on_deadline, &s);
+	init_child(&s, &s.keyd, CHILD_KEYD, 0);
 	init_child(&s, &s.signer, CHILD_SIGNER, 0);
 	init_child(&s, &s.core, CHILD_CORE, 0);
 	for (unsigned i = 0; i < s.n_edges; i++)
@@ -472,6 +531,7 @@ main_serve(const struct main_opts *o, struct err *e)
 		done_child(&s.edges[i]);
 	done_child(&s.core);
 	done_child(&s.signer);
+	done_child(&s.keyd);
 	loop_timer_free(s.stop_deadline);
 	loop_signal_free(s.term);
 	loop_signal_free(s.intr);

@@ -118,8 +118,14 @@ on_main_frame(void *arg, struct ipc_frame *f)
 	struct err e;
 	if (f->type == IPC_STOP)
 		loop_stop(s->loop);
-	if (f->type != IPC_ATTACH || f->fd < 0)
+	struct ipc_attach m;
+	if (f->type != IPC_ATTACH || f->fd < 0 ||
+	    ipc_msg_unpack(IPC_ATTACH, f->body, &m, &e))
 		return;
+	if (m.peer == 'k') {
+		key_client_attach(s->keys, TAKE_FD(f->fd));
+		return;
+	}
 	ipc_free(s->asker);
 	s->asker = ipc_new(s->loop, TAKE_FD(f->fd), &link_opts, &asker_ops, s, &e);
 	if (!s->asker)
@@ -137,31 +143,60 @@ on_main_closed(void *arg, const struct err *why)
 static const struct ipc_ops main_ops = {
     .on_frame = on_main_frame, .on_closed = on_main_closed};
 
+/* The token may be away: who the key is stands in the certificate. */
+static struct key *
+token_key(void *arg, const struct ca_conf_row *row, struct span spki, struct err *e)
+{
+	struct signer *s = arg;
+	struct key_uri u;
+	char use[CA_CONF_NAME_MAX + 16];
+	if (key_uri_parse(span_str(row->key), &u, e))
+		return NULL;
+	snprintf(use, sizeof(use), "issuer %s", row->name);
+	return key_client_key(s->keys, use, spki,
+	    u.kind == KEY_URI_TPM2 ? KEY_CUSTODY_TPM2 : KEY_CUSTODY_PKCS11, e);
+}
+
 static int
 load_ca(struct signer *s, const char *home, struct err *e)
 {
+	s->keys = key_client_new();
 	if (ca_dir_conf(home, &s->conf, e))
 		return -1;
 	return ca_dir_load(
-	    home, &s->conf, NULL, NULL, clock_wall_s(&clock_system), &s->ca, e);
+	    home, &s->conf, token_key, s, clock_wall_s(&clock_system), &s->ca, e);
 }
 
-/* Those that may sign now; one that has ended goes on with nothing. */
+int
+signer_check(struct signer *s, size_t by, struct err *e)
+{
+	const struct ca_member *m = &s->ca.v[by];
+	if (!m->issuer)
+		return err_set(
+		    e, ERR_UNAVAILABLE, "the key of the CA %s is not here", m->name);
+	if (s->checked[by])
+		return 0;
+	if (issuer_self_check(m->issuer, clock_wall_s(&clock_system), e))
+		return err_wrap(e, "self-check of the CA %s", m->name);
+	s->checked[by] = true;
+	return 0;
+}
+
+/* Those whose keys are here and that may sign now. Tokens come later or not at all; one
+ * that has ended only says so. */
 static int
 check_issuers(struct signer *s, struct err *e)
 {
 	int64_t now = clock_wall_s(&clock_system);
 	for (size_t i = 0; i < s->ca.n; i++) {
 		const struct ca_member *m = &s->ca.v[i];
-		if (!m->issuer)
+		if (!m->issuer || key_custody(issuer_key(m->issuer)) != KEY_CUSTODY_FILE)
 			continue;
-		if (!cert_valid_at(m->cert, now * 1000)) {
+		if (!cert_valid_at(m->cert, now * 1000))
 			log_event(
 			    LOG_WARN, "signer.ca_out_of_date", LOG_STR("ca", m->name));
-			continue;
-		}
-		if (issuer_self_check(m->issuer, now, e))
-			return err_wrap(e, "self-check of the CA %s", m->name);
+		else if (signer_check(s, i, e))
+			return -1;
 	}
 	return 0;
 }
@@ -172,7 +207,7 @@ open_ocsp_key(struct signer *s, const char *home, struct err *e)
 	struct key_uri u;
 	auto_buf uri = BUF_INIT(KEY_URI_MAX), pem = BUF_INIT(KEY_PEM_MAX);
 	const char *text = s->cfg.pki.ocsp_key;
-	if (!text[0])
+	if (!text[0] || ca_conf_is_token(text))
 		return 0;
 	if (key_uri_resolve(span_str(text), home, &uri, e) ||
 	    key_uri_parse(buf_span(&uri), &u, e) || file_read_secret(u.path, &pem, e))
@@ -271,6 +306,7 @@ signer_main(int fd)
 	journal_close(s.journal);
 	signer_status_done(&s);
 	ca_done(&s.ca);
+	key_client_free(s.keys);
 	free(s.jobs);
 	arena_free(s.turn);
 	loop_free(s.loop);

@@ -12,14 +12,21 @@
 #include "io/proc.h"
 #include "io/sock.h"
 #include "role/boot.h"
+#include "role/ca_dir.h"
 
 #define START_MS 30000
 #define ISSUE_MS 120000
 
+/* A process of the server, run for a command. */
+struct part {
+	struct proc *proc;
+	struct ipc_sync *boot;
+};
+
 struct signer_client {
 	struct loop *loop; /* proc wants one; it is never run */
-	struct proc *proc;
-	struct ipc_sync *boot, *link;
+	struct part signer, keyd;
+	struct ipc_sync *link;
 };
 
 static void
@@ -53,30 +60,30 @@ queue_issue(struct ipc_sync *s, uint64_t id, const struct ipc_signer_issue *msg,
 }
 
 static int
-spawn(struct signer_client *c, struct err *e)
+spawn(struct signer_client *c, const char *role, struct part *p, struct err *e)
 {
-	static const char *const argv[] = {"muster", "role", "signer", NULL};
+	const char *const argv[] = {"muster", "role", role, NULL};
 	int pair[2];
 	if (sock_pair(pair, e))
 		return -1;
 	struct proc_fd fds[] = {{.from = pair[1], .to = BOOT_FD}};
 	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1};
-	int rc = proc_start(c->loop, &spec, on_exit_ignored, c, &c->proc, e);
+	int rc = proc_start(c->loop, &spec, on_exit_ignored, c, &p->proc, e);
 	close(pair[1]);
-	c->boot = ipc_sync_new(pair[0], IPC_BODY_MAX);
+	p->boot = ipc_sync_new(pair[0], IPC_BODY_MAX);
 	return rc;
 }
 
 static int
-boot(struct signer_client *c, const char *home, const struct config *cfg, struct err *e)
+boot(struct part *p, const char *home, const struct config *cfg, struct err *e)
 {
 	auto_buf text = BUF_INIT(CONF_FILE_MAX);
 	conf_dump(&config_table, cfg, &text);
 	struct ipc_boot m = {.home = span_str(home), .config = buf_span(&text)};
 	struct ipc_frame f;
-	if (send_msg(c->boot, IPC_BOOT, 0, &m, -1, e))
+	if (send_msg(p->boot, IPC_BOOT, 0, &m, -1, e))
 		return -1;
-	if (ipc_sync_recv(c->boot, START_MS, &f, e))
+	if (ipc_sync_recv(p->boot, START_MS, &f, e))
 		return err_set(e, ERR_UNAVAILABLE,
 		    "the signer did not start; the line above says why");
 	struct ipc_done failed;
@@ -89,17 +96,41 @@ boot(struct signer_client *c, const char *home, const struct config *cfg, struct
 	return 0;
 }
 
+/* Both ends of a fresh link to two parts, or one to us (b NULL). */
 static int
-attach(struct signer_client *c, struct err *e)
+attach(struct signer_client *c, struct part *a, uint8_t a_meets, struct part *b,
+    uint8_t b_meets, struct err *e)
 {
 	int pair[2];
-	struct ipc_attach m = {.peer = 't'};
+	const struct ipc_attach to_a = {.peer = a_meets}, to_b = {.peer = b_meets};
 	if (sock_pair(pair, e))
 		return -1;
-	c->link = ipc_sync_new(pair[0], IPC_BODY_MAX);
-	int rc = send_msg(c->boot, IPC_ATTACH, 0, &m, pair[1], e);
+	int rc = send_msg(a->boot, IPC_ATTACH, 0, &to_a, pair[1], e);
 	close(pair[1]);
+	if (!b) {
+		c->link = ipc_sync_new(pair[0], IPC_BODY_MAX);
+		return rc;
+	}
+	if (rc == 0)
+		rc = send_msg(b->boot, IPC_ATTACH, 0, &to_b, pair[0], e);
+	close(pair[0]);
 	return rc;
+}
+
+/* Where a CA's key is in a token, its holder stands beside the signer as under a server.
+ */
+static int
+start_keyd(
+    struct signer_client *c, const char *home, const struct config *cfg, struct err *e)
+{
+	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
+	if (ca_dir_conf(home, conf, e))
+		return -1;
+	if (!ca_conf_has_token(conf))
+		return 0;
+	if (spawn(c, "keyd", &c->keyd, e) || boot(&c->keyd, home, cfg, e))
+		return -1;
+	return attach(c, &c->signer, 'k', &c->keyd, 's', e);
 }
 
 struct signer_client *
@@ -109,27 +140,36 @@ signer_client_start(const char *home, const struct config *cfg, struct err *e)
 	struct config quiet = *cfg;
 	quiet.server.log_level = CONFIG_LOG_WARN;
 	c->loop = loop_new(&clock_system, e);
-	if (!c->loop || spawn(c, e) || boot(c, home, &quiet, e) || attach(c, e))
+	if (!c->loop || spawn(c, "signer", &c->signer, e) ||
+	    boot(&c->signer, home, &quiet, e) || start_keyd(c, home, &quiet, e) ||
+	    attach(c, &c->signer, 't', NULL, 0, e))
 		return NULL;
 	return TAKE(c);
+}
+
+static void
+end_part(struct part *p)
+{
+	struct ipc_stop stop = {0};
+	struct err ignored;
+	struct ipc_frame f;
+	/* its journal is durable whatever happens now; a clean end is only politeness */
+	if (p->boot && p->proc &&
+	    send_msg(p->boot, IPC_STOP, 0, &stop, -1, &ignored) == 0)
+		while (ipc_sync_recv(p->boot, 2000, &f, &ignored) == 0)
+			;
+	ipc_sync_free(p->boot);
+	proc_free(p->proc);
 }
 
 void
 signer_client_free(struct signer_client *c)
 {
-	struct ipc_stop stop = {0};
-	struct err ignored;
-	struct ipc_frame f;
 	if (!c)
 		return;
-	/* its journal is durable whatever happens now; a clean end is only politeness */
-	if (c->boot && c->proc &&
-	    send_msg(c->boot, IPC_STOP, 0, &stop, -1, &ignored) == 0)
-		while (ipc_sync_recv(c->boot, 2000, &f, &ignored) == 0)
-			;
+	end_part(&c->signer);
+	end_part(&c->keyd);
 	ipc_sync_free(c->link);
-	ipc_sync_free(c->boot);
-	proc_free(c->proc);
 	loop_free(c->loop);
 	free(c);
 }

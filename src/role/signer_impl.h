@@ -11,6 +11,7 @@
 #include "crypto/ocsp.h"
 #include "io/ipc.h"
 #include "io/loop.h"
+#include "role/key_client.h"
 #include "role/sign_pool.h"
 #include "store/journal.h"
 
@@ -26,6 +27,8 @@ struct signer {
 	struct arena *cfg_arena;
 	struct ca_conf conf;
 	struct ca ca;
+	bool checked[CA_CONF_MAX]; /* has passed issuer_self_check */
+	struct key_client *keys;   /* those in tokens */
 	struct signer_responder responders[CA_CONF_MAX];
 	struct key *ocsp_key; /* NULL: each responder has one of its own, in memory */
 	struct journal *journal;
@@ -38,6 +41,8 @@ struct signer {
 	size_t n_jobs;
 };
 
+/* Has the CA its key, and do its signatures hold? A token may have come back since. */
+must_check int signer_check(struct signer *s, size_t by, struct err *e);
 /* Sends the asker a message; a failure is logged, for nobody is left to be told. */
 void signer_answer(struct signer *s, enum ipc_type type, uint64_t id, const void *msg);
 void signer_answer_error(struct signer *s, uint64_t id, const struct err *why);

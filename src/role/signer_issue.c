@@ -111,11 +111,8 @@ find_ca(struct signer *s, const struct ipc_signer_issue *m, size_t *ret, struct 
 		return err_set(e, ERR_FORBIDDEN,
 		    "the CA %s does not issue %s certificates", by->name,
 		    profile_get((enum profile_id)m->profile)->name);
-	if (!by->issuer)
-		return err_set(
-		    e, ERR_UNAVAILABLE, "the key of the CA %s is not here", by->name);
 	*ret = (size_t)(by - s->ca.v);
-	return 0;
+	return signer_check(s, *ret, e);
 }
 
 _Static_assert(CONFIG_NAMES_MAX <= TBS_SAN_MAX, "names for which no certificate is");

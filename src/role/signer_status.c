@@ -15,10 +15,10 @@ static int
 find_ca(struct signer *s, struct span issuer, size_t *ret, struct err *e)
 {
 	const struct ca_member *by = ca_find(&s->ca, issuer);
-	if (!by || !by->issuer)
-		return err_set(e, ERR_NOT_FOUND, "there is no such CA with its key here");
+	if (!by)
+		return err_set(e, ERR_NOT_FOUND, "there is no such CA here");
 	*ret = (size_t)(by - s->ca.v);
-	return 0;
+	return signer_check(s, *ret, e);
 }
 
 /* ---- CRLs -----------------------------------------------------------------------------
@@ -135,12 +135,21 @@ issue_delegate(struct signer *s, size_t by, struct key *key, struct buf *pem,
 	return buf_check(pem, "OCSP delegate", e);
 }
 
+static struct key *
+delegate_key(struct signer *s, struct err *e)
+{
+	if (s->ocsp_key)
+		return key_ref(s->ocsp_key);
+	if (s->cfg.pki.ocsp_key[0])
+		return key_client_fetch(s->keys, "pki.ocsp_key", e);
+	return key_generate(KEY_P256, e);
+}
+
 static int
 renew(struct signer *s, size_t by, struct err *e)
 {
 	struct signer_responder *d = &s->responders[by];
-	auto_(key_free) struct key *key =
-	    s->ocsp_key ? key_ref(s->ocsp_key) : key_generate(KEY_P256, e);
+	auto_(key_free) struct key *key = delegate_key(s, e);
 	auto_buf pem = BUF_INIT(CERT_MAX * 2);
 	int64_t renew_ms;
 	if (!key || issue_delegate(s, by, key, &pem, &renew_ms, e))
