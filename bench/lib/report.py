@@ -8,14 +8,15 @@ BEGIN, END = "<!-- figures: written by bench/run -->", "<!-- end of figures -->"
 
 class Row:
     """One comparison. ours and theirs: a value a round, in the same unit, taken in turn; the
-    ratio is ours / theirs in each round. target: (">=" or "<=", number) or None."""
+    ratio is ours / theirs in each round. target: (">=" or "<=", number) of the ratio, with the
+    unit behind it of ours in each round, or None."""
 
     def __init__(self, figure, what, unit, ours, theirs, against, target=None):
         self.figure, self.what, self.unit, self.against = figure, what, unit, against
         self.ours, self.target = statistics.median(ours), target
         self.theirs = statistics.median(theirs) if theirs else None
         self.ratios = sorted(a / b for a, b in zip(ours, theirs)) if theirs else []
-        self.rounds = len(ours)
+        self.all_ours = ours
 
     def ratio(self):
         if not self.ratios:
@@ -29,10 +30,10 @@ class Row:
     def verdict(self):
         if not self.target:
             return "-"
-        sign, number = self.target
-        middle = statistics.median(self.ratios)
-        met = middle >= number if sign == ">=" else middle <= number
-        return "%s %g: %s" % (sign, number, "met" if met else "missed")
+        sign, limit, *unit = self.target
+        values = self.all_ours if unit else [statistics.median(self.ratios)]
+        met = min(values) >= limit if sign == ">=" else max(values) <= limit
+        return "%s: %s" % (" ".join([sign, "%g" % limit] + unit), "met" if met else "missed")
 
     def cells(self):
         theirs = "-" if self.theirs is None else "%s: %s" % (self.against, number(self.theirs))

@@ -60,13 +60,14 @@ class Muster:
     def path(self, name):
         return os.path.join(self.home, name)
 
-    def _connection(self):
+    def connection(self):
+        """An operator's, that stays open from one request to the next."""
         tls = ssl.create_default_context(cafile=self.path("ca/root.pem"))
         tls.load_cert_chain(self.path("operators/admin.pem"), self.path("operators/admin.key"))
         return http.client.HTTPSConnection("127.0.0.1", self.ports["https"], context=tls, timeout=30)
 
     def call(self, method, path, body=None):
-        c = self._connection()
+        c = self.connection()
         c.request(method, path + "?api-version=2021-04-12", json.dumps(body) if body else None,
                   {"Content-Type": "application/json"})
         answer = c.getresponse()
@@ -122,12 +123,13 @@ class Mosquitto:
 
 
 class Accept:
-    """The limit: full handshakes and nothing else (load/accept.c)."""
+    """The limit: full handshakes and nothing else, or a signature after each
+    (load/accept.c)."""
 
-    def __init__(self, ctx, muster):
+    def __init__(self, ctx, muster, *more):
         pem, key = server_pair(muster)
         self.process = subprocess.Popen(
-            [ctx.program("bench/bench-accept"), pem, key, muster.path("ca/root.pem")],
+            [ctx.program("bench/bench-accept"), pem, key, muster.path("ca/root.pem"), *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 

@@ -7,11 +7,15 @@
  * usage: bench-load MODE HOST PORT CERT_DIR FIRST COUNT AT_ONCE [SCOPE | HUB] [MESSAGES]
  *   handshake   COUNT full handshakes; each ends when the server has sent one byte
  *   register    COUNT registrations over MQTT, a connection each, until "assigned"
+ *   reenroll    COUNT renewals by EST, a connection and a new key each; the requests are
+ *               made before the clock starts
  *   idle        COUNT connections to a hub; says "up", ends when standard input does
+ *   watch       as idle, and says of each that ends which one and when
  *   telemetry   COUNT connections send MESSAGES of 256 bytes in all, QoS 1, each with up
- * to WINDOW unacknowledged Devices are dev-000000.. with their numbers from FIRST on;
- * CERT_DIR holds muster issue's files. AT_ONCE: connections that are being opened at any
- * time. Prints one JSON object.
+ *               to WINDOW unacknowledged
+ * Devices are dev-000000.. with their numbers from FIRST on; CERT_DIR holds muster
+ * issue's files. AT_ONCE: connections that are being opened at any time. Prints one JSON
+ * object (watch: one a line).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,13 +42,14 @@
 #define PAYLOAD 256
 #define IN_MAX  4096
 
-enum mode { HANDSHAKE, REGISTER, IDLE, TELEMETRY };
+enum mode { HANDSHAKE, REGISTER, REENROLL, IDLE, WATCH, TELEMETRY };
 enum state { OPENING, TLS, CONNECTING, ASKING, UP, OVER };
 
 struct device {
 	char id[16];
 	X509 *leaf, *issuer;
 	EVP_PKEY *key;
+	char *request; /* reenroll: all of it */
 };
 
 struct conn {
@@ -194,6 +199,47 @@ send_telemetry(struct conn *c)
 	return out_len == 0 || SSL_write(c->ssl, out, (int)out_len) == (int)out_len;
 }
 
+/* ---- EST (RFC 7030 4.2.2), as much as a client needs ---- */
+
+/* A request for the certificate's subject and a key of its own, DER. */
+static uint8_t *
+make_csr(const struct device *d, int *ret_len)
+{
+	uint8_t *der = NULL;
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509_REQ *req = X509_REQ_new();
+	need(key && req &&
+		 X509_REQ_set_subject_name(req, X509_get_subject_name(d->leaf)) &&
+		 X509_REQ_set_pubkey(req, key) && X509_REQ_sign(req, key, EVP_sha256()),
+	    "request");
+	*ret_len = i2d_X509_REQ(req, &der);
+	X509_REQ_free(req);
+	EVP_PKEY_free(key);
+	return der;
+}
+
+static void
+make_request(struct device *d)
+{
+	int der_len, len;
+	uint8_t *der = make_csr(d, &der_len), text[IN_MAX];
+	need(der_len > 0 && der_len < IN_MAX / 2, "request");
+	len = EVP_EncodeBlock(text, der, der_len);
+	OPENSSL_free(der);
+	need(asprintf(&d->request,
+		 "POST /.well-known/est/simplereenroll HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+		 "Content-Type: application/pkcs10\r\nContent-Length: %d\r\n\r\n%s",
+		 len, (char *)text) > 0,
+	    "request");
+}
+
+static bool
+send_request(struct conn *c)
+{
+	int len = (int)strlen(c->device->request);
+	return SSL_write(c->ssl, c->device->request, len) == len;
+}
+
 /* ---- a connection ---- */
 
 static void
@@ -228,6 +274,20 @@ open_next(struct worker *w)
 	epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &ev);
 }
 
+static bool
+is_mqtt(const struct load *l)
+{
+	return l->mode != HANDSHAKE && l->mode != REENROLL;
+}
+
+/* The clock is the one that other programs of this machine have, too. */
+static void
+say_closed(const struct conn *c)
+{
+	printf("{\"closed\":\"%s\",\"at\":%.6f}\n", c->device->id, now());
+	fflush(stdout);
+}
+
 static void
 end_conn(struct worker *w, struct conn *c, bool ok)
 {
@@ -235,8 +295,10 @@ end_conn(struct worker *w, struct conn *c, bool ok)
 		w->opening--;
 	w->over++;
 	w->failed += !ok;
-	if (ok && w->load->mode != HANDSHAKE)
+	if (ok && is_mqtt(w->load))
 		SSL_write(c->ssl, "\xe0\0", 2); /* DISCONNECT */
+	if (w->load->mode == WATCH && c->state == UP)
+		say_closed(c);
 	c->state = OVER;
 	SSL_free(c->ssl);
 	close(c->fd);
@@ -307,6 +369,26 @@ on_packet(struct worker *w, struct conn *c, const uint8_t *p, size_t len)
 	}
 }
 
+/* The answer of an EST server, when it is all there. */
+static int
+take_answer(struct worker *w, struct conn *c)
+{
+	char *in = (char *)c->in;
+	in[c->in_len] = '\0';
+	const char *body = strstr(in, "\r\n\r\n"),
+		   *len = strcasestr(in, "\nContent-Length:");
+	if (!body)
+		return c->in_len < IN_MAX - 1 ? 1 : -1;
+	if (strncmp(in, "HTTP/1.1 200 ", 13) != 0 || !len || len > body) {
+		complain(w, c, "was answered", c->in, c->in_len);
+		return -1;
+	}
+	size_t whole = (size_t)(body + 4 - in) + strtoul(len + 16, NULL, 10);
+	if (whole >= IN_MAX)
+		return -1;
+	return c->in_len < whole;
+}
+
 /* Takes whole packets out of c->in. */
 static int
 take_packets(struct worker *w, struct conn *c)
@@ -337,16 +419,27 @@ static int
 read_all(struct worker *w, struct conn *c)
 {
 	for (;;) {
-		int n = SSL_read(c->ssl, c->in + c->in_len, (int)(IN_MAX - c->in_len));
+		int n =
+		    SSL_read(c->ssl, c->in + c->in_len, (int)(IN_MAX - 1 - c->in_len));
 		if (n <= 0)
 			return SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_READ ? 1 : -1;
 		if (w->load->mode == HANDSHAKE)
 			return 0;
 		c->in_len += (size_t)n;
-		int rc = take_packets(w, c);
+		int rc =
+		    w->load->mode == REENROLL ? take_answer(w, c) : take_packets(w, c);
 		if (rc != 1)
 			return rc;
 	}
+}
+
+/* The first bytes of a connection. */
+static bool
+send_first(struct worker *w, struct conn *c)
+{
+	if (w->load->mode == REENROLL)
+		return send_request(c);
+	return !is_mqtt(w->load) || send_connect(w->load, c);
 }
 
 static int
@@ -361,7 +454,7 @@ shake(struct worker *w, struct conn *c)
 	if (rc != 1)
 		return SSL_get_error(c->ssl, rc) == SSL_ERROR_WANT_READ ? 1 : -1;
 	c->state = CONNECTING;
-	if (w->load->mode != HANDSHAKE && !send_connect(w->load, c))
+	if (!send_first(w, c))
 		return -1;
 	return read_all(w, c);
 }
@@ -450,8 +543,11 @@ static void *
 load_part(void *arg)
 {
 	struct loading *p = arg;
-	for (size_t i = p->from; i < p->l->count; i += THREADS)
+	for (size_t i = p->from; i < p->l->count; i += THREADS) {
 		load_device(&p->l->devices[i], p->dir, p->l->first + i);
+		if (p->l->mode == REENROLL)
+			make_request(&p->l->devices[i]);
+	}
 	return NULL;
 }
 
@@ -516,8 +612,9 @@ report(struct load *l, double seconds)
 static enum mode
 mode_of(const char *s)
 {
-	static const char *const names[] = {"handshake", "register", "idle", "telemetry"};
-	for (size_t i = 0; i < 4; i++)
+	static const char *const names[] = {
+	    "handshake", "register", "reenroll", "idle", "watch", "telemetry"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(s, names[i]) == 0)
 			return (enum mode)i;
 	fprintf(stderr, "bench-load: no mode '%s'\n", s);
@@ -563,6 +660,11 @@ main(int argc, char **argv)
 			;
 		start = l.start = now();
 		pthread_barrier_wait(&l.all_up);
+	}
+	if (l.mode == WATCH) {
+		while (getchar() != EOF)
+			;
+		return 0;
 	}
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(l.workers[i].thread, NULL);
