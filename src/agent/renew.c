@@ -62,11 +62,11 @@ check_in(struct run *r, struct err *e)
 static enum renew_why
 judge(const struct run *r)
 {
-	struct renew_rules rules = renew_rules_of(r->o->cfg);
+	struct renew_rules rules = renew_plan_rules(r->o->cfg);
 	struct renew_facts f;
 	renew_state_facts(&r->st, &r->c, r->o->cfg, &f);
 	f.told = r->o->told;
-	return renew_judge(&f, &rules, now_ms(r));
+	return renew_plan_judge(&f, &rules, now_ms(r));
 }
 
 /* A check-in that fails is no reason not to renew what is due: an EST server that is not
@@ -253,7 +253,7 @@ tidy(struct run *r, enum renew_why why)
 		return;
 	if (keystore_journal(r->keys, now_ms(r), "renew", &ignored,
 		"generation=%s thumbprint=%s why=\"%s\"", r->c.ref.generation,
-		r->c.thumbprint, renew_why_name(why)))
+		r->c.thumbprint, renew_plan_why(why)))
 		return;
 }
 

@@ -10,7 +10,7 @@
 #define REFUSED_FACTOR 4
 
 struct renew_rules
-renew_rules_of(const struct agent_config *cfg)
+renew_plan_rules(const struct agent_config *cfg)
 {
 	return (struct renew_rules){.before_ms = cfg->renew.before_ms,
 	    .share = cfg->renew.share,
@@ -20,7 +20,7 @@ renew_rules_of(const struct agent_config *cfg)
 }
 
 const char *
-renew_why_name(enum renew_why w)
+renew_plan_why(enum renew_why w)
 {
 	static const char *const names[RENEW_WHYS] = {
 	    [RENEW_NOT_DUE] = "not due",
@@ -36,7 +36,7 @@ renew_why_name(enum renew_why w)
 
 /* SHA-256 of both: seeds of neighbours have nothing to do with each other. */
 uint64_t
-renew_seed(const char *device_id, const char *thumbprint)
+renew_plan_seed(const char *device_id, const char *thumbprint)
 {
 	uint8_t id[DIGEST_SHA256], both[DIGEST_SHA256 + DIGEST_SHA256];
 	digest_sha256(span_str(device_id), id);
@@ -97,14 +97,14 @@ window_due_ms(const struct renew_facts *f)
 }
 
 int64_t
-renew_due_ms(const struct renew_facts *f, const struct renew_rules *r)
+renew_plan_due_ms(const struct renew_facts *f, const struct renew_rules *r)
 {
 	int64_t own = own_due_ms(f, r);
 	return has_window(f) ? sooner_of(own, window_due_ms(f)) : own;
 }
 
 enum renew_why
-renew_judge(const struct renew_facts *f, const struct renew_rules *r, int64_t now_ms)
+renew_plan_judge(const struct renew_facts *f, const struct renew_rules *r, int64_t now_ms)
 {
 	if (now_ms > f->not_after_ms)
 		return RENEW_EXPIRED;
@@ -139,14 +139,14 @@ pause_ms(
 }
 
 int64_t
-renew_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
+renew_plan_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
     const struct renew_past *p, int64_t now_ms)
 {
 	if (p->failures > 0)
 		return later_of(1, pause_ms(f, r, p));
 	int64_t check = p->poll_ms > 0 ? p->poll_ms : r->check_ms;
 	check -= point_of(f->seed, 2, check / 8 + 1);
-	if (renew_judge(f, r, now_ms) != RENEW_NOT_DUE)
+	if (renew_plan_judge(f, r, now_ms) != RENEW_NOT_DUE)
 		return 1;
-	return later_of(1, sooner_of(check, renew_due_ms(f, r) - now_ms));
+	return later_of(1, sooner_of(check, renew_plan_due_ms(f, r) - now_ms));
 }

@@ -17,7 +17,7 @@ struct renew_rules {
 	int64_t before_ms, share; /* tbl/agent_config.def, section renew */
 	int64_t check_ms, retry_min_ms, retry_max_ms;
 };
-struct renew_rules renew_rules_of(const struct agent_config *cfg);
+struct renew_rules renew_plan_rules(const struct agent_config *cfg);
 
 enum renew_why {
 	RENEW_NOT_DUE,
@@ -29,28 +29,28 @@ enum renew_why {
 	RENEW_TOLD,    /* by a person: --now */
 	RENEW_WHYS
 };
-const char *renew_why_name(enum renew_why w);
+const char *renew_plan_why(enum renew_why w);
 
 /* What a decision rests on. Windows that are empty or upside down count as none. */
 struct renew_facts {
 	int64_t not_before_ms, not_after_ms;
 	int64_t window_start_ms, window_end_ms; /* the server's suggestion; 0, 0: none */
-	uint64_t seed; /* of device and certificate: renew_seed */
+	uint64_t seed; /* of device and certificate: renew_plan_seed */
 	bool reused, moved, told;
 };
 
 /* The same for the same device and certificate, spread evenly over devices. thumbprint:
  * any text that names the certificate. */
-uint64_t renew_seed(const char *device_id, const char *thumbprint);
+uint64_t renew_plan_seed(const char *device_id, const char *thumbprint);
 
 /* Wall time at which renewal is due: the later of "before" and "share" (so a certificate
  * of two minutes is not due at birth), drawn back by up to an eighth of the life by the
  * seed so that what was issued together is not renewed together; or the seed's point of
  * the server's window where that is sooner. Never before a quarter of the life, the
  * server's window aside, which may lie in the past. */
-int64_t renew_due_ms(const struct renew_facts *f, const struct renew_rules *r);
+int64_t renew_plan_due_ms(const struct renew_facts *f, const struct renew_rules *r);
 /* RENEW_NOT_DUE before it. */
-enum renew_why renew_judge(
+enum renew_why renew_plan_judge(
     const struct renew_facts *f, const struct renew_rules *r, int64_t now_ms);
 
 /* What became of the last attempts. */
@@ -65,7 +65,7 @@ struct renew_past {
  * doubled pause after failures (fourfold after refusals), never below what the server
  * asked for; else until due, but at most check (or poll), so that a jump of the clock is
  * seen. Spread by the seed. At least 1. */
-int64_t renew_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
+int64_t renew_plan_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
     const struct renew_past *p, int64_t now_ms);
 
 #endif

@@ -119,7 +119,7 @@ renew_state_facts(const struct renew_state *s, const struct keystore_credential 
 	    .not_after_ms = c->not_after_ms,
 	    .window_start_ms = s->window_start_ms,
 	    .window_end_ms = s->window_end_ms,
-	    .seed = renew_seed(cfg->device.id, c->thumbprint),
+	    .seed = renew_plan_seed(cfg->device.id, c->thumbprint),
 	    .reused = c->reused,
 	    .moved = keystore_is_elsewhere(c, cfg->auth.key_uri)};
 }

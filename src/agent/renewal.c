@@ -52,12 +52,13 @@ static int64_t
 wait_ms(const struct renewal *r)
 {
 	struct renew_facts f;
-	struct renew_rules rules = renew_rules_of(r->o.cfg);
+	struct renew_rules rules = renew_plan_rules(r->o.cfg);
 	struct renew_past past = renew_state_past(&r->state);
 	if (past.failures < r->crashes)
 		past.failures = r->crashes;
 	facts_of(r, &f);
-	int64_t ms = renew_wait_ms(&f, &rules, &past, clock_wall_ms(&r->o.time->clock));
+	int64_t ms =
+	    renew_plan_wait_ms(&f, &rules, &past, clock_wall_ms(&r->o.time->clock));
 	/* whatever the server makes of it, no busy loop */
 	return ms < rules.retry_min_ms ? rules.retry_min_ms : ms;
 }
@@ -198,13 +199,13 @@ void
 renewal_status(const struct renewal *r, struct renewal_status *ret)
 {
 	struct renew_facts f;
-	struct renew_rules rules = renew_rules_of(r->o.cfg);
+	struct renew_rules rules = renew_plan_rules(r->o.cfg);
 	*ret = (struct renewal_status){
 	    .on = is_on(r), .running = r->proc != NULL, .state = r->state};
 	if (!ret->on)
 		return;
 	facts_of(r, &f);
-	ret->due_ms = renew_due_ms(&f, &rules);
+	ret->due_ms = renew_plan_due_ms(&f, &rules);
 	int64_t left = r->next_at_ms - loop_now_ms(r->loop);
 	ret->next_ms = loop_timer_is_started(r->look) && left > 0 ? left : 0;
 }

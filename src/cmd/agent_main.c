@@ -341,7 +341,7 @@ print_outcome(const struct renewing *r, const struct renew_outcome *out)
 {
 	if (out->result == RENEW_DONE)
 		printf("renewed (%s): generation %s is active\n",
-		    renew_why_name(out->why), out->active.generation);
+		    renew_plan_why(out->why), out->active.generation);
 	else
 		printf("nothing to renew now\n");
 }

@@ -7,6 +7,7 @@ import time
 
 import device
 import harness
+import lab
 import pki
 import tokens
 
@@ -197,6 +198,21 @@ class Hardware(Case):
         self.assertNotIn("certificate beside the key failed", dev.journal)
 
 
+class Fleet(harness.Case):
+    def test_a_lab_renews_and_a_rollback_still_reaches_sas(self):
+        fleet = lab.Lab(self, 2)
+        fleet.good("plan")
+        fleet.good("run")
+        where = os.path.join(fleet.home, "lab", "devices", "dev-0001")
+        for generation in ("0002", "0003"):
+            self.works(harness.run("renew", "--dir", where, "--now", program=harness.AGENT))
+            self.assertEqual(fleet.active("dev-0001"), ["x509", generation])
+        self.eventually(lambda: fleet.fleet()["connected"] == 2, 20, "both are connected")
+        fleet.good("rollback", "--device", "dev-0001")
+        self.assertEqual(fleet.active("dev-0001"), ["sas"])
+        self.assertEqual(fleet.active("dev-0002"), ["x509", "0001"])
+
+
 class ShortLives(Case):
     HOME_SET = {"pki": {"backdate": "0s", "leaf_life": "60s"}}
 
@@ -226,6 +242,12 @@ class ShortLives(Case):
         was = int(dev.active.split()[1])
         time.sleep(62)
         dev.start()
+        st = self.eventually(lambda: dev.status().get("renewal", {}).get("failures", 0) > 1 and
+                             dev.status(), 20,
+                             "refused: nobody has allowed it")
+        self.assertIn("expired", st["renewal"]["lastError"])
+        self.good(self.op.put("/muster/renew-allow/" + dev.name,
+                              {"untilMs": int(time.time() + 600) * 1000}))
         st = self.eventually(lambda: dev.status().get("connected") and dev.status(), 40,
                              "an expired device is back")
         self.assertGreaterEqual(int(st["generation"]), was + 2)

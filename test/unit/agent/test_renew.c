@@ -299,13 +299,13 @@ thirty_lives_leave_no_gap_and_few_generations(void **state)
 		struct renew_facts f;
 		auto_(keystore_close) struct keystore *k = NULL;
 		auto_keystore_credential c = {0};
-		struct renew_rules rules = renew_rules_of(&w->cfg);
+		struct renew_rules rules = renew_plan_rules(&w->cfg);
 		struct renew_state st = known(w);
 		struct renew_past past = renew_state_past(&st);
 		assert_ok(keystore_open(w->dir, &k, &e), &e);
 		assert_ok(keystore_load(k, &w->out.active, &c, &e), &e);
 		renew_state_facts(&st, &c, &w->cfg, &f);
-		int64_t wait = renew_wait_ms(&f, &rules, &past, w->now_ms);
+		int64_t wait = renew_plan_wait_ms(&f, &rules, &past, w->now_ms);
 		move_to(w, w->now_ms + wait);
 		assert_true(w->now_ms < c.not_after_ms);
 		assert_ok(renew(w, false, &e), &e);

@@ -24,7 +24,7 @@ facts(int64_t life_ms, int device)
 	snprintf(id, sizeof(id), "dev-%d", device);
 	return (struct renew_facts){.not_before_ms = T0,
 	    .not_after_ms = T0 + life_ms,
-	    .seed = renew_seed(id, "ab")};
+	    .seed = renew_plan_seed(id, "ab")};
 }
 
 static void
@@ -32,11 +32,11 @@ a_year_is_renewed_in_its_last_month_and_before(void **state)
 {
 	for (int i = 0; i < 200; i++) {
 		struct renew_facts f = facts(365 * DAY, i);
-		int64_t due = renew_due_ms(&f, &rules);
+		int64_t due = renew_plan_due_ms(&f, &rules);
 		assert_true(due <= T0 + 335 * DAY);
 		assert_true(due >= T0 + 289 * DAY);
-		assert_int_equal(renew_judge(&f, &rules, due - 1), RENEW_NOT_DUE);
-		assert_int_equal(renew_judge(&f, &rules, due), RENEW_AGE);
+		assert_int_equal(renew_plan_judge(&f, &rules, due - 1), RENEW_NOT_DUE);
+		assert_int_equal(renew_plan_judge(&f, &rules, due), RENEW_AGE);
 	}
 }
 
@@ -45,7 +45,7 @@ two_minutes_are_renewed_in_their_last_half_never_at_birth(void **state)
 {
 	for (int i = 0; i < 200; i++) {
 		struct renew_facts f = facts(120000, i);
-		int64_t due = renew_due_ms(&f, &rules) - T0;
+		int64_t due = renew_plan_due_ms(&f, &rules) - T0;
 		assert_in_range(due, 60000, 81000);
 	}
 }
@@ -67,7 +67,7 @@ a_batch_of_one_hour_is_spread_over_an_eighth_of_the_life(void **state)
 	int load[PARTS] = {0};
 	for (int i = 0; i < N; i++) {
 		struct renew_facts f = facts(90 * DAY, i);
-		due[i] = renew_due_ms(&f, &rules);
+		due[i] = renew_plan_due_ms(&f, &rules);
 	}
 	qsort(due, N, sizeof(due[0]), by_value);
 	int64_t span = due[N - 1] - due[0];
@@ -82,21 +82,21 @@ static void
 the_servers_window_counts_where_it_is_sooner(void **state)
 {
 	struct renew_facts f = facts(365 * DAY, 1);
-	int64_t own = renew_due_ms(&f, &rules);
+	int64_t own = renew_plan_due_ms(&f, &rules);
 	f.window_start_ms = T0 + 10 * DAY;
 	f.window_end_ms = T0 + 12 * DAY;
-	int64_t due = renew_due_ms(&f, &rules);
+	int64_t due = renew_plan_due_ms(&f, &rules);
 	assert_in_range(due, T0 + 10 * DAY, T0 + 12 * DAY);
-	assert_int_equal(renew_judge(&f, &rules, due - 1), RENEW_NOT_DUE);
-	assert_int_equal(renew_judge(&f, &rules, due), RENEW_ASKED);
+	assert_int_equal(renew_plan_judge(&f, &rules, due - 1), RENEW_NOT_DUE);
+	assert_int_equal(renew_plan_judge(&f, &rules, due), RENEW_ASKED);
 	f.window_start_ms = T0 + 360 * DAY; /* later than our own: ours stands */
 	f.window_end_ms = T0 + 364 * DAY;
-	assert_int_equal(renew_due_ms(&f, &rules), own);
+	assert_int_equal(renew_plan_due_ms(&f, &rules), own);
 	f.window_end_ms = T0; /* upside down: none */
-	assert_int_equal(renew_due_ms(&f, &rules), own);
+	assert_int_equal(renew_plan_due_ms(&f, &rules), own);
 	f.window_start_ms = T0 - 5 * DAY; /* past: at once (a revoked issuer) */
 	f.window_end_ms = T0 - 4 * DAY;
-	assert_int_equal(renew_judge(&f, &rules, T0), RENEW_ASKED);
+	assert_int_equal(renew_plan_judge(&f, &rules, T0), RENEW_ASKED);
 }
 
 static void
@@ -107,7 +107,7 @@ a_window_spreads_the_fleet(void **state)
 		struct renew_facts f = facts(365 * DAY, i);
 		f.window_start_ms = T0 + 10 * DAY;
 		f.window_end_ms = T0 + 12 * DAY;
-		first += renew_due_ms(&f, &rules) < T0 + 11 * DAY;
+		first += renew_plan_due_ms(&f, &rules) < T0 + 11 * DAY;
 	}
 	assert_in_range(first, 400, 600);
 }
@@ -119,14 +119,14 @@ a_jump_past_the_moment_is_due_at_the_next_look(void **state)
 	struct renew_facts f = facts(90 * DAY, 7);
 	struct renew_past past = {0};
 	int64_t day1 = T0 + DAY;
-	int64_t wait = renew_wait_ms(&f, &rules, &past, day1);
+	int64_t wait = renew_plan_wait_ms(&f, &rules, &past, day1);
 	assert_in_range(wait, rules.check_ms * 7 / 8, rules.check_ms);
-	assert_int_equal(renew_judge(&f, &rules, day1 + 60 * DAY), RENEW_AGE);
-	assert_int_equal(renew_wait_ms(&f, &rules, &past, day1 + 60 * DAY), 1);
-	assert_int_equal(
-	    renew_judge(&f, &rules, INT64_C(4291747200000)), RENEW_EXPIRED); /* 2106 */
-	assert_int_equal(renew_judge(&f, &rules, 0), RENEW_NOT_DUE);         /* 1970 */
-	wait = renew_wait_ms(&f, &rules, &past, 0);
+	assert_int_equal(renew_plan_judge(&f, &rules, day1 + 60 * DAY), RENEW_AGE);
+	assert_int_equal(renew_plan_wait_ms(&f, &rules, &past, day1 + 60 * DAY), 1);
+	assert_int_equal(renew_plan_judge(&f, &rules, INT64_C(4291747200000)),
+	    RENEW_EXPIRED);                                               /* 2106 */
+	assert_int_equal(renew_plan_judge(&f, &rules, 0), RENEW_NOT_DUE); /* 1970 */
+	wait = renew_plan_wait_ms(&f, &rules, &past, 0);
 	assert_in_range(wait, rules.check_ms * 7 / 8, rules.check_ms);
 }
 
@@ -135,9 +135,9 @@ no_wait_is_longer_than_the_check_however_far_the_end(void **state)
 {
 	struct renew_facts f = facts(365 * DAY * 7000, 7); /* to the end of X.509 */
 	struct renew_past past = {0};
-	assert_true(renew_wait_ms(&f, &rules, &past, T0) <= rules.check_ms);
+	assert_true(renew_plan_wait_ms(&f, &rules, &past, T0) <= rules.check_ms);
 	past.poll_ms = 5000;
-	assert_true(renew_wait_ms(&f, &rules, &past, T0) <= 5000);
+	assert_true(renew_plan_wait_ms(&f, &rules, &past, T0) <= 5000);
 }
 
 static void
@@ -149,10 +149,12 @@ pauses_double_after_failures_and_quadruple_after_refusals(void **state)
 		struct renew_past p = {.failures = n};
 		int64_t whole = n > 9 ? rules.retry_max_ms : (int64_t)60000 << (n - 1);
 		whole = whole > rules.retry_max_ms ? rules.retry_max_ms : whole;
-		assert_in_range(renew_wait_ms(&f, &rules, &p, now), whole / 2, whole);
+		assert_in_range(
+		    renew_plan_wait_ms(&f, &rules, &p, now), whole / 2, whole);
 	}
 	struct renew_past refused = {.failures = 5, .refused = true};
-	assert_in_range(renew_wait_ms(&f, &rules, &refused, now), 3600000, 6 * 3600000);
+	assert_in_range(
+	    renew_plan_wait_ms(&f, &rules, &refused, now), 3600000, 6 * 3600000);
 }
 
 static void
@@ -160,7 +162,7 @@ a_pause_is_never_shorter_than_the_server_asked(void **state)
 {
 	struct renew_facts f = facts(90 * DAY, 7);
 	struct renew_past p = {.failures = 1, .retry_after_ms = 2 * DAY};
-	assert_in_range(renew_wait_ms(&f, &rules, &p, T0), 2 * DAY, 2 * DAY * 5 / 4);
+	assert_in_range(renew_plan_wait_ms(&f, &rules, &p, T0), 2 * DAY, 2 * DAY * 5 / 4);
 }
 
 static void
@@ -168,12 +170,12 @@ a_key_that_was_used_again_or_moves_is_due_now(void **state)
 {
 	struct renew_facts f = facts(90 * DAY, 7);
 	f.reused = true;
-	assert_int_equal(renew_judge(&f, &rules, T0), RENEW_REUSED);
+	assert_int_equal(renew_plan_judge(&f, &rules, T0), RENEW_REUSED);
 	f.reused = false;
 	f.moved = true;
-	assert_int_equal(renew_judge(&f, &rules, T0), RENEW_MOVED);
+	assert_int_equal(renew_plan_judge(&f, &rules, T0), RENEW_MOVED);
 	f.told = true;
-	assert_int_equal(renew_judge(&f, &rules, T0), RENEW_TOLD);
+	assert_int_equal(renew_plan_judge(&f, &rules, T0), RENEW_TOLD);
 }
 
 int
