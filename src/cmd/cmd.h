@@ -14,6 +14,7 @@ int cmd_key(int argc, char **argv, struct err *e);
 int cmd_issue(int argc, char **argv, struct err *e);
 int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
+int cmd_est(int argc, char **argv, struct err *e);
 int cmd_revoke(int argc, char **argv, struct err *e);
 int cmd_compliance(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);

@@ -23,6 +23,7 @@ static const struct subcommand subcommands[] = {
     {"ca", cmd_ca, "show, list and verify the CA; verify the issuance journal"},
     {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
+    {"est", cmd_est, "enrolment: one-time tokens, approval, late renewals"},
     {"revoke", cmd_revoke, "revoke a device: certificates, identity, enrollment, session"},
     {"compliance", cmd_compliance, "what breaks FedRAMP High or IL5, and the rows they ask"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},

@@ -276,7 +276,8 @@ take_all_ours(struct order *o, struct err *e)
 	    .issuer = "",
 	    .key_sha256 = "",
 	    .profile = "device",
-	    .expires_after_ms = o->now_ms,
+	    /* one that has ended may still be renewed: renew_check_late */
+	    .expires_after_ms = o->now_ms - o->d->cfg->est.grace_ms,
 	    .limit = CERTS_PAGE};
 	do {
 		if (read_page(o->d, &f, p, e))

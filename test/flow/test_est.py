@@ -1,49 +1,18 @@
-"""EST (RFC 7030, 8951) with curl and openssl as the peers."""
+"""EST (RFC 7030, 8951) with curl and openssl as the peers: the endpoints, and what an operator
+may do as a registration authority."""
 import base64
+import email
 import os
-import re
 import subprocess
 
+import est
 import harness
 import mqtt
 import pki
 from pki import openssl
 
 
-class Est(harness.ServerCase):
-    def curl(self, path, *more):
-        got = subprocess.run(
-            ["curl", "-sS", "--max-time", "20", "--cacert", self.server.ca, "-D", "-",
-             *more, "https://127.0.0.1:%d/.well-known/est/%s" % (self.server.https_port, path)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-        self.assertEqual(got.returncode, 0, got.stderr)
-        head, body = got.stdout.split(b"\r\n\r\n", 1)
-        return int(head.split()[1]), head.decode().lower(), body
-
-    def operator_files(self):
-        base = os.path.join(self.server.home, "operators", "admin")
-        return ["--cert", base + ".pem", "--key", base + ".key"]
-
-    def certificates(self, body):
-        """The PEM blocks of a base64 PKCS#7."""
-        pem = openssl("pkcs7", "-inform", "DER", "-print_certs", stdin=base64.b64decode(body))
-        return [b"-----BEGIN" + part for part in pem.split(b"-----BEGIN")[1:]]
-
-    def csr(self, subject="/CN=est-1", kind="p256", *more, known=True):
-        name = subject.rsplit("=", 1)[-1]
-        if known and re.fullmatch(r"[\w-]+", name):
-            self.op.put("/devices/" + name, {"deviceId": name})
-        key = pki.make_key(self.path("csr.key"), kind)
-        der = openssl("req", "-new", "-key", key, "-subj", subject, "-outform", "DER", *more)
-        path = self.path("csr.b64")
-        with open(path, "wb") as f:
-            f.write(base64.b64encode(der))
-        return path, key
-
-    def enroll(self, path, *who):
-        return self.curl("simpleenroll", *who, "-H", "Content-Type: application/pkcs10",
-                         "--data-binary", "@" + path)
-
+class Est(est.Case):
     def test_cacerts_for_anybody(self):
         status, head, body = self.curl("cacerts")
         self.assertEqual(status, 200)
@@ -146,9 +115,12 @@ class Est(harness.ServerCase):
         path, _ = self.csr("/CN=est-6")
         status, _, body = self.enroll(path)
         self.assertEqual(status, 401, body)
-        cert, key = self.leaf("est-6")
+        cert, key = self.leaf("est-another")
         status, _, body = self.enroll(path, "--cert", cert, "--key", key)
-        self.assertIn(status, (401, 403), body)
+        self.assertEqual(status, 403, body)
+        cert, key, _ = pki.self_signed(self.path("stranger"), "est-6")
+        status, _, body = self.enroll(path, "--cert", cert, "--key", key)
+        self.assertEqual(status, 401, body)
 
     def test_rsa_request(self):
         path, _ = self.csr("/CN=est-7", "rsa2048")
@@ -156,6 +128,118 @@ class Est(harness.ServerCase):
         self.assertEqual(status, 200)
         text = openssl("x509", "-noout", "-text", stdin=self.certificates(body)[0]).decode()
         self.assertRegex(text, r"Key Usage: critical\n\s+Digital Signature, Key Encipherment\n")
+
+    def test_csrattrs_say_what_a_request_should_hold(self):
+        """RFC 7030 4.5.2"""
+        status, head, body = self.curl("csrattrs")
+        self.assertEqual(status, 200)
+        self.assertIn("content-type: application/csrattrs", head)
+        text = openssl("asn1parse", "-inform", "DER", stdin=base64.b64decode(body)).decode()
+        for word in ("id-ecPublicKey", "prime256v1", "ecdsa-with-SHA256"):
+            self.assertIn(word, text)
+        self.assertNotIn("challengePassword", text)
+
+    def test_a_label_changes_nothing(self):
+        """RFC 7030 3.2.2"""
+        self.assertEqual(self.curl("cacerts")[2], self.curl("some-label/cacerts")[2])
+        self.assertEqual(self.curl("some-label/csrattrs")[0], 200)
+        path, _ = self.csr("/CN=est-label")
+        self.assertEqual(self.enroll(path, *self.operator_files(), verb="x/simpleenroll")[0], 200)
+        self.assertEqual(self.enroll(path, verb="x/simpleenroll")[0], 401)
+        self.assertEqual(self.curl("x/y/cacerts")[0], 404)
+        self.assertEqual(self.curl("fullcmc")[0], 404)
+
+    def test_what_real_clients_send_is_read_and_named(self):
+        path, _ = self.csr("/CN=est-odd")
+        with open(path, "rb") as f:
+            text = f.read()
+        der = base64.b64decode(text)
+        lines = b"\n".join(text[i:i + 64] for i in range(0, len(text), 64))
+        pem = b"-----BEGIN %sCERTIFICATE REQUEST-----\n" + lines
+        pem += b"\n-----END %sCERTIFICATE REQUEST-----\n"
+        rows = [
+            (text, "application/pkcs10", [], None),
+            (lines.replace(b"\n", b"\r\n"), "application/pkcs10; charset=x", [], None),
+            (text, "application/pkcs10", ["Content-Transfer-Encoding: base64"], None),
+            (pem % (b"", b""), "application/pkcs10", [], "pem armour"),
+            (pem % (b"NEW ", b"NEW "), "application/pkcs10", [], "pem armour"),
+            (der, "application/pkcs10", [], "der without base64"),
+            (text.translate(bytes.maketrans(b"+/", b"-_")), "application/pkcs10", [],
+             "base64url" if b"+" in text or b"/" in text else None),
+            (text.rstrip(b"="), "application/pkcs10", [],
+             "base64 without padding" if b"=" in text else None),
+            (text + b"\0", "application/pkcs10", [], "nul at the end"),
+            (b"\xef\xbb\xbf" + text, "application/pkcs10", [], "byte order mark"),
+            (text, "", [], "no content-type"),
+            (text, "application/x-www-form-urlencoded", [],
+             "content-type application/x-www-form-urlencoded"),
+            (text, "a/b\x01c<script>", [], "content-type a/b?c?script?"),
+            (text, "application/pkcs10", ["Content-Transfer-Encoding: binary"],
+             "content-transfer-encoding binary"),
+            (pem % (b"", b""), "text/plain", ["Content-Transfer-Encoding: 8bit"],
+             "content-type text/plain; content-transfer-encoding 8bit; pem armour"),
+        ]
+        for body, kind, headers, odd in rows:
+            with self.subTest(odd=odd, body=body[:40]):
+                more = [w for h in headers for w in ("-H", h)]
+                status, head, answer = self.enroll(
+                    self.write("odd", body), *self.operator_files(), *more, content_type=kind)
+                self.assertEqual(status, 200, answer)
+                if odd:
+                    self.assertIn("muster-tolerated: %s\r\n" % odd, head + "\r\n")
+                else:
+                    self.assertNotIn("muster-tolerated", head)
+        self.logged("est-odd", "enroll", "tolerated: PEM armour")
+
+    def test_a_body_that_is_something_else_is_told_so(self):
+        cert = pki.read_pem(self.device_ca.cert)[0]
+        with open(self.device_ca.cert, "rb") as f:
+            pem = f.read()
+        with open(pki.make_key(self.path("leak.key")), "rb") as f:
+            leak = f.read()
+        for body, word in ((b'{"csr":1}', b"JSON"), (b"<html>", b"HTML"), (pem, b"no CERTIFICATE"),
+                           (leak, b"known to others now"), (b"", b"empty"),
+                           (base64.b64encode(cert), b""), (b"MII=A", b"base64")):
+            with self.subTest(body[:20]):
+                status, head, answer = self.enroll(self.write("else", body),
+                                                   *self.operator_files())
+                self.assertEqual(status, 400)
+                self.assertIn("text/plain", head)
+                self.assertIn(word, answer)
+
+    def test_without_a_credential_a_token_is_asked_for(self):
+        """RFC 7030 3.2.3, 4.2.3"""
+        path, _ = self.csr("/CN=est-401")
+        for verb in ("simpleenroll", "simplereenroll", "serverkeygen"):
+            for who in ([], ["-u", "est-401:wrong"], ["-H", "Authorization: Bearer x"],
+                        ["-H", "Authorization: Basic !"], ["-H", "Authorization: Basic"]):
+                if verb == "serverkeygen" and who == ["-u", "est-401:wrong"]:
+                    continue  # it is off, whoever asks
+                status, head, body = self.enroll(path, *who, verb=verb)
+                self.assertEqual(status, 401, (verb, who))
+                self.assertIn('www-authenticate: basic realm="est"', head)
+                self.assertNotIn(b"token", body, "a stranger is told nothing")
+
+    def test_no_keys_are_made_unless_it_is_said(self):
+        path, _ = self.csr("/CN=est-keygen")
+        status, _, body = self.enroll(path, *self.operator_files(), verb="serverkeygen")
+        self.assertEqual(status, 404)
+        self.assertIn(b"est.serverkeygen is off", body)
+
+    def test_a_key_of_another_device_is_refused(self):
+        """field/reliability.md row 17"""
+        _, key = self.enrolled("est-key-1")
+        path, _ = self.csr("/CN=est-key-2", key=key)
+        status, _, body = self.enroll(path, *self.operator_files())
+        self.assertEqual(status, 403)
+        self.assertIn(b"certified for another identity", body)
+        self.assertIn(b"make a new key pair", body)
+        path, _ = self.csr("/CN=est-key-1", key=key)
+        self.assertEqual(self.enroll(path, *self.operator_files())[0], 200, "its own, again")
+        key = os.path.join(self.server.home, "ca", "device-ca.key")
+        path, _ = self.csr("/CN=est-key-2", key=key)
+        status, _, body = self.enroll(path, *self.operator_files())
+        self.assertEqual(status, 403, "the CA's own")
 
     def test_server_certificate_as_openssl_sees_it(self):
         for port in (self.server.mqtt_port, self.server.https_port):
@@ -180,6 +264,45 @@ class Est(harness.ServerCase):
             stderr=subprocess.STDOUT, check=False, timeout=20).stdout
         self.assertTrue(b"no renegotiation" in got or b"handshake failure" in got
                         or b"alert" in got or b"error" in got, got[-500:])
+
+
+class Keygen(est.Case):
+    HOME_SET = {"est": {"serverkeygen": "true"}}
+
+    def test_key_and_certificate_come_as_one_answer(self):
+        """RFC 7030 4.4.2"""
+        path, own = self.csr("/CN=gen-1")
+        status, head, body = self.enroll(path, *self.operator_files(), verb="serverkeygen")
+        self.assertEqual(status, 200, body)
+        kind = [h for h in head.split("\r\n") if h.startswith("content-type:")][0]
+        message = email.message_from_bytes(kind.encode() + b"\r\n\r\n" + body)
+        parts = message.get_payload()
+        self.assertEqual([p.get_content_type() for p in parts],
+                         ["application/pkcs8", "application/pkcs7-mime"])
+        key = parts[0].get_payload(decode=True)
+        cert = self.certificates(base64.b64encode(parts[1].get_payload(decode=True)))[0]
+        public = openssl("pkey", "-inform", "DER", "-pubout", stdin=key)
+        self.assertEqual(public, openssl("x509", "-noout", "-pubkey", stdin=cert))
+        self.assertNotEqual(public, openssl("pkey", "-in", own, "-pubout"))
+        with open(self.server.log_path, "rb") as f:
+            self.assertNotIn(base64.b64encode(key)[:40], f.read())
+
+    def test_an_encrypted_key_is_not_offered(self):
+        path, key = self.csr("/CN=gen-2")
+        with open(path, "rb") as f:
+            info = pki.elements(pki.elements(base64.b64decode(f.read()))[0][1])[0]
+        fields = [e[2] for e in pki.elements(info[1])[:3]]
+        attribute = pki.sequence(pki.oid("1.2.840.113549.1.9.16.2.37"),
+                                 pki.tlv(0x31, pki.tlv(0x04, b"key id")))
+        info = pki.sequence(*fields, pki.tlv(0xa0, attribute))
+        sign = openssl("dgst", "-sha256", "-sign", key, stdin=info)
+        der = pki.sequence(info, pki.sequence(pki.oid("1.2.840.10045.4.3.2")),
+                           pki.tlv(0x03, b"\0" + sign))
+        path = self.write("encrypted", base64.b64encode(der))
+        status, _, body = self.enroll(path, *self.operator_files(), verb="serverkeygen")
+        self.assertEqual(status, 400)
+        self.assertIn(b"DecryptKeyIdentifier", body)
+        self.assertEqual(self.enroll(path, *self.operator_files())[0], 200)
 
 
 if __name__ == "__main__":

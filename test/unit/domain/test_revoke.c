@@ -306,14 +306,20 @@ one_order_has_all_effects_and_again_none(void **state)
 	assert_int_equal(world_get_device(w, "dev-1").etag, etag);
 }
 
+/* One that could still be renewed is not left alone (est.grace). */
 static void
-an_expired_certificate_is_left_alone(void **state)
+an_expired_certificate_is_left_alone_once_it_is_good_for_nothing(void **state)
 {
 	struct world *w = *state;
 	world_cert(w, "dev-1", "01aa");
 	world_device(w, "dev-1");
-	w->clock.skew_ms += 31 * WORLD_DAY_MS;
+	world_cert(w, "dev-2", "01bb");
+	world_device(w, "dev-2");
+	w->clock.skew_ms += 30 * WORLD_DAY_MS + w->cfg.est.grace_ms;
 	struct revoke_result r = revoke(w, order("dev-1", ""));
+	assert_true(did(&r, REVOKE_CRL));
+	w->clock.skew_ms += 1;
+	r = revoke(w, order("dev-2", ""));
 	assert_false(did(&r, REVOKE_CRL));
 	assert_true(did(&r, REVOKE_IDENTITY));
 }
@@ -707,7 +713,7 @@ main(void)
 	    T(the_azure_profile_asks_for_no_revocation_but_blocks_enrolment),
 	    T(a_revoked_certificate_written_with_its_other_signature_is_refused),
 	    T(one_order_has_all_effects_and_again_none),
-	    T(an_expired_certificate_is_left_alone),
+	    T(an_expired_certificate_is_left_alone_once_it_is_good_for_nothing),
 	    T(only_the_certificate_leaves_identity_and_enrolment),
 	    T(a_name_that_means_nothing_is_not_found),
 	    T(a_certificate_of_another_device_is_not_found_under_this_name),
