@@ -12,6 +12,7 @@
 #include "domain/compliance.h"
 #include "domain/leaf.h"
 #include "domain/revoke.h"
+#include "domain/rollover.h"
 
 #define SPREAD_SHARE  10 /* of the life, at least, over which renewals are spread */
 #define WINDOW_SHARE  20 /* of the spread: one device's window */
@@ -59,6 +60,14 @@ renew_poll_s(int64_t not_before_ms, int64_t not_after_ms)
 	return s > POLL_MAX_S ? POLL_MAX_S : (uint32_t)s;
 }
 
+static const char *
+hex_of(struct domain *d, struct span raw)
+{
+	char *text = arena_alloc(d->arena, 2 * raw.len + 1);
+	hex_write(raw, text);
+	return text;
+}
+
 /* A CA that the signer has not named (a row of an older version) is in no state. */
 static int
 issuer_state(struct domain *d, const char *sha256, const char **ret, struct err *e)
@@ -81,21 +90,44 @@ is_issuer_revoked(struct domain *d, const char *sha256, bool *ret, struct err *e
 	return 0;
 }
 
+/* A rollover calls sooner than the calendar would; one that is called later still goes
+ * by the calendar, and gets the new CA's certificate as well. */
+static int
+add_call(struct domain *d, const struct ipc_cred *cred, const char *issuer,
+    struct renew_window *w, struct err *e)
+{
+	struct rollover_call call;
+	if (rollover_call(d, cred->cn, issuer, &call, e))
+		return -1;
+	w->poll_ms = call.poll_ms;
+	if (!call.called || (call.start_ms >= w->start_ms && w->start_ms))
+		return 0;
+	w->start_ms = call.start_ms;
+	w->end_ms = call.end_ms;
+	w->reason = call.reason;
+	return 0;
+}
+
 int
 renew_window(struct domain *d, const struct ipc_cred *cred, const struct store_cert *ours,
     struct renew_window *ret, struct err *e)
 {
 	int64_t now = domain_now(d);
+	struct renew_window w = {.reason = ""};
 	bool revoked = false;
 	if (ours && is_issuer_revoked(d, ours->issuer, &revoked, e))
 		return -1;
-	if (now > cred->not_after_ms || revoked) {
-		*ret = (struct renew_window){
-		    now, now, revoked ? "issuer revoked" : "expired"};
-		return 0;
-	}
-	renew_spread(cred->cn, cred->not_before_ms, cred->not_after_ms,
-	    d->cfg->pki.renew_before_ms, ret);
+	if (!revoked)
+		renew_spread(cred->cn, cred->not_before_ms, cred->not_after_ms,
+		    d->cfg->pki.renew_before_ms, &w);
+	if (now > cred->not_after_ms)
+		w = (struct renew_window){now, now, 0, "expired"};
+	else if (add_call(
+		     d, cred, ours ? ours->issuer : hex_of(d, leaf_ca(cred, 0)), &w, e))
+		return -1;
+	if (!w.start_ms) /* of a revoked CA that no rollover began at */
+		w = (struct renew_window){now, now, 0, "issuer revoked"};
+	*ret = w;
 	return 0;
 }
 
@@ -160,6 +192,20 @@ renew_stand(struct domain *d, const struct ipc_cred *cred, struct renew_cert *re
 	return leaf_check_chain(d, cred, no, e);
 }
 
+/* What was issued while the CA was in other hands may be theirs. */
+static int
+check_moment(
+    struct domain *d, const struct store_cert *c, struct refusal *no, struct err *e)
+{
+	bool before;
+	if (rollover_is_before_compromise(d, c, &before, e))
+		return -1;
+	if (before)
+		return 0;
+	return refusal_set(no, REFUSAL_ISSUER_REVOKED,
+	    "%s: issued after its CA was compromised", c->subject);
+}
+
 int
 renew_check_revoked(struct domain *d, const struct ipc_cred *cred,
     const struct renew_cert *c, struct refusal *no, struct err *e)
@@ -170,7 +216,7 @@ renew_check_revoked(struct domain *d, const struct ipc_cred *cred,
 	if (c->cert.revoked_ms)
 		return refusal_set(no, REFUSAL_CERT_REVOKED, "%s", c->cert.subject);
 	if (c->standing == RENEW_ORPHAN)
-		return 0;
+		return check_moment(d, &c->cert, no, e);
 	if (issuer_state(d, c->cert.issuer, &state, e))
 		return -1;
 	if (strcmp(state, "revoked") == 0 || strcmp(state, "retired") == 0)
@@ -225,14 +271,6 @@ check_device(struct domain *d, const char *id, struct refusal *no, struct err *e
 	return 0;
 }
 
-static const char *
-hex_of(struct domain *d, struct span raw)
-{
-	char *text = arena_alloc(d->arena, 2 * raw.len + 1);
-	hex_write(raw, text);
-	return text;
-}
-
 /* A device that checks in before its first connection to the hub. */
 static struct store_device_cert
 first_row(struct domain *d, const struct ipc_checkin *m, const struct renew_cert *c)
@@ -284,6 +322,17 @@ check_in(struct domain *d, const struct ipc_checkin *m, struct renew_cert *c,
 	return check_device(d, arena_str(d->arena, m->cred.cn), no, e);
 }
 
+/* While a rollover is under way devices ask often enough to hear of its waves. */
+static uint32_t
+poll_s(const struct ipc_cred *cred, const struct renew_window *w)
+{
+	uint32_t s = renew_poll_s(cred->not_before_ms, cred->not_after_ms);
+	if (!w->poll_ms || w->poll_ms / 1000 >= s)
+		return s;
+	return w->poll_ms / 1000 < POLL_MIN_S ? POLL_MIN_S
+					      : (uint32_t)(w->poll_ms / 1000);
+}
+
 int
 renew_checkin(struct domain *d, const struct ipc_checkin *m, struct ipc_renewal *ret,
     struct refusal *no, struct err *e)
@@ -305,7 +354,7 @@ renew_checkin(struct domain *d, const struct ipc_checkin *m, struct ipc_renewal 
 	*ret = (struct ipc_renewal){.now_ms = domain_now(d),
 	    .start_ms = w.start_ms,
 	    .end_ms = w.end_ms,
-	    .poll_s = renew_poll_s(m->cred.not_before_ms, m->cred.not_after_ms),
+	    .poll_s = poll_s(&m->cred, &w),
 	    .reason = span_str(w.reason)};
 	return 0;
 }

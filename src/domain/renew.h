@@ -11,7 +11,10 @@
 /* When to renew: at a moment of the device's choice in [start, end]. */
 struct renew_window {
 	int64_t start_ms, end_ms;
-	const char *reason; /* static: "scheduled", "expired", "issuer revoked" */
+	int64_t poll_ms; /* ask again within, for a rollover's sake; 0: no wish */
+	const char
+	    *reason; /* static: "scheduled", "expired", "rollover", "issuer revoked"
+		      */
 };
 
 /* Pure. Certificates that were issued together are renewed apart: the windows of many

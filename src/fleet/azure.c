@@ -319,8 +319,10 @@ azure_check(const struct rest_response *r, const char *what, struct err *e)
 	struct err why;
 	auto_(js_free) struct js *v = js_parse(r->body, 65536, DEPTH, &why);
 	const char *said = words(v);
+	if (strstr(said, "GateNotPassed")) /* muster's own (tbl/wire_error.def) */
+		code = ERR_GATE;
 	return err_set(
-	    e, code, "%s: HTTP %d%s%.200s", what, r->status, said[0] ? ": " : "", said);
+	    e, code, "%s: HTTP %d%s%.400s", what, r->status, said[0] ? ": " : "", said);
 }
 
 static const char *

@@ -7,6 +7,8 @@
 #include "base/rand.h"
 #include "codec/js.h"
 
+#define GATE_NUMBER 409003
+
 static const struct {
 	uint32_t number;
 	const char *name, *words;
@@ -72,18 +74,25 @@ usual(int status, enum wire_plane plane)
 	}
 }
 
+/* A gate is told from other conflicts: who automates waits and tries again. */
+static uint32_t
+number_of(enum err_code code, enum wire_plane plane)
+{
+	return code == ERR_GATE ? GATE_NUMBER : usual(err_row(code)->http, plane);
+}
+
 struct wire_error
 wire_error_of_code(enum err_code code, enum wire_plane plane)
 {
-	int status = err_row(code)->http;
-	return make(status, usual(status, plane));
+	return make(err_row(code)->http, number_of(code, plane));
 }
 
 struct wire_error
 wire_error_of_done(const struct ipc_done *d, enum wire_plane plane)
 {
 	int status = err_row(d->code)->http;
-	return make(status, d->error ? d->error : usual(status, plane));
+	return make(
+	    status, d->error ? d->error : number_of((enum err_code)d->code, plane));
 }
 
 static void

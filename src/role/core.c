@@ -90,9 +90,13 @@ pack_anchors(struct core *c, struct buf *body, struct err *e)
 		rc = store_group_each(c->store, "", GROUP_MAX, visit_group, &l, e);
 	if (rc == 0)
 		rc = put_ca_chain(c, &ca_chain, e);
+	struct err none;
+	const struct issuer_entry *by = NULL;
 	struct ipc_anchors m = {.ca_chain = buf_span(&ca_chain),
 	    .certs = buf_span(&l.certs),
 	    .flags = buf_span(&l.flags)};
+	if (issuer_active(&c->d, CA_SERVICE, &by, &none) == 0)
+		m.server_issuer = span_of(by->sha256, sizeof(by->sha256));
 	if (rc == 0)
 		rc = buf_check(&l.certs, "trust anchors", e) ||
 		     buf_check(&l.flags, "trust anchors", e) ||
@@ -160,6 +164,7 @@ find_handler(enum ipc_type type)
 	    core_device_handler,
 	    core_service_handler,
 	    core_issuer_handler,
+	    core_rollover_handler,
 	    core_est_handler,
 	    core_compliance_handler,
 	    core_revoke_handler,
@@ -225,6 +230,7 @@ on_edge_closed(void *arg, const struct err *why)
 	ipc_free(edge->link);
 	edge->link = NULL;
 	core_forget_sessions(edge->core, edge->index);
+	core_forget_rollovers(edge->core, edge->index);
 	core_forget_signings(edge->core, edge->index);
 }
 
@@ -249,6 +255,7 @@ link_edge(struct core *c, unsigned index, int fd)
 	if (edge->link) {
 		ipc_free(edge->link);
 		core_forget_sessions(c, index);
+		core_forget_rollovers(c, index);
 		core_forget_signings(c, index);
 	}
 	*edge = (struct core_edge){.core = c, .index = index};
@@ -392,6 +399,8 @@ start(struct core *c, int fd, struct err *e)
 	if (!c->main)
 		return -1;
 	c->clones = own_alloc(sizeof(*c->clones));
+	list_init(&c->jobs);
+	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
 	c->housekeeping = loop_timer_new(c->loop, on_housekeeping, c);
 	loop_timer_repeat(c->housekeeping, HOUSEKEEPING_MS);
 	if (boot_jail(JAIL_CORE, &b, 256, NULL, e))
@@ -407,6 +416,8 @@ stop(struct core *c)
 	ipc_free(c->signer);
 	ipc_free(c->main);
 	loop_timer_free(c->housekeeping);
+	core_forget_rollovers(c, CORE_EDGES_MAX);
+	loop_timer_free(c->job_timer);
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
 	est_guard_done(&c->est);

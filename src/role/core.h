@@ -32,8 +32,8 @@ struct core_edge {
 struct core;
 
 /* One answer of the signer. ask: who asked, for core_answer, where it stands (NULL: our
- * own work, or the edge is gone). type: a row (SIGNER_ISSUED, SIGNER_SIGNED) with msg
- * unpacked, or DONE with msg NULL. why: what failed, NULL where nothing did. last:
+ * own work, or the edge is gone). type: a row (SIGNER_ISSUED, SIGNER_SIGNED) or DONE,
+ * with msg unpacked. why: what failed (msg may be NULL then), NULL where nothing did. last:
  * nothing follows, arg can go; ask is given with the last alone, so rows for an asker
  * are kept in arg until then. */
 struct core_reply {
@@ -78,6 +78,9 @@ struct core {
 	bool anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
 	struct clone_list *clones; /* devices with signs of a copied key */
+	struct list jobs; /* what waits for a count (core_rollover.c) */
+	int n_jobs;
+	struct loop_timer *job_timer;
 	char home[4096];
 	int status;
 };
@@ -92,6 +95,7 @@ typedef int core_handler(
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
+core_handler *core_rollover_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
 core_handler *core_compliance_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
@@ -152,6 +156,10 @@ void core_forget_sessions(struct core *c, unsigned edge);
 void core_forget_signings(struct core *c, unsigned edge);
 /* Forgets enrolment requests of long ago, now and then; inside a turn. */
 must_check int core_est_trim(struct core *c, struct err *e);
+/* A slice of the counts that rollovers wait for; arg: the core. */
+void core_rollover_slice(void *arg);
+/* Drops what an edge's requests wait for; CORE_EDGES_MAX: all. */
+void core_forget_rollovers(struct core *c, unsigned edge);
 /* Of every link the core holds. */
 extern const struct ipc_opts core_link_opts;
 /* A new link to the signer; takes fd over. */

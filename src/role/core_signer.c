@@ -321,9 +321,8 @@ read_reply(const struct ipc_frame *f, void *msg, struct core_reply *r, struct er
 	if (ipc_msg_unpack(r->type, f->body, msg, why))
 		return -1;
 	r->last = f->type == IPC_SIGNER_ISSUED || f->type == IPC_DONE;
-	if (f->type != IPC_DONE)
-		r->msg = msg;
-	else if (done->code != ERR_OK)
+	r->msg = msg;
+	if (f->type == IPC_DONE && done->code != ERR_OK)
 		return err_set(
 		    why, (enum err_code)done->code, "signer: %.*s", SPAN_FMT(done->text));
 	return 0;

@@ -61,6 +61,8 @@ struct edge {
 	struct key_client *keys; /* for server.tls_key in a token */
 	struct key *next_key;    /* of the certificate that is asked for; NULL: none is */
 	int64_t got_at_ms, renew_at_ms; /* wall clock */
+	uint8_t issuer[DIGEST_SHA256];  /* of tls */
+	uint8_t wanted[DIGEST_SHA256];  /* the CA that issues them now */
 	struct core_owner owner;
 	struct loop_timer *tick;
 
@@ -142,6 +144,18 @@ use_cert(struct edge *d, const struct ipc_tls_cert *m, struct err *e)
 	return 0;
 }
 
+/* The second of the chain. One that cannot be told is that of the CA wanted: the chain
+ * has been read once already. */
+static void
+note_issuer(struct edge *d, struct span chain)
+{
+	struct der_tlv one;
+	struct err e;
+	memcpy(d->issuer, d->wanted, sizeof(d->issuer));
+	if (der_next(&chain, &one, &e) == 0 && der_next(&chain, &one, &e) == 0)
+		digest_sha256(one.whole, d->issuer);
+}
+
 static void
 on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 {
@@ -163,6 +177,7 @@ on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 		return;
 	}
 	int64_t now = clock_wall_ms(loop_clock(d->loop));
+	note_issuer(d, m->chain);
 	d->got_at_ms = now;
 	d->renew_at_ms = now + (m->not_after_ms - now) / 3 * 2;
 	log_event(LOG_INFO, "edge.certificate", LOG_INT("until_ms", m->not_after_ms));
@@ -197,6 +212,7 @@ is_cert_due(const struct edge *d)
 {
 	int64_t now = clock_wall_ms(loop_clock(d->loop));
 	return !d->tls || now >= d->renew_at_ms ||
+	       memcmp(d->issuer, d->wanted, sizeof(d->issuer)) != 0 ||
 	       now < d->got_at_ms - d->cfg.pki.backdate_ms;
 }
 
@@ -251,9 +267,12 @@ take_anchors(struct edge *d, const struct ipc_anchors *m)
 	buf_reset(&d->ca_chain);
 	buf_put_span(&d->ca_chain, m->ca_chain);
 	d->env.ca_chain = buf_span(&d->ca_chain);
+	if (m->server_issuer.len == sizeof(d->wanted))
+		memcpy(d->wanted, m->server_issuer.p, sizeof(d->wanted));
 	d->has_anchors = true;
 	log_event(LOG_INFO, "edge.anchors", LOG_INT("count", chain_set_len(d->anchors)));
 	open_listeners(d);
+	on_tick(d); /* the servers' CA may be another */
 }
 
 static void
