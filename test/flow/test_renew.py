@@ -175,11 +175,12 @@ class Hardware(Case):
         self.assertEqual(got.returncode, 7, got.stderr)
         dev.end()
         dev.start()
-        time.sleep(1)
-        dev.end()
+        st = self.eventually(lambda: dev.status().get("attempts", 0) > 1 and dev.status(), 20,
+                             "waits for its token")
+        self.assertIn("token", st["lastError"])
         self.assertEqual(dev.active, "x509 0001")  # nothing was thrown away
         store.back()
-        dev.start().connected("0001", 30)
+        dev.connected("0001", 30)
         self.works(dev.agent("renew", "--now"))
         dev.connected("0002")
 
