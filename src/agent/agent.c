@@ -60,6 +60,7 @@ struct agent {
 	bool refused_by_hub;                   /* the assignment is in doubt */
 	int refusals;                          /* of the credential, in a row */
 	bool fell_back;                        /* to be renewed once it is connected */
+	bool unloaded;                         /* no credential yet: its token is gone */
 	int hub_failures;
 	struct provision *provision;
 	struct mqtt_link *hub;
@@ -390,6 +391,10 @@ static void
 begin(struct agent *a)
 {
 	struct err e;
+	/* a token or TPM that was not there at the start */
+	if (a->unloaded && load_credential(a, &e))
+		return back_off(a, &e, 0);
+	renewal_start(a->renewal);
 	if (!a->cred.ref.x509 && !clock_floor_is_known(&a->time)) {
 		/* a token would have expired; nothing is thrown away. A certificate needs
 		 * no clock of ours */
@@ -433,11 +438,24 @@ load_credential(struct agent *a, struct err *e)
 	a->assignment = as;
 	a->refused_by_hub = false;
 	a->hub_failures = a->refusals = 0;
-	a->fell_back = false;
+	a->fell_back = a->unloaded = false;
 	a->st.attempts = 0;
 	a->st.last = (struct err){0};
 	a->st.connack = -1;
 	return 0;
+}
+
+/* A key whose token or TPM does not answer is waited for, like a service. */
+static int
+load_first(struct agent *a, struct err *e)
+{
+	struct err why;
+	if (load_credential(a, &why) == 0)
+		return 0;
+	a->unloaded = why.code == ERR_UNAVAILABLE;
+	a->st.last = why;
+	return a->unloaded ? keystore_active(a->keys, &a->cred.ref, e)
+			   : err_copy(e, &why);
 }
 
 int
@@ -464,7 +482,7 @@ agent_open(const char *dir, struct loop *l, const struct agent_ops *ops, void *a
 	    .program = ops ? ops->program : NULL};
 	a->renewal = renewal_new(l, &ro);
 	if (agent_config_read(dir, &a->cfg, a->arena, e) ||
-	    keystore_open(dir, &a->keys, e) || load_credential(a, e))
+	    keystore_open(dir, &a->keys, e) || load_first(a, e))
 		return -1;
 	*ret = TAKE(a);
 	return 0;

@@ -30,7 +30,7 @@ static int n_running; /* in this process: places are shared by its devices */
 static bool
 is_on(const struct renewal *r)
 {
-	return r->o.credential->ref.x509 && r->o.cfg->est.host[0];
+	return r->o.credential->key && r->o.cfg->est.host[0];
 }
 
 static void
