@@ -166,6 +166,19 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
 	return 0;
 }
 
+/* Who has the ID next inherits nothing (field/reliability.md row 47): no token, no leave
+ * to renew late; and what it connected with goes, or its key could not be used again. */
+static int
+forget(struct domain *d, const char *id, struct err *e)
+{
+	static int (*const dels[])(struct store * s, const char *id, struct err *e) = {
+	    store_device_cert_del, store_token_del, store_allow_del};
+	for (size_t i = 0; i < sizeof(dels) / sizeof(dels[0]); i++)
+		if (dels[i](d->store, id, e) && e->code != ERR_NOT_FOUND)
+			return -1;
+	return 0;
+}
+
 int
 device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e)
 {
@@ -174,8 +187,7 @@ device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.etag))
 		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", dev.id);
-	/* what it connected with goes with it, or its key could not be used again */
-	if (store_device_cert_del(d->store, dev.id, e) && e->code != ERR_NOT_FOUND)
+	if (forget(d, dev.id, e))
 		return -1;
 	return store_device_del(d->store, dev.id, e);
 }

@@ -18,6 +18,7 @@
 #include "domain/est_key.h"
 #include "domain/est_request.h"
 #include "domain/est_token.h"
+#include "domain/issuer.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
 #include "domain/renew.h"
@@ -328,7 +329,8 @@ static int
 answer_issue(struct est_case *c, struct err *e)
 {
 	int64_t life;
-	if (choose_life(c, &life, e))
+	const struct issuer_entry *by;
+	if (issuer_active(c->d, CA_DEVICE, &by, e) || choose_life(c, &life, e))
 		return -1;
 	if (c->p->door != EST_OPERATOR && !est_guard_enter(c->d->est, c->p->device_id)) {
 		answer_wait(c, BUSY_RETRY_S, "");
@@ -339,7 +341,8 @@ answer_issue(struct est_case *c, struct err *e)
 	    .subject = span_str(arena_str(c->d->arena, span_str(c->p->device_id))),
 	    .spki = c->m->spki,
 	    .life_ms = life,
-	    .requester = span_str(arena_str(c->d->arena, span_str(c->p->credential)))};
+	    .requester = span_str(arena_str(c->d->arena, span_str(c->p->credential))),
+	    .issuer = arena_span(c->d->arena, span_of(by->sha256, sizeof(by->sha256)))};
 	return 0;
 }
 

@@ -33,6 +33,9 @@ setup(void **state)
 	struct world *w = *state;
 	est_guard_init(&guard, clock_mono_ms(&w->clock));
 	w->d.est = &guard;
+	w->book.v[w->book.n] = (struct issuer_entry){
+	    .name = "device-ca", .purpose = CA_DEVICE, .state = ISSUER_ACTIVE};
+	memset(w->book.v[w->book.n++].sha256, 0xc1, 32); /* WORLD_CA */
 	return 0;
 }
 
@@ -230,6 +233,8 @@ an_operator_enrols_any_enabled_device_that_is_known(void **state)
 	assert_true(span_eq_str(g.issue.spki, "k1"));
 	assert_int_equal(g.issue.life_ms, w->cfg.pki.leaf_life_ms);
 	assert_true(span_starts(g.issue.requester, SPAN_LIT("operator:")));
+	assert_int_equal(g.issue.issuer.len, DIGEST_SHA256);
+	assert_int_equal(g.issue.issuer.p[0], 0xc1);
 	m = request(w, "dev-2", "k1", operator_cred(w));
 	assert_fails(est_enroll(&w->d, &m, &g, &w->no, &w->e), &w->e, NOT_FOUND);
 }
@@ -557,6 +562,39 @@ wrong_tokens_are_limited_by_where_they_come_from(void **state)
 	right.peer.address = SPAN_LIT(PEER);
 	struct est_grant g = granted(w, &right, EST_ISSUE);
 	est_done(&w->d, &g.promise);
+}
+
+/* row 47 */
+static void
+who_has_the_id_next_inherits_no_token_and_no_leave(void **state)
+{
+	struct world *w = *state;
+	world_device(w, "dev-1");
+	const char *secret = put_token(w, "dev-1", false);
+	allow(w, "dev-1", WORLD_DAY_MS);
+	const struct ipc_device_delete gone = {.id = SPAN_LIT("dev-1")};
+	assert_ok(device_delete(&w->d, &gone, &w->e), &w->e);
+	world_device(w, "dev-1");
+	struct ipc_est_enroll m = request(w, "dev-1", "k1", basic(w, "dev-1", secret));
+	refused(w, &m, REFUSAL_EST_TOKEN);
+	struct store_allow a;
+	assert_ok(renew_allow_get(&w->d, "dev-1", &a, &w->e), &w->e);
+	assert_int_equal(a.until_ms, 0);
+}
+
+/* While a CA is being exchanged none may be active: a promise is not made then. */
+static void
+without_an_issuing_ca_nothing_is_promised(void **state)
+{
+	struct world *w = *state;
+	world_device(w, "dev-1");
+	const char *secret = put_token(w, "dev-1", false);
+	struct ipc_est_enroll m = request(w, "dev-1", "k1", basic(w, "dev-1", secret));
+	struct est_grant g;
+	w->book.v[w->book.n - 1].state = ISSUER_RETIRING;
+	assert_fails(est_enroll(&w->d, &m, &g, &w->no, &w->e), &w->e, UNAVAILABLE);
+	w->book.v[w->book.n - 1].state = ISSUER_ACTIVE;
+	(void)granted(w, &m, EST_ISSUE);
 }
 
 /* ---- approval -------------------------------------------------------------------------
@@ -1075,6 +1113,8 @@ main(void)
 	    T(a_new_token_outlives_what_the_old_one_was_for),
 	    T(a_token_may_bring_the_identity_with_it),
 	    T(wrong_tokens_are_limited_by_where_they_come_from),
+	    T(who_has_the_id_next_inherits_no_token_and_no_leave),
+	    T(without_an_issuing_ca_nothing_is_promised),
 	    T(what_waits_is_given_after_an_operators_word_and_only_then),
 	    T(what_was_denied_stays_denied),
 	    T(approval_by_token_leaves_renewals_alone),
