@@ -145,6 +145,8 @@ reply_issued(struct http_call *c)
 static void
 fail_done(struct http_call *c, const struct ipc_done *d)
 {
+	if (d->code == ERR_BUSY) /* too many wait, or tried: no matter of seconds */
+		c->retry_s = c->env->config->est.retry_after_s;
 	if (d->code != ERR_FORBIDDEN) {
 		http_call_fail_done(c, d);
 		return;

@@ -3,6 +3,7 @@
  */
 #include "proto/http_call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base64.h"
@@ -23,6 +24,7 @@ enum {
 	PAGE_BYTES = 4 << 20, /* a page ends early beyond this */
 	CONTINUATION_MAX = 1024,
 	ERROR_MAX = 8192,
+	RETRY_USUAL_S = 3,
 	BODY_MAX = 1 << 20,
 };
 
@@ -136,6 +138,15 @@ challenge(enum http_dialect dialect)
 					     : "SharedAccessSignature";
 }
 
+static void
+set_retry(struct http_call *c)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%lld",
+	    (long long)(c->retry_s ? c->retry_s : RETRY_USUAL_S));
+	http_call_set(c, "Retry-After", text);
+}
+
 void
 http_call_fail(struct http_call *c, const struct wire_error *w, const char *detail)
 {
@@ -145,7 +156,7 @@ http_call_fail(struct http_call *c, const struct wire_error *w, const char *deta
 	if (w->status == 401)
 		http_call_set(c, "WWW-Authenticate", challenge(c->dialect));
 	if (w->status == 429 || w->status == 503)
-		http_call_set(c, "Retry-After", "3");
+		set_retry(c);
 	switch (c->dialect) {
 	case HTTP_DIALECT_HUB:
 		http_call_set(c, "iothub-errorcode", w->name);

@@ -53,6 +53,7 @@ struct http_call {
 	struct list all;            /* in the server's list of calls */
 	char list_last[CAP_ID + 1]; /* of the list in out: the last ID that is in it */
 	bool list_full;
+	int64_t retry_s; /* Retry-After of 429 and 503; 0: the usual */
 	bool streaming;
 	void (*on_answer)(struct http_call *c, enum ipc_type type, const void *msg);
 };

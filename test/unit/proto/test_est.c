@@ -253,6 +253,10 @@ only_who_is_known_is_told_why(void **state)
 		text = buf_text(&p.in);
 		assert_int_equal(
 		    strstr(text, "the reason; the fix") != NULL, rows[i].told);
+		if (rows[i].code == ERR_BUSY)
+			assert_non_null(strstr(text, "Retry-After: 30\r\n"));
+		if (rows[i].code == ERR_UNAVAILABLE)
+			assert_non_null(strstr(text, "Retry-After: 3\r\n"));
 		peer_close(&p);
 	}
 }
