@@ -1,15 +1,13 @@
 /*
- * muster ca: show, list and verify the CA; verify the issuance journal.
+ * muster ca: its verbs, and those that only look at ca/: show, list, verify, the journal.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "cmd/ca.h"
 #include "cmd/cmd.h"
-#include "cmd/home.h"
-#include "cmd/opt.h"
 #include "io/file.h"
-#include "role/ca_dir.h"
 #include "store/journal.h"
 
 /* A home's CAs, as commands see them. */
@@ -85,10 +83,10 @@ show(const struct cas *c, const struct ca_conf_row *row, struct err *e)
 }
 
 static int
-ca_show(const char *home, int argc, char **argv, struct err *e)
+ca_show(struct ca_args *a, int argc, char **argv, struct err *e)
 {
 	auto_(free) struct cas *c = NULL;
-	if (open_cas(home, &c, e))
+	if (open_cas(a->r.opts.home, &c, e))
 		return -1;
 	if (argc == 1 && !ca_conf_find(&c->conf, span_str(argv[0])))
 		return no_such_ca(c, argv[0], e);
@@ -120,12 +118,12 @@ list_row(const struct cas *c, const struct ca_conf_row *row, struct err *e)
 }
 
 static int
-ca_list(const char *home, int argc, char **argv, struct err *e)
+ca_list(struct ca_args *a, int argc, char **argv, struct err *e)
 {
 	auto_(free) struct cas *c = NULL;
 	(void)argc;
 	(void)argv;
-	if (open_cas(home, &c, e))
+	if (open_cas(a->r.opts.home, &c, e))
 		return -1;
 	printf("%-12s %-8s %-10s %-10s %-32s %s\n", "NAME", "PURPOSE", "DAYS LEFT", "KEY",
 	    "SUBJECT", "SHA-256");
@@ -149,14 +147,15 @@ open_token_key(void *arg, const struct ca_conf_row *row, struct span spki, struc
 
 /* Keys match, issuing CAs verify to a root, now. */
 static int
-ca_verify(const char *home, int argc, char **argv, struct err *e)
+ca_verify(struct ca_args *a, int argc, char **argv, struct err *e)
 {
 	auto_(free) struct cas *c = NULL;
 	auto_ca ca = {.n = 0};
 	char root_key[CA_DIR_PATH];
 	(void)argc;
 	(void)argv;
-	if (open_cas(home, &c, e) || ca_dir_path(c->home, "root.key", root_key, e) ||
+	if (open_cas(a->r.opts.home, &c, e) ||
+	    ca_dir_path(c->home, "root.key", root_key, e) ||
 	    ca_dir_load(c->home, &c->conf, open_token_key, c, clock_wall_s(&clock_system),
 		&ca, e))
 		return -1;
@@ -169,13 +168,13 @@ ca_verify(const char *home, int argc, char **argv, struct err *e)
 }
 
 static int
-ca_verify_journal(const char *home, int argc, char **argv, struct err *e)
+ca_verify_journal(struct ca_args *a, int argc, char **argv, struct err *e)
 {
 	char path[HOME_PATH], found[HOME_PATH], head[65];
 	int64_t count;
 	if (argc == 1)
 		snprintf(path, sizeof(path), "%s", argv[0]);
-	else if (home_find(home, found, e) ||
+	else if (home_find(a->r.opts.home, found, e) ||
 		 home_join(found, "ca/journal.log", path, HOME_PATH, e))
 		return -1;
 	if (journal_verify(path, NULL, NULL, &count, head, e))
@@ -186,42 +185,103 @@ ca_verify_journal(const char *home, int argc, char **argv, struct err *e)
 
 static const struct {
 	const char *name;
-	int (*run)(const char *home, int argc, char **argv, struct err *e);
+	ca_verb *run;
 	int args_max;
 } verbs[] = {
     {"show", ca_show, 1},
     {"list", ca_list, 0},
     {"verify", ca_verify, 0},
     {"verify-journal", ca_verify_journal, 1},
+    {"add", ca_change_add, 1},
+    {"request", ca_change_request, 1},
+    {"import", ca_change_import, 2},
+    {"operator", ca_change_operator, 1},
+    {"reload", ca_change_reload, 0},
+    {"states", ca_server_states, 0},
+    {"trust", ca_server_put, 1},
+    {"activate", ca_server_put, 1},
+    {"standby", ca_server_put, 1},
+    {"retire", ca_server_put, 1},
+    {"revoke", ca_server_put, 1},
 };
+
+static int
+run(struct ca_args *a, int argc, char **argv, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(argv[0], verbs[i].name) != 0)
+			continue;
+		if (argc - 1 > verbs[i].args_max)
+			return err_set(e, ERR_USAGE, "too much: %s; muster ca --help",
+			    argv[1 + verbs[i].args_max]);
+		return verbs[i].run(a, argc - 1, argv + 1, e);
+	}
+	return err_set(
+	    e, ERR_USAGE, "no verb '%s'; muster ca --help lists them", argv[0]);
+}
 
 int
 cmd_ca(int argc, char **argv, struct err *e)
 {
-	const char *home = NULL;
-	const struct opt opts[] = {
-	    {"home", "DIR", OPT_TEXT, &home,
-		"home directory (default $MUSTER_HOME, ~/.muster)"},
-	    {0}};
-	const struct opt_cmd cmd = {"muster ca VERB [--home DIR]",
-	    "The CA of a home, and its record of what it issued.\n\n"
-	    "verbs:\n"
+	struct ca_args a = {.root = false};
+	const struct opt own[] = {
+	    {"purpose", "PURPOSE", OPT_TEXT, &a.purpose,
+		"add, import: whom the CA issues to: device or service"},
+	    {"issuer-key", "URI", OPT_TEXT, &a.issuer_key,
+		"add, import: where its key is: pkcs11:, tpm2:, file: under ca/ (default "
+		"file:NAME.key)"},
+	    {"existing", NULL, OPT_FLAG, &a.existing, "add: the key is there already"},
+	    {"alg", "KIND", OPT_TEXT, &a.alg,
+		"add: p256, p384, rsa2048, rsa3072, rsa4096 (default pki.key)"},
+	    {"cn", "TEXT", OPT_TEXT, &a.cn, "add: CN of the CA"},
+	    {"csr", "FILE", OPT_TEXT, &a.csr,
+		"add: write a request for a root that is not here"},
+	    {"passphrase-file", "FILE", OPT_TEXT, &a.passphrase_file,
+		"add: passphrase of ca/root.key (default ca/root.passphrase, else "
+		"asked)"},
+	    {"root", NULL, OPT_FLAG, &a.root, "import: a root, made elsewhere"},
+	    {"cross", NULL, OPT_FLAG, &a.cross,
+		"import: another signature over a CA that is here"},
+	    {"chain", "FILE", OPT_TEXT, &a.chain,
+		"import: CAs between it and a root that is here, PEM"},
+	    {"reason", "REASON", OPT_TEXT, &a.reason,
+		"revoke: keyCompromise, cACompromise, superseded, cessationOfOperation, "
+		"... (unspecified)"},
+	    {"force", NULL, OPT_FLAG, &a.force,
+		"standby, retire, revoke: also where it takes away what is in use"},
+	};
+	enum { OWN = sizeof(own) / sizeof(own[0]) };
+	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
+	memcpy(rows, own, sizeof(own));
+	remote_rows(&a.r, rows + OWN, argc, argv);
+	const struct opt_cmd cmd = {"muster ca VERB [OPTIONS]",
+	    "The CAs of a home, and its record of what they issued.\n\n"
+	    "verbs of the files in ca/:\n"
 	    "  show [NAME]            a CA in full (default: all)\n"
 	    "  list                   a line each\n"
 	    "  verify                 do keys match, do issuing CAs verify to a root?\n"
-	    "  verify-journal [FILE]  the hash chain of the journal, or of a copy of it",
-	    opts, 1, 2};
+	    "  verify-journal [FILE]  the hash chain of the journal, or of a copy of it\n"
+	    "  add NAME               make a CA: its key, and its certificate where the "
+	    "root's\n"
+	    "                         key is here; a request (--csr) where not\n"
+	    "  request NAME           print the request of a CA that waits\n"
+	    "  import NAME FILE       take in a certificate: of a CA that waits, a root, "
+	    "a "
+	    "cross\n"
+	    "                         certificate, a CA whose key is elsewhere\n"
+	    "  operator NAME          make an operator's key and certificate (no server "
+	    "runs)\n"
+	    "  reload                 have the server load ca/ anew; connections stay\n"
+	    "\nverbs of a running server:\n"
+	    "  states                 what it does with each CA, and who depends on it\n"
+	    "  trust NAME             chains may end there\n"
+	    "  activate NAME          let it issue; the one before is retiring\n"
+	    "  standby NAME           known only\n"
+	    "  retire NAME            no longer trusted; its CRLs and OCSP go on\n"
+	    "  revoke NAME            refused everywhere, for ever",
+	    rows, 1, 3};
 	int at = opt_parse(&cmd, argc, argv, e);
-	if (at <= 0)
-		return at;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (strcmp(argv[at], verbs[i].name) != 0)
-			continue;
-		if (argc - at - 1 > verbs[i].args_max)
-			return err_set(e, ERR_USAGE, "too much: %s; usage: %s",
-			    argv[at + 1 + verbs[i].args_max], cmd.usage);
-		return verbs[i].run(home, argc - at - 1, argv + at + 1, e);
-	}
-	return err_set(
-	    e, ERR_USAGE, "no verb '%s'; muster ca --help lists them", argv[at]);
+	int rc = at <= 0 ? at : run(&a, argc - at, argv + at, e);
+	remote_done(&a.r);
+	return rc;
 }

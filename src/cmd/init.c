@@ -10,18 +10,16 @@
 
 #include "base/base64.h"
 #include "base/clock.h"
-#include "base/hex.h"
 #include "base/rand.h"
+#include "cmd/ca_files.h"
 #include "cmd/cmd.h"
 #include "cmd/home.h"
+#include "cmd/operator.h"
 #include "cmd/opt.h"
 #include "crypto/ca.h"
-#include "crypto/digest.h"
-#include "domain/issue.h"
 #include "domain/policy.h"
 #include "io/file.h"
 #include "role/ca_dir.h"
-#include "role/signer_client.h"
 #include "store/store.h"
 
 #define PASSPHRASE_MAX   1024
@@ -29,16 +27,15 @@
 #define DIR_MAX_         (HOME_PATH + 32)
 
 struct init {
-	const char *home_opt, *operator, * passphrase_file;
-	struct opt_each names, set;
+	const char *home_opt, *operator, * passphrase_file, *root;
+	struct opt_each names, set, issuer_keys;
 	char home[HOME_PATH], dir[DIR_MAX_]; /* dir: where it is made */
 	struct config cfg;
 	struct arena *arena;
 	struct buf passphrase;
 	bool generated;
-	struct ipc_signer_issue operator_ask;  /* what was asked and answered; */
-	struct ipc_signer_issued operator_got; /* in arena */
-	struct cert *operator_cert;
+	bool external;            /* somebody else has the root */
+	struct buf operator_line; /* its certificate */
 };
 
 static int
@@ -96,6 +93,8 @@ read_passphrase(struct init *in, struct err *e)
 {
 	in->passphrase = BUF_INIT(PASSPHRASE_MAX);
 	in->passphrase.secret = true;
+	if (in->external)
+		return 0;
 	if (in->passphrase_file) {
 		if (file_read_secret(in->passphrase_file, &in->passphrase, e))
 			return err_wrap(e, "--passphrase-file");
@@ -163,14 +162,13 @@ write_config(struct init *in, struct err *e)
 }
 
 static int
-write_key(struct init *in, const char *name, struct key *k, struct span passphrase,
-    struct err *e)
+write_root_key(struct init *in, struct key *k, struct err *e)
 {
 	auto_buf pem = BUF_INIT(KEY_PEM_MAX);
 	pem.secret = true;
-	int rc = passphrase.len ? key_write_encrypted(k, passphrase, &pem, e)
-				: key_write(k, &pem, e);
-	return rc ? -1 : write_to(in, name, &pem, 0600, e);
+	if (key_write_encrypted(k, buf_span(&in->passphrase), &pem, e))
+		return -1;
+	return write_to(in, "ca/root.key", &pem, 0600, e);
 }
 
 /* The root, ready to sign. */
@@ -184,45 +182,71 @@ make_root(struct init *in, int64_t now_s, struct err *e)
 	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
 	auto_(key_free) struct key *key = key_generate((enum key_alg)cfg->pki.key, e);
 	if (!key || ca_make_root(key, &who, now_s, &pem, e) ||
-	    write_to(in, "ca/root.pem", &pem, 0644, e) ||
-	    write_key(in, "ca/root.key", key, buf_span(&in->passphrase), e))
+	    write_to(in, "ca/root.pem", &pem, 0644, e) || write_root_key(in, key, e))
 		return NULL;
 	return issuer_new(buf_span(&pem), key, e);
 }
 
+/* "NAME=URI" of --issuer-key; NULL: a file. */
+static const char *
+key_uri_of(const struct init *in, const char *name)
+{
+	size_t len = strlen(name);
+	for (int i = 0; i < in->issuer_keys.n; i++) {
+		const char *v = in->issuer_keys.v[i];
+		if (strncmp(v, name, len) == 0 && v[len] == '=')
+			return v + len + 1;
+	}
+	return NULL;
+}
+
+/* An issuing CA: under root at once, or (NULL) a request for somebody else's root. */
 static int
-make_issuing(struct init *in, struct issuer *root, const char *name, const char *cn,
-    int64_t now_s, struct err *e)
+make_issuing(struct init *in, struct issuer *root, enum ca_purpose purpose,
+    struct ca_conf *conf, struct err *e)
 {
 	const struct config *cfg = &in->cfg;
-	const struct ca_subject who = {.cn = cn,
+	bool device = purpose == CA_DEVICE;
+	const char *name = device ? "device-ca" : "service-ca";
+	const struct ca_files_new n = {.name = name,
+	    .cn = device ? "muster Device Issuing CA" : "muster Service Issuing CA",
 	    .org = cfg->pki.organization,
-	    .life_s = cfg->pki.intermediate_life_ms / 1000};
-	char file[64];
+	    .key = key_uri_of(in, name),
+	    .purpose = purpose,
+	    .alg = (enum key_alg)cfg->pki.key};
+	const struct ca_subject who = {
+	    .cn = n.cn, .org = n.org, .life_s = cfg->pki.intermediate_life_ms / 1000};
+	struct ca_conf_row row;
+	char path[CA_DIR_PATH];
 	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
-	auto_(key_free) struct key *key = key_generate((enum key_alg)cfg->pki.key, e);
-	if (!key || ca_make_issuing(root, key_spki(key), &who, now_s, &pem, e))
+	if (ca_files_row(&n, &row, e))
 		return -1;
-	snprintf(file, sizeof(file), "ca/%s.key", name);
-	if (write_key(in, file, key, SPAN_NONE, e))
+	auto_(key_free) struct key *key = ca_files_key(in->dir, &n, &row, e);
+	if (!key || ca_conf_add(conf, &row, e))
 		return -1;
-	snprintf(file, sizeof(file), "ca/%s.pem", name);
-	return write_to(in, file, &pem, 0644, e);
+	if (!root)
+		return ca_files_put_csr(in->dir, &n, key, path, e);
+	if (ca_make_issuing(
+		root, key_spki(key), &who, clock_wall_s(&clock_system), &pem, e))
+		return -1;
+	return ca_files_put_cert(in->dir, &row, buf_span(&pem), e);
 }
 
 static int
 make_ca(struct init *in, struct err *e)
 {
-	int64_t now_s = clock_wall_s(&clock_system);
+	static const struct ca_conf_row root_row = {"root", CA_ROOT, "root.pem", ""};
 	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
-	auto_(issuer_free) struct issuer *root = make_root(in, now_s, e);
-	if (!root ||
-	    make_issuing(in, root, "device-ca", "muster Device Issuing CA", now_s, e) ||
-	    make_issuing(in, root, "service-ca", "muster Service Issuing CA", now_s, e))
+	auto_(issuer_free) struct issuer *root = NULL;
+	if (!in->external) {
+		root = make_root(in, clock_wall_s(&clock_system), e);
+		if (!root || ca_conf_add(conf, &root_row, e))
+			return err_wrap(e, "making the CA");
+	}
+	if (make_issuing(in, root, CA_DEVICE, conf, e) ||
+	    make_issuing(in, root, CA_SERVICE, conf, e) ||
+	    ca_dir_put_conf(in->dir, conf, e))
 		return err_wrap(e, "making the CA");
-	ca_conf_defaults(conf);
-	if (ca_dir_put_conf(in->dir, conf, e))
-		return -1;
 	if (!in->generated)
 		return 0;
 	buf_u8(&in->passphrase, '\n');
@@ -230,72 +254,16 @@ make_ca(struct init *in, struct err *e)
 }
 
 static int
-on_operator(void *arg, size_t i, const struct ipc_signer_issued *got,
-    const struct err *why, struct err *e)
-{
-	struct init *in = arg;
-	(void)i;
-	if (why)
-		return err_copy(e, why);
-	in->operator_got = *got;
-	in->operator_got.der = arena_span(in->arena, got->der);
-	in->operator_got.serial = arena_span(in->arena, got->serial);
-	in->operator_got.issuer = arena_span(in->arena, got->issuer);
-	in->operator_cert = cert_parse(got->der, e);
-	return in->operator_cert ? 0 : -1;
-}
-
-/* The operator's key is made here; the certificate comes from the service CA. */
-static int
-make_operator(struct init *in, struct err *e)
-{
-	auto_(key_free) struct key *key = key_generate((enum key_alg)in->cfg.pki.key, e);
-	if (!key)
-		return -1;
-	auto_(signer_client_free) struct signer_client *signer =
-	    signer_client_start(in->dir, &in->cfg, e);
-	if (!signer)
-		return -1;
-	in->operator_ask = (struct ipc_signer_issue){.profile = PROFILE_OPERATOR,
-	    .subject = span_str(in->operator),
-	    .spki = arena_span(in->arena, key_spki(key)),
-	    .requester = SPAN_LIT("init")};
-	auto_buf pem = BUF_INIT(KEY_PEM_MAX), chain = BUF_INIT(3 * CERT_MAX);
-	auto_buf issuer = BUF_INIT(CERT_MAX);
-	char name[300];
-	pem.secret = true;
-	if (signer_client_issue(signer, &in->operator_ask, 1, on_operator, in, e) ||
-	    signer_client_ca(signer, in->operator_got.issuer, &issuer, e) ||
-	    key_write(key, &pem, e))
-		return err_wrap(e, "operator %s", in->operator);
-	cert_write_pem(in->operator_cert->der, &chain);
-	cert_write_pem(buf_span(&issuer), &chain);
-	snprintf(name, sizeof(name), "operators/%s.key", in->operator);
-	if (write_to(in, name, &pem, 0600, e))
-		return -1;
-	snprintf(name, sizeof(name), "operators/%s.pem", in->operator);
-	return write_to(in, name, &chain, 0644, e);
-}
-
-static int
 fill_store(struct init *in, struct store *s, struct err *e)
 {
-	char sha[65], created[24];
+	char created[24];
 	auto_(arena_free) struct arena *a = arena_new(1 << 20);
 	snprintf(created, sizeof(created), "%" PRId64, clock_wall_ms(&clock_system));
 	struct domain d = {
 	    .store = s, .cfg = &in->cfg, .clock = &clock_system, .arena = a};
-	hex_write(span_of(in->operator_cert->sha256, DIGEST_SHA256), sha);
-	struct store_operator op = {.sha256 = sha,
-	    .name = in->operator,
-	    .added_ms = clock_wall_ms(&clock_system),
-	    .not_after_ms = in->operator_cert->not_after_ms,
-	    .enabled = true};
 	if (store_begin(s, e))
 		return -1;
-	if (policy_defaults(&d, e) || store_operator_put(s, &op, e) ||
-	    issue_record(&d, &in->operator_ask, &in->operator_got, e) ||
-	    store_meta_put(s, "created_ms", created, e)) {
+	if (policy_defaults(&d, e) || store_meta_put(s, "created_ms", created, e)) {
 		store_rollback(s);
 		return -1;
 	}
@@ -303,16 +271,37 @@ fill_store(struct init *in, struct store *s, struct err *e)
 }
 
 static int
+store_path(const struct init *in, char path[DIR_MAX_], struct err *e)
+{
+	const char *name = in->cfg.store.path;
+	if (name[0] != '/')
+		return join(in, name, path, e);
+	if (snprintf(path, DIR_MAX_, "%s", name) >= DIR_MAX_)
+		return err_set(e, ERR_LIMIT, "store.path: too long");
+	return 0;
+}
+
+static int
 make_store(struct init *in, struct err *e)
 {
 	char path[DIR_MAX_];
-	const char *name = in->cfg.store.path;
-	if (name[0] == '/')
-		snprintf(path, sizeof(path), "%s", name);
-	else if (join(in, name, path, e))
+	if (store_path(in, path, e))
 		return -1;
 	auto_(store_close) struct store *s = store_open(path, e);
 	return s ? fill_store(in, s, e) : -1;
+}
+
+/* Where the CAs wait for their certificates nobody can be certified yet. */
+static int
+make_operator(struct init *in, struct err *e)
+{
+	char path[DIR_MAX_];
+	if (in->external)
+		return 0;
+	if (store_path(in, path, e))
+		return -1;
+	return operator_make(
+	    in->dir, path, &in->cfg, in->operator, & in->operator_line, e);
 }
 
 static int
@@ -324,17 +313,32 @@ put_in_place(struct init *in, struct err *e)
 }
 
 static void
+report_external(const struct init *in)
+{
+	printf("home        %s\n", in->home);
+	printf("requests    ca/device-ca.csr (devices), ca/service-ca.csr (servers, "
+	       "operators)\n");
+	printf("next        muster ca ceremony, on the machine that has the root: sign "
+	       "both; "
+	       "then here\n"
+	       "            muster ca import root ROOT.pem --root\n"
+	       "            muster ca import device-ca CERT.pem\n"
+	       "            muster ca import service-ca CERT.pem\n"
+	       "            muster ca operator %s\n"
+	       "            muster serve --home %s\n",
+	    in->operator, in->home);
+}
+
+static void
 report(const struct init *in)
 {
-	auto_buf line = BUF_INIT(1024);
-	cert_line(in->operator_cert, &line);
 	printf("home        %s\n", in->home);
 	printf("root CA     ca/root.pem, key ca/root.key (encrypted%s)\n",
 	    in->generated ? "; its passphrase is in ca/root.passphrase" : "");
 	printf("issuing CAs ca/device-ca.pem (devices), ca/service-ca.pem (servers, "
 	       "operators)\n");
 	printf("operator    operators/%s.pem, operators/%s.key: %s\n", in->operator,
-	    in->operator, buf_text(&line));
+	    in->operator, buf_text(&in->operator_line));
 	printf("server      certificate for %s", in->cfg.server.name.v[0]);
 	for (size_t i = 1; i < in->cfg.server.name.n; i++)
 		printf(", %s", in->cfg.server.name.v[i]);
@@ -348,24 +352,40 @@ static int
 run(struct init *in, struct err *e)
 {
 	if (make_dirs(in, e) || write_config(in, e) || make_ca(in, e) ||
-	    make_operator(in, e) || make_store(in, e) || put_in_place(in, e))
+	    make_store(in, e) || make_operator(in, e) || put_in_place(in, e))
 		return -1;
-	report(in);
+	if (in->external)
+		report_external(in);
+	else
+		report(in);
 	return 0;
 }
 
-static bool
-is_plain_name(const char *s)
+static int
+check_args(struct init *in, struct err *e)
 {
-	size_t n = strspn(
-	    s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@");
-	return s[0] && s[0] != '.' && !s[n] && n <= 64;
+	if (!operator_is_name(in->operator))
+		return err_set(e, ERR_USAGE, "--operator: letters, digits and -_.@ only");
+	if (in->root && strcmp(in->root, "external") != 0 &&
+	    strcmp(in->root, "here") != 0)
+		return err_set(e, ERR_USAGE, "--root %s: here or external", in->root);
+	in->external = in->root && strcmp(in->root, "external") == 0;
+	if (in->external && in->passphrase_file)
+		return err_set(
+		    e, ERR_USAGE, "an external root has its passphrase elsewhere");
+	for (int i = 0; i < in->issuer_keys.n; i++)
+		if (strncmp(in->issuer_keys.v[i], "device-ca=", 10) != 0 &&
+		    strncmp(in->issuer_keys.v[i], "service-ca=", 11) != 0)
+			return err_set(e, ERR_USAGE,
+			    "--issuer-key %s: device-ca=URI or service-ca=URI",
+			    in->issuer_keys.v[i]);
+	return 0;
 }
 
 int
 cmd_init(int argc, char **argv, struct err *e)
 {
-	struct init in = {.operator= "admin" };
+	struct init in = {.operator= "admin", .operator_line = BUF_INIT(1024)};
 	const struct opt opts[] = {
 	    {"home", "DIR", OPT_TEXT, &in.home_opt,
 		"where to make it (default $MUSTER_HOME, ~/.muster)"},
@@ -377,6 +397,12 @@ cmd_init(int argc, char **argv, struct err *e)
 		{"passphrase-file", "FILE", OPT_TEXT, &in.passphrase_file,
 		    "holds the passphrase of the root key (default: one is made and "
 		    "written beside the key)"},
+		{"root", "WHERE", OPT_TEXT, &in.root,
+		    "here (default), or external: the issuing CAs get requests that "
+		    "another machine signs"},
+		{"issuer-key", "NAME=URI", OPT_EACH, &in.issuer_keys,
+		    "where device-ca or service-ca has its key: pkcs11:, tpm2:, file: (a "
+		    "file under ca/)"},
 		{"set", "KEY=VALUE", OPT_EACH, &in.set,
 		    "section.key=value for muster.conf; may be repeated"},
 		{0}};
@@ -388,15 +414,13 @@ cmd_init(int argc, char **argv, struct err *e)
 	int at = opt_parse(&cmd, argc, argv, e);
 	if (at <= 0)
 		return at;
-	if (!is_plain_name(in.operator))
-		return err_set(e, ERR_USAGE, "--operator: letters, digits and -_.@ only");
-	if (home_find(in.home_opt, in.home, e))
+	if (check_args(&in, e) || home_find(in.home_opt, in.home, e))
 		return -1;
 	int rc = read_config(&in, e) || read_passphrase(&in, e) || run(&in, e) ? -1 : 0;
 	struct err ignored;
 	if (rc && in.dir[0] && file_remove_tree(in.dir, &ignored))
 		fprintf(stderr, "muster init: %s\n", ignored.text);
-	cert_free(in.operator_cert);
+	buf_done(&in.operator_line);
 	buf_done(&in.passphrase);
 	arena_free(in.arena);
 	return rc;

@@ -34,6 +34,8 @@ must_check int ca_add(struct ca *c, const struct ca_conf_row *row, struct span p
  * else); each issuing CA verifies to a root or cross certificate that is here (CRYPTO);
  * no device CA has the name or the key of a service CA (CORRUPT). */
 must_check int ca_check(const struct ca *c, int64_t now_s, struct err *e);
+/* The last two alone, whoever has keys. */
+must_check int ca_check_trust(const struct ca *c, struct err *e);
 
 struct ca_member *ca_find(struct ca *c, struct span sha256);
 struct ca_member *ca_by_name(struct ca *c, struct span name);

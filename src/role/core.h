@@ -121,8 +121,9 @@ must_check int core_log_refusal(struct core *c, const char *plane, struct span i
  * (arg is still the caller's); a signer that ends meanwhile is a reply of UNAVAILABLE. */
 must_check int core_ask_signer(struct core *c, const struct ask *a, enum ipc_type type,
     const void *msg, core_reply_fn *fn, void *arg, struct err *e);
-/* Asks for a certificate, which is put on record whatever becomes of who asked. The
- * answer goes to a (CERT and DONE, or TLS_CERT). */
+/* Asks for a certificate, which is put on record whatever becomes of who asked. Where
+ * issue names no issuer, it is the one that is active for the profile. The answer goes to
+ * a (CERT and DONE, or TLS_CERT). */
 must_check int core_sign(struct core *c, const struct ask *a,
     const struct ipc_signer_issue *issue, struct err *e);
 /* The same, but the answer is fn's: after the record, with SIGNER_ISSUED, or with why. */

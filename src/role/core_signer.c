@@ -3,6 +3,7 @@
  */
 #include "base/hex.h"
 #include "base/log.h"
+#include "crypto/ca.h"
 #include "domain/issue.h"
 #include "role/boot.h"
 #include "role/core.h"
@@ -197,10 +198,18 @@ int
 core_sign_then(struct core *c, const struct ask *a, const struct ipc_signer_issue *issue,
     core_reply_fn *fn, void *arg, struct err *e)
 {
-	struct signing *s = keep_issue(issue);
+	struct ipc_signer_issue m = *issue;
+	const struct issuer_entry *by;
+	enum ca_purpose purpose = ca_purpose_of((enum profile_id)m.profile);
+	if (!m.issuer.len) {
+		if (issuer_active(&c->d, purpose, &by, e))
+			return -1;
+		m.issuer = span_of(by->sha256, sizeof(by->sha256));
+	}
+	struct signing *s = keep_issue(&m);
 	s->then = fn;
 	s->arg = arg;
-	if (core_ask_signer(c, a, IPC_SIGNER_ISSUE, issue, on_signed, s, e) == 0)
+	if (core_ask_signer(c, a, IPC_SIGNER_ISSUE, &m, on_signed, s, e) == 0)
 		return 0;
 	buf_done(&s->bytes);
 	free(s);

@@ -48,7 +48,7 @@ struct keyd {
 };
 
 static const struct ipc_opts link_opts = {
-    .body_max = IPC_BODY_MAX, .queue_max = 4u << 20};
+    .body_max = IPC_BODY_MAX, .queue_max = 64u << 20};
 
 /* ---- keys -----------------------------------------------------------------------------
  */

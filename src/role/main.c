@@ -307,7 +307,10 @@ spawn(struct child *c, int fd, struct err *e)
 	snprintf(name, sizeof(name), "%s", kind_name(c->kind));
 	const char *argv[] = {"muster", "role", name, NULL};
 	struct proc_fd fds[] = {{.from = fd, .to = BOOT_FD}};
-	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1};
+	/* vendors' modules are told by variables of theirs where their tokens are */
+	const char *const *env =
+	    c->kind == CHILD_KEYD ? (const char *const *)environ : NULL;
+	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1, .env = env};
 	return proc_start(c->server->loop, &spec, on_child_exit, c, &c->proc, e);
 }
 

@@ -67,7 +67,8 @@ spawn(struct signer_client *c, const char *role, struct part *p, struct err *e)
 	if (sock_pair(pair, e))
 		return -1;
 	struct proc_fd fds[] = {{.from = pair[1], .to = BOOT_FD}};
-	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1};
+	const char *const *env = p == &c->keyd ? (const char *const *)environ : NULL;
+	struct proc_spec spec = {.argv = argv, .fds = fds, .nfds = 1, .env = env};
 	int rc = proc_start(c->loop, &spec, on_exit_ignored, c, &p->proc, e);
 	close(pair[1]);
 	p->boot = ipc_sync_new(pair[0], IPC_BODY_MAX);
