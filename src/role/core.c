@@ -17,6 +17,7 @@
 #include "domain/policy.h"
 #include "io/jail.h"
 #include "role/boot.h"
+#include "role/core_pki.h"
 #include "store/pki.h"
 
 #define HOUSEKEEPING_MS             5000
@@ -168,6 +169,9 @@ find_handler(enum ipc_type type)
 	    core_est_handler,
 	    core_compliance_handler,
 	    core_revoke_handler,
+	    core_crl_handler,
+	    core_ocsp_handler,
+	    core_health_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -399,6 +403,7 @@ start(struct core *c, int fd, struct err *e)
 	if (!c->main)
 		return -1;
 	c->clones = own_alloc(sizeof(*c->clones));
+	c->pki = core_pki_new(c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
 	c->housekeeping = loop_timer_new(c->loop, on_housekeeping, c);
@@ -421,6 +426,7 @@ stop(struct core *c)
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
 	est_guard_done(&c->est);
+	core_pki_free(c->pki);
 	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);

@@ -16,6 +16,7 @@
 #define CORE_EDGES_MAX 64
 
 struct clone_list;
+struct core_pki;
 
 /* The process: fd is the link to main. Returns its exit status. */
 int core_main(int fd);
@@ -77,6 +78,7 @@ struct core {
 	struct issuer_book issuers; /* as they are in the store */
 	bool anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
+	struct core_pki *pki;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
@@ -99,6 +101,9 @@ core_handler *core_rollover_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
 core_handler *core_compliance_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
+core_handler *core_crl_handler(enum ipc_type type);
+core_handler *core_ocsp_handler(enum ipc_type type);
+core_handler *core_health_handler(enum ipc_type type);
 
 /* An answer row to a. */
 must_check int core_answer(struct core *c, const struct ask *a, enum ipc_type type,

@@ -9,7 +9,7 @@
 #include "domain/device_cert.h"
 #include "domain/leaf.h"
 #include "domain/revoke.h"
-#include "role/core.h"
+#include "role/core_pki.h"
 
 /* ---- what connections tell ------------------------------------------------------------
  */
@@ -147,6 +147,7 @@ on_revoke(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    log_order(c, m, &r, thumb, e))
 		return -1;
 	core_recheck_device(c, r.device_id);
+	core_pki_soon(c);
 	return answer_effects(c, a, &r, e);
 }
 

@@ -16,6 +16,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "proto/core_link.h"
+#include "proto/crl_cache.h"
 #include "proto/dps_mqtt.h"
 #include "proto/env.h"
 #include "proto/http_server.h"
@@ -418,6 +419,7 @@ make_servers(struct edge *d, struct err *e)
 	opts.hub = &hub_mqtt_endpoint;
 	opts.hub_arg = d->hub;
 	d->mqtt = mqtt_server_new(&d->env, &opts);
+	d->env.crls = crl_cache_new(CRL_CACHE_BYTES);
 	d->http = http_server_new(&d->env, e);
 	d->public = d->http ? http_server_new_public(&d->env, e) : NULL;
 	return d->public ? 0 : -1;
@@ -467,6 +469,7 @@ stop(struct edge *d)
 	mqtt_server_free(d->mqtt); /* before the listeners: it frees their streams */
 	http_server_free(d->http);
 	http_server_free(d->public);
+	crl_cache_free(d->env.crls);
 	for (size_t i = 0; i < d->n_listeners; i++)
 		stream_listener_free(d->listeners[i]);
 	while (d->n_waiting)

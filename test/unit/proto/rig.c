@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crypto/chain.h"
+#include "proto/crl_cache.h"
 #include "io/sock.h"
 
 enum { TURNS_MAX = 5000, IDLE_TURNS = 6 };
@@ -85,6 +86,7 @@ rig_init(struct rig *r)
 	r->listener = stream_listen(r->loop, rig_listen(&r->mqtt_addr), NULL, &stream,
 	    10000, mqtt_server_on_accept, r->mqtt, &e);
 	assert_non_null(r->listener);
+	r->env.crls = crl_cache_new(1 << 20);
 	r->http = http_server_new(&r->env, &e);
 	assert_ok(http_server_listen(r->http, rig_listen(&r->http_addr), &e), &e);
 	attach(r);
@@ -96,6 +98,7 @@ rig_done(struct rig *r)
 	mqtt_server_free(r->mqtt);
 	stream_listener_free(r->listener);
 	http_server_free(r->http);
+	crl_cache_free(r->env.crls);
 	hub_mqtt_free(r->hub);
 	core_link_free(r->core);
 	ipc_sync_free(r->peer);
