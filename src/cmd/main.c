@@ -54,7 +54,7 @@ cmd_help(int argc, char **argv, struct err *e)
 	       "certificates.\n\ncommands:\n");
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
 		if (subcommands[i].help)
-			printf("  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+			printf("  %-12s %s\n", subcommands[i].name, subcommands[i].help);
 	printf("\nmuster COMMAND --help tells its options.\n");
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "codec/ext.h"
 #include "crypto/chain.h"
 #include "crypto/key.h"
@@ -284,15 +285,20 @@ compliance_check_custody(
 	    "the device holds its key in a file", no);
 }
 
-/* "" where it never told. */
+/* "" where it never told of that key. */
 static int
-reported(struct domain *d, const char *device_id, const char **ret, struct err *e)
+reported(struct domain *d, const char *device_id, struct span key_sha256,
+    const char **ret, struct err *e)
 {
 	struct store_device_cert c;
+	char key[2 * DIGEST_SHA256 + 1];
 	*ret = "";
+	if (key_sha256.len != DIGEST_SHA256)
+		return 0;
+	hex_write(key_sha256, key);
 	if (store_device_cert_get(d->store, device_id, d->arena, &c, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	*ret = c.custody;
+	*ret = strcmp(c.report_key, key) == 0 ? c.custody : "";
 	return 0;
 }
 
@@ -306,7 +312,7 @@ check_issue_custody(struct domain *d, const struct compliance_request *rq,
 		return 0;
 	if (rq->made_here)
 		custody = key_custody_name(KEY_CUSTODY_FILE);
-	else if (!rq->fresh && reported(d, rq->device_id, &custody, e))
+	else if (reported(d, rq->device_id, rq->key_sha256, &custody, e))
 		return -1;
 	if (custody[0])
 		return compliance_check_custody(d, custody, no, e);
@@ -316,7 +322,7 @@ check_issue_custody(struct domain *d, const struct compliance_request *rq,
 	if (rq->fresh)
 		return 0;
 	return refusal_set(no, REFUSAL_CUSTODY,
-	    "%s has not told how it holds its key: it has to check in first",
+	    "%s has not told how it holds this key: it has to check in first",
 	    rq->device_id);
 }
 
@@ -393,7 +399,7 @@ compliance_check_open(struct domain *d, const struct ipc_cred *cred,
 		return -1;
 	if (no->code != REFUSAL_NONE || (!d->cfg->pki.custody.n && !wants_hardware(d)))
 		return 0;
-	if (reported(d, dev->id, &custody, e))
+	if (reported(d, dev->id, cred->key_sha256, &custody, e))
 		return -1;
 	return compliance_check_custody(d, custody, no, e);
 }

@@ -85,10 +85,11 @@ struct traits compliance_traits(const struct ipc_cred *cred);
 
 struct compliance_request {
 	const char *device_id;
+	struct span key_sha256; /* of the certificate that asks; empty: none does */
 	struct span spki;
 	int64_t life_ms;
 	bool made_here; /* the server makes the key: a file, whatever was reported */
-	bool fresh;     /* by token or operator: a report told of another key */
+	bool fresh;     /* by token or operator: there can be no report yet */
 	bool vouched;   /* by an operator, who answers for how the key is held */
 };
 /* Before a device's certificate is signed. Refuses COMPLIANCE, the row and its control

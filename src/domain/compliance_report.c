@@ -276,13 +276,16 @@ report_thumbprints(struct device *v, bool *ret_any, struct err *e)
 static int
 report_custody(struct device *v, struct err *e)
 {
-	if (!v->used.custody[0])
+	const struct store_device_cert *u = &v->used;
+	bool of_this = strcmp(u->report_key, u->key_sha256) == 0;
+	if (!u->custody[0] || !of_this)
 		return finding(v->r, COMPLIANCE_CUSTODY_UNKNOWN, v->dev->id, e,
-		    "it has never told how it holds its key");
-	if (compliance_is_hardware(v->used.custody))
+		    u->custody[0] ? "it has told of another key than it uses now"
+				  : "it has never told how it holds its key");
+	if (compliance_is_hardware(u->custody))
 		return 0;
 	return finding(v->r, COMPLIANCE_KEY_CUSTODY, v->dev->id, e,
-	    "it holds its key as '%s'", v->used.custody);
+	    "it holds its key as '%s'", u->custody);
 }
 
 static int
@@ -327,8 +330,11 @@ visit_device(void *ctx, const struct store_device *dev, struct err *e)
 	if (store_device_cert_get(d->store, dev->id, d->arena, &v.used, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
-		v.used =
-		    (struct store_device_cert){.sha256 = "", .issuer = "", .custody = ""};
+		v.used = (struct store_device_cert){.sha256 = "",
+		    .issuer = "",
+		    .key_sha256 = "",
+		    .custody = "",
+		    .report_key = ""};
 	}
 	return report_identity(&v, e);
 }

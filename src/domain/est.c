@@ -263,6 +263,7 @@ static int
 rule_compliance(struct est_case *c, struct refusal *no, struct err *e)
 {
 	const struct compliance_request rq = {.device_id = c->p->device_id,
+	    .key_sha256 = c->m->cred.key_sha256,
 	    .spki = c->m->spki,
 	    .life_ms = c->d->cfg->pki.leaf_life_ms,
 	    .made_here = c->m->keygen,

@@ -299,6 +299,7 @@ keep_report(struct domain *d, const struct ipc_checkin *m, const struct renew_ce
 		row = first_row(d, m, c);
 	}
 	row.custody = arena_str(d->arena, m->custody);
+	row.report_key = hex_of(d, m->cred.key_sha256);
 	row.generation = arena_str(d->arena, m->generation);
 	row.anchors = m->anchors;
 	row.agent = arena_str(d->arena, m->peer.agent);

@@ -73,6 +73,7 @@ struct store_device_cert {
 	struct span anchors;                     /* as reported, 32 bytes each */
 	const char *agent;
 	int64_t clock_off_ms, report_ms;
+	const char *report_key; /* SHA-256 of the SPKI that custody tells of */
 	struct traits traits; /* as seen when it connected, TRAITS_UNKNOWN = never */
 };
 must_check int store_device_cert_get(struct store *s, const char *device_id,

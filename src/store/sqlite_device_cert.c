@@ -20,6 +20,7 @@ static const struct stmt_col cols[] = {
     STMT_COL(struct store_device_cert, agent),
     STMT_COL(struct store_device_cert, clock_off_ms),
     STMT_COL(struct store_device_cert, report_ms),
+    STMT_COL(struct store_device_cert, report_key),
     STMT_COL(struct store_device_cert, traits.key),
     STMT_COL(struct store_device_cert, traits.key_bits),
     STMT_COL(struct store_device_cert, traits.hash_bits),

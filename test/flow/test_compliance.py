@@ -262,6 +262,7 @@ class Il5(harness.Case):
         _, second = self.enroll(me, "h-1", where="simplereenroll")
         self.assertEqual(self.days(second), 90)
         self.connect("h-1", second).ping()
+        self.assertEqual(self.check_in(second, "tpm2").status, 200)
         rows, _ = self.op.rows("/muster/compliance")
         self.assertEqual([r for r in rows if r["name"] == "h-1"], [])
 

@@ -142,19 +142,24 @@ connect_as(struct world *w, const char *id, const struct ipc_cred *cred)
 	assert_ok(session_judge(&w->d, &m, &s, &close_ms, &w->no, &w->e), &w->e);
 }
 
+/* What the device told of the key of the credential that world_cred makes of serial 01,
+ * which is what it uses. */
 static void
 report_custody(struct world *w, const char *id, const char *custody)
 {
+	char key[65];
+	hex_write(world_cred(w, id, "01").key_sha256, key);
 	const struct store_device_cert c = {.device_id = id,
 	    .sha256 = "aa",
 	    .issuer = WORLD_CA,
 	    .serial = "ff",
-	    .key_sha256 = "",
+	    .key_sha256 = key,
 	    .peer = "",
 	    .custody = custody,
 	    .generation = "",
 	    .agent = "",
-	    .report_ms = WORLD_NOW_MS};
+	    .report_ms = WORLD_NOW_MS,
+	    .report_key = key};
 	assert_ok(store_device_cert_put(w->d.store, &c, &w->e), &w->e);
 }
 
@@ -324,6 +329,9 @@ a_device_that_told_of_a_file_is_refused_where_hardware_is_asked(void **state)
 	want_custody(w, "pkcs11");
 	connect_as(w, "dev-1", &c);
 	assert_refused(w, REFUSAL_CUSTODY, "pki.custody");
+	c = good_cred(w, "dev-1", "02"); /* another key, not told of yet */
+	connect_as(w, "dev-1", &c);
+	assert_granted(w);
 }
 
 /* ---- at issuance ----------------------------------------------------------------------
@@ -368,9 +376,12 @@ static void
 an_unknown_custody_stops_renewals_not_first_certificates(void **state)
 {
 	struct world *w = *state;
-	struct compliance_request renewal = {.device_id = "dev-1", .life_ms = DAY};
+	struct compliance_request renewal = {.device_id = "dev-1",
+	    .life_ms = DAY,
+	    .key_sha256 = world_cred(w, "dev-1", "01").key_sha256};
 	struct compliance_request token = renewal, by_operator = renewal, made = renewal;
 	token.fresh = true;
+	token.key_sha256 = SPAN_NONE;
 	by_operator.fresh = by_operator.vouched = true;
 	made.made_here = made.fresh = made.vouched = true;
 	want_custody(w, "tpm2");
@@ -390,13 +401,18 @@ an_unknown_custody_stops_renewals_not_first_certificates(void **state)
 	report_custody(w, "dev-1", "tpm2");
 	assert_false(ask_issue(w, &renewal));
 	assert_granted(w);
+	renewal.key_sha256 = world_cred(w, "dev-1", "02").key_sha256;
+	(void)ask_issue(w, &renewal);
+	assert_refused(w, REFUSAL_CUSTODY, "check in");
 }
 
 static void
 where_files_will_do_nobody_needs_to_report(void **state)
 {
 	struct world *w = *state;
-	struct compliance_request renewal = {.device_id = "dev-1", .life_ms = DAY};
+	struct compliance_request renewal = {.device_id = "dev-1",
+	    .life_ms = DAY,
+	    .key_sha256 = world_cred(w, "dev-1", "01").key_sha256};
 	want_custody(w, "file");
 	assert_false(ask_issue(w, &renewal));
 	assert_granted(w);
@@ -572,6 +588,11 @@ custody_is_found_where_hardware_is_asked(void **state)
 	report_custody(w, "dev-1", "file");
 	assert_found(w, CONFIG_COMPLIANCE_IL5, "key-custody dev-1\n");
 	assert_found(w, CONFIG_COMPLIANCE_FEDRAMP_HIGH, "");
+	struct store_device_cert c;
+	assert_ok(store_device_cert_get(w->d.store, "dev-1", w->arena, &c, &w->e), &w->e);
+	c.key_sha256 = "beef"; /* it came with another key since */
+	assert_ok(store_device_cert_put(w->d.store, &c, &w->e), &w->e);
+	assert_found(w, CONFIG_COMPLIANCE_IL5, "custody-unknown dev-1\n");
 }
 
 static void

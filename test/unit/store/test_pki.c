@@ -83,6 +83,7 @@ static const struct store_device_cert full_used = {
     .agent = "muster-agent",
     .clock_off_ms = -14,
     .report_ms = 15,
+    .report_key = "k0",
     .traits = {TRAITS_RSA, 3072, 384, true, 16},
 };
 
@@ -104,6 +105,7 @@ assert_same_used(const struct store_device_cert *c, const struct store_device_ce
 	assert_string_equal(c->agent, w->agent);
 	assert_int_equal(c->clock_off_ms, w->clock_off_ms);
 	assert_int_equal(c->report_ms, w->report_ms);
+	assert_string_equal(c->report_key, w->report_key);
 	assert_int_equal(c->traits.key, w->traits.key);
 	assert_int_equal(c->traits.key_bits, w->traits.key_bits);
 	assert_int_equal(c->traits.hash_bits, w->traits.hash_bits);
@@ -137,6 +139,7 @@ device_certificate_put_inserts_then_rewrites(void **state)
 	    .agent = "py",
 	    .clock_off_ms = 24,
 	    .report_ms = 25,
+	    .report_key = "k3",
 	    .traits = {TRAITS_EC, 256, 256, false, 26}};
 	assert_ok(store_device_cert_put(s, &c, &e), &e);
 	assert_ok(store_device_cert_get(s, "Dev-1", arena(state), &got, &e), &e);
