@@ -223,6 +223,10 @@ run(struct ca_args *a, int argc, char **argv, struct err *e)
 int
 cmd_ca(int argc, char **argv, struct err *e)
 {
+	if (argc > 1 && strcmp(argv[1], "rollover") == 0)
+		return cmd_rollover(argc - 1, argv + 1, e);
+	if (argc > 1 && strcmp(argv[1], "drill") == 0)
+		return cmd_drill(argc - 1, argv + 1, e);
 	struct ca_args a = {.root = false};
 	const struct opt own[] = {
 	    {"purpose", "PURPOSE", OPT_TEXT, &a.purpose,
@@ -278,7 +282,10 @@ cmd_ca(int argc, char **argv, struct err *e)
 	    "  activate NAME          let it issue; the one before is retiring\n"
 	    "  standby NAME           known only\n"
 	    "  retire NAME            no longer trusted; its CRLs and OCSP go on\n"
-	    "  revoke NAME            refused everywhere, for ever",
+	    "  revoke NAME            refused everywhere, for ever\n"
+	    "  rollover VERB          from one CA to the next (muster ca rollover "
+	    "--help)\n"
+	    "  drill NAME             what it would mean if its key were in other hands",
 	    rows, 1, 3};
 	int at = opt_parse(&cmd, argc, argv, e);
 	int rc = at <= 0 ? at : run(&a, argc - at, argv + at, e);

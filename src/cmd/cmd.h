@@ -5,7 +5,11 @@
  * status, or -1 with an error that main prints in one line and turns into a status
  * (docs/exit-status.md). To add one: a file, a line here, a row in main.c.
  */
+#include <stdbool.h>
+
 #include "base/err.h"
+
+struct remote;
 
 int cmd_init(int argc, char **argv, struct err *e);
 int cmd_serve(int argc, char **argv, struct err *e);
@@ -16,10 +20,20 @@ int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
 int cmd_est(int argc, char **argv, struct err *e);
 int cmd_revoke(int argc, char **argv, struct err *e);
+/* Verbs of muster ca that have a file of their own; argv[0] is the verb. */
+int cmd_rollover(int argc, char **argv, struct err *e);
+int cmd_drill(int argc, char **argv, struct err *e);
 int cmd_compliance(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.
  */
 int cmd_role(int argc, char **argv, struct err *e);
+
+/* What muster revoke --issuer does; texts NULL or "" where not given. */
+struct cmd_alarm {
+	const char *issuer, *to, *reason, *since, *spread, *comment;
+	bool force;
+};
+int cmd_revoke_issuer(struct remote *r, const struct cmd_alarm *m, struct err *e);
 
 #endif

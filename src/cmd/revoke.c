@@ -13,6 +13,7 @@ struct args {
 	struct revoker_order o;
 	const char *target;
 	bool undo;
+	struct cmd_alarm alarm;
 };
 
 static void
@@ -46,7 +47,8 @@ run(struct remote *r, const struct args *a, struct err *e)
 	const struct revoker_target *t;
 	struct revoker_report report;
 	if (!a->o.device[0] && !a->o.thumbprint[0])
-		return err_set(e, ERR_USAGE, "DEVICE or --thumbprint is wanted");
+		return err_set(
+		    e, ERR_USAGE, "DEVICE, --thumbprint or --issuer is wanted");
 	if (a->undo && a->o.reason[0])
 		return err_set(e, ERR_USAGE, "--undo ends a hold and takes no --reason");
 	if (revoker_find(a->target, &t, e) || remote_open(r, e) ||
@@ -57,6 +59,19 @@ run(struct remote *r, const struct args *a, struct err *e)
 	else
 		show_table(&report);
 	return 0;
+}
+
+static int
+run_issuer(struct remote *r, struct args *a, struct err *e)
+{
+	if (a->o.device[0] || a->o.thumbprint[0] || a->undo || a->o.only_certificate ||
+	    strcmp(a->target, "muster") != 0)
+		return err_set(e, ERR_USAGE,
+		    "--issuer revokes a CA of muster's, for ever: no DEVICE, no "
+		    "--thumbprint, --only-certificate, --undo or --target");
+	a->alarm.reason = a->o.reason;
+	a->alarm.comment = a->o.comment;
+	return cmd_revoke_issuer(r, &a->alarm, e);
 }
 
 int
@@ -78,6 +93,19 @@ cmd_revoke(int argc, char **argv, struct err *e)
 		"for the record; at most 200 characters"},
 	    {"target", "NAME", OPT_TEXT, &a.target,
 		"muster (default), or azure: through Azure's service API"},
+	    {"issuer", "CA", OPT_TEXT, &a.alarm.issuer,
+		"revoke a CA, and call all of its devices to another (see muster ca "
+		"drill)"},
+	    {"to", "CA", OPT_TEXT, &a.alarm.to,
+		"issuer: the CA that goes on (default: the best there is)"},
+	    {"since", "TIME", OPT_TEXT, &a.alarm.since,
+		"issuer: when it began, or how long ago: what was issued since does not "
+		"come back"},
+	    {"spread", "TIME", OPT_TEXT, &a.alarm.spread,
+		"issuer: over which time the devices are called (default: as the server "
+		"bears)"},
+	    {"force", NULL, OPT_FLAG, &a.alarm.force,
+		"issuer: also where your own certificate is of that CA"},
 	};
 	enum { OWN = sizeof(own) / sizeof(own[0]) };
 	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
@@ -94,5 +122,5 @@ cmd_revoke(int argc, char **argv, struct err *e)
 		return at;
 	if (at < argc)
 		a.o.device = argv[at];
-	return run(&r, &a, e);
+	return a.alarm.issuer ? run_issuer(&r, &a, e) : run(&r, &a, e);
 }

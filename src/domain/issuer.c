@@ -16,7 +16,9 @@ static const struct sm_state states[] = {
 	SM_TO(ISSUER_STANDBY) | SM_TO(ISSUER_ACTIVE) | SM_TO(ISSUER_REVOKED)},
     [ISSUER_ACTIVE] = {"active", SM_TO(ISSUER_RETIRING) | SM_TO(ISSUER_REVOKED)},
     [ISSUER_RETIRING] = {"retiring",
-	SM_TO(ISSUER_ACTIVE) | SM_TO(ISSUER_RETIRED) | SM_TO(ISSUER_REVOKED)},
+	/* trusted: a rollover that is stopped */
+	SM_TO(ISSUER_ACTIVE) | SM_TO(ISSUER_TRUSTED) | SM_TO(ISSUER_RETIRED) |
+	    SM_TO(ISSUER_REVOKED)},
     [ISSUER_RETIRED] = {"retired", SM_TO(ISSUER_REVOKED)},
     [ISSUER_REVOKED] = {"revoked", 0},
 };

@@ -1,0 +1,301 @@
+"""From one CA to the next: a campaign with real agents, a CA in other hands, the server's own."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import device
+import harness
+import mqtt
+import pki
+from harness import run
+
+
+def place(name):
+    """Where a device lies among ten thousand (domain/census.h)."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[8:12], "big") % 10000
+
+
+def names_in(low, high, n, prefix):
+    """Names of n devices that lie in [low, high)."""
+    found, i = [], 0
+    while len(found) < n:
+        i += 1
+        name = "%s-%d" % (prefix, i)
+        if low <= place(name) < high:
+            found.append(name)
+    return found
+
+
+class Case(harness.Case):
+    """A server of the test's own, since its CAs change."""
+
+    HOME_SET = {}
+
+    def setUp(self):
+        self.parent = self.folder()
+        self.home = harness.make_home(self.parent)
+        harness.set_config(self.home, **self.HOME_SET)
+        self.server = harness.Server(self.home).start()
+        self.addCleanup(self.end)
+        self.op = self.server.operator()
+        self.device_ca = self.issuer("device-ca")
+        self.devices = {}
+
+    def end(self):
+        status = self.server.stop()
+        self.assertEqual((status, self.server.faults()), (0, []), self.server.log[-3000:])
+
+    good = harness.ServerCase.good
+    x509_group = harness.ServerCase.x509_group
+    leaf = harness.ServerCase.leaf
+    path = harness.ServerCase.path
+    refused = harness.ServerCase.refused
+    hub = harness.ServerCase.hub
+
+    # ---- CAs ----
+
+    def ca_file(self, name):
+        return os.path.join(self.home, "ca", name)
+
+    def issuer(self, name, key=None):
+        return pki.Issuer(self.ca_file(name + ".pem"), key or self.ca_file(name + ".key"))
+
+    def root(self):
+        """The root with its key, as who holds it would."""
+        key = os.path.join(self.parent, "root.key")
+        pki.openssl("pkey", "-in", self.ca_file("root.key"), "-passin",
+                    "file:" + self.ca_file("root.passphrase"), "-out", key)
+        return self.issuer("root", key)
+
+    def add_ca(self, name, purpose, issuer=None, with_key=True):
+        """Makes a CA known to the running server; waits until it is."""
+        made = pki.make_ca(os.path.join(self.parent, name), name, issuer)
+        self.put_ca(name, purpose, made.cert, made.key if with_key else None)
+        return made
+
+    def put_ca(self, name, purpose, cert, key=None):
+        shutil.copy(cert, self.ca_file(name + ".pem"))
+        row = "\n[%s]\npurpose = %s\ncert = %s.pem\n" % (name, purpose, name)
+        if key:
+            shutil.copy(key, self.ca_file(name + ".key"))
+            os.chmod(self.ca_file(name + ".key"), 0o600)
+            row += "key = file:%s.key\n" % name
+        with open(self.ca_file("issuers.conf"), "a", encoding="ascii") as f:
+            f.write(row)
+        self.server.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: self.state(name), 20, name + " is known")
+
+    def state(self, name):
+        rows, _ = self.op.rows("/muster/issuers", name=name)
+        return rows[0]["state"]
+
+    # ---- commands ----
+
+    def muster(self, *args):
+        return run(*args, "--home", self.home)
+
+    def rollover(self, *args):
+        return self.muster("ca", "rollover", *args)
+
+    def status(self):
+        got = self.works(self.rollover("status", "-o", "json"))
+        return json.loads(got.stdout)[0]
+
+    def listed(self, which):
+        got = self.works(self.rollover("status", "--list", which, "-o", "json"))
+        return [json.loads(line)["deviceId"] for line in got.stdout.splitlines()]
+
+    def group(self, name="g-x509"):
+        got = self.good(self.op.get("/enrollmentGroups/" + name))
+        certs = got["attestation"]["x509"]["signingCertificates"]
+        return [certs[k]["info"]["sha256Thumbprint"].lower() if certs.get(k) else None
+                for k in ("primary", "secondary")]
+
+    # ---- devices ----
+
+    def connect(self, names, *settings):
+        for name in names:
+            made = device.Device(self, name, "renew.check=1s", *settings).enrol().start()
+            self.devices[name] = made
+        for name in names:
+            self.devices[name].connected("0001", 60)
+
+    def issuer_of(self, name):
+        """The CA of what the device is connected with now, as its agent has it."""
+        made = self.devices[name]
+        text = pki.openssl("x509", "-in", made.file("cred", made.active.split()[1], "cert.pem"),
+                           "-noout", "-issuer")
+        return text.decode()
+
+    def moved(self, names, ca, timeout=90):
+        for name in names:
+            self.eventually(lambda n=name: ca in self.issuer_of(n) and
+                            self.devices[n].status().get("connected"),
+                            timeout, "%s has a certificate of %s" % (name, ca))
+
+    def nobody_was_refused(self, names):
+        for name in names:
+            self.assertEqual(self.op.connections(deviceId=name, what="refused"), [])
+
+
+class Campaign(Case):
+    HOME_SET = {"pki": {"leaf_life": "20m"}}
+
+    def test_a_fleet_moves_in_waves_and_the_old_ca_is_retired_with_proof(self):
+        early = names_in(0, 5000, 3, "dev")
+        late = names_in(5000, 10000, 2, "dev")
+        sleeper = names_in(5000, 10000, 1, "sleeper")
+        self.x509_group()
+        self.connect(early + late + sleeper)
+        self.devices[sleeper[0]].end()
+        old = pki.sha256(self.device_ca.der)
+        self.ends(self.rollover("status", "--list", "silent"), 4)
+        self.ends(self.rollover("start", "device-ca-2"), 4, "device-ca-2")
+        new_ca = self.add_ca("device-ca-2", "device", self.root())
+        new = pki.sha256(new_ca.der)
+        self.assertEqual(self.state("device-ca-2"), "standby")
+
+        self.works(self.rollover("start", "device-ca-2", "--spread", "2s"))
+        self.assertEqual(self.group(), [old, new])
+        self.assertEqual(self.state("device-ca-2"), "trusted")
+        self.ends(self.rollover("start", "device-ca-2"), 5, "under way")
+        self.ends(self.rollover("finish"), 5, "nothing was moved")
+
+        self.works(self.rollover("wave", "50", "--spread", "2s"))
+        self.assertEqual([self.state("device-ca"), self.state("device-ca-2")],
+                         ["retiring", "active"])
+        self.moved(early, "device-ca-2")
+        st = self.eventually(lambda: self.status()["moved"] == 3 and self.status(), 20,
+                             "three have moved")
+        self.assertEqual([st["state"], st["old"], st["called"]], ["moving", 3, 0])
+        for name in late:
+            self.assertNotIn("device-ca-2", self.issuer_of(name))
+
+        self.ends(self.rollover("wave", "20"), 5, "only grows")
+        self.works(self.rollover("wave", "100", "--spread", "2s"))
+        self.moved(late, "device-ca-2")
+        self.eventually(lambda: self.status()["old"] == 1, 20, "the sleeper is left")
+        self.assertEqual(self.listed("silent"), sleeper)
+        got = self.ends(self.rollover("finish"), 10, sleeper[0], "device-ca is in use")
+        self.assertIn("1 devices used it last", got.stderr)
+
+        shutil.copytree(self.devices[sleeper[0]].file("cred", "0001"), self.path("stale"))
+        self.devices[sleeper[0]].start()
+        self.moved(sleeper, "device-ca-2")
+        self.eventually(lambda: self.status()["old"] == 0, 20, "nobody is left")
+        evidence = self.path("evidence.json")
+        self.works(self.rollover("finish", "--evidence", evidence))
+        with open(evidence, encoding="ascii") as f:
+            said = json.load(f)
+        self.assertEqual([said["fromSha256"], said["toSha256"], said["moved"], said["old"],
+                          said["state"], said["fromState"], said["forced"]],
+                         [old, new, 6, 0, "finished", "retired", False])
+        head = self.works(self.muster("ca", "verify-journal")).stdout
+        self.assertGreater(said["journalEntries"], 6)
+        self.assertRegex(said["journalHead"], "^[0-9a-f]{64}$")
+        self.assertIn("unbroken", head)
+        self.assertEqual(self.group(), [new, None])
+        self.nobody_was_refused(early + late + sleeper)
+        for name in early + late + sleeper:
+            self.assertTrue(self.devices[name].status()["connected"], name)
+        cert = (self.path("stale/cert.pem"), self.path("stale/key.pem"))
+        self.refused(lambda: self.hub(sleeper[0], cert=cert))
+
+    def test_what_stands_in_the_way_is_named_before_anything_changes(self):
+        self.x509_group()
+        new = self.add_ca("device-ca-2", "device", self.root())
+        self.x509_group("other", new.cert)
+        self.ends(self.rollover("start", "device-ca-2"), 5, "g-x509", "other")
+        self.assertEqual(self.state("device-ca-2"), "standby")
+        self.good(self.op.delete("/enrollmentGroups/other"), 204)
+        self.add_ca("no-key", "device", self.root(), with_key=False)
+        self.ends(self.rollover("start", "no-key"), 5, "key is not here")
+        self.ends(self.rollover("start", "service-ca"), 5, "active already")
+        self.ends(self.rollover("start", "root"), 5, "root")
+
+    def test_stop_puts_everything_back(self):
+        self.x509_group()
+        self.connect(["d-1"])
+        before = self.group()
+        self.add_ca("device-ca-2", "device", self.root())
+        self.works(self.rollover("start", "device-ca-2", "--spread", "1s"))
+        self.works(self.rollover("wave", "0.01", "--spread", "1s"))
+        self.works(self.rollover("stop"))
+        self.assertEqual([self.state("device-ca"), self.state("device-ca-2")],
+                         ["active", "trusted"])
+        self.assertEqual(self.group(), before)
+        self.assertEqual(self.status()["state"], "stopped")
+        self.works(self.devices["d-1"].agent("renew", "--now"))
+        self.assertNotIn("device-ca-2", self.issuer_of("d-1"))
+
+
+class Compromise(Case):
+    HOME_SET = {"pki": {"leaf_life": "20m"}}
+
+    def test_drill_and_compromise_count_down_to_zero(self):
+        names = ["d-1", "d-2", "d-3", "d-4"]
+        self.x509_group()
+        self.connect(names)
+        self.ends(self.muster("revoke", "--issuer", "device-ca"), 10, "add one first")
+        got = self.muster("ca", "drill", "device-ca")
+        self.assertEqual(got.returncode, 10, got.stderr)
+        self.assertIn("add one first", got.stdout)
+        self.add_ca("device-ca-2", "device", self.root())
+        got = self.works(self.muster("ca", "drill", "device-ca", "-o", "json"))
+        said = json.loads(got.stdout)
+        self.assertEqual([said["rollover"]["old"], said["rollover"]["to"],
+                          said["drill"]["sessions"], said["drill"]["groups"],
+                          said["drill"]["ready"]], [4, "device-ca-2", 4, "g-x509", True])
+        self.assertEqual(self.state("device-ca"), "active")
+
+        thief = self.leaf("d-1")
+        stale = self.path("stale")
+        shutil.copytree(self.devices["d-1"].file("cred", "0001"), stale)
+        got = self.works(self.muster("revoke", "--issuer", "device-ca", "--reason",
+                                     "cACompromise", "--spread", "2s"))
+        self.assertIn("4 sessions end", got.stdout)
+        self.assertIn("root's\nCRL", got.stdout.replace("the root's\nCRL", "the root's\nCRL"))
+        self.assertEqual([self.state("device-ca"), self.state("device-ca-2")],
+                         ["revoked", "active"])
+        # what a thief makes with the stolen key is good for nothing
+        self.refused(lambda: self.hub("d-1", cert=thief))
+        api = self.server.anybody(cert=thief[0], key=thief[1])
+        self.assertEqual(api.post("/muster/checkin", {}).status, 401)
+        # and what was good is good for no connection
+        self.refused(lambda: self.hub("d-1", cert=(stale + "/cert.pem", stale + "/key.pem")))
+        self.moved(names, "device-ca-2", 120)
+        st = self.eventually(lambda: self.status()["old"] == 0 and self.status(), 30,
+                             "the countdown is at zero")
+        self.assertEqual([st["state"], st["moved"]], ["emergency", 4])
+        self.works(self.rollover("finish"))
+        self.assertEqual(self.state("device-ca"), "revoked")
+        self.assertEqual(self.group()[1], None)
+
+    def test_what_was_issued_since_does_not_come_back(self):
+        self.x509_group()
+        self.connect(["before"])
+        time.sleep(1.1)  # moments are told in seconds
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.connect(["after"])
+        self.add_ca("device-ca-2", "device", self.root())
+        self.works(self.muster("revoke", "--issuer", "device-ca", "--since", moment, "--spread",
+                               "1s"))
+        self.moved(["before"], "device-ca-2", 120)
+        rows = self.eventually(lambda: [r for r in self.op.connections(
+            deviceId="after", what="refused", plane="est") if "compromised" in r["reason"]],
+            60, "it is refused")
+        self.assertTrue(rows)
+        self.assertEqual(self.status()["old"], 1)
+        self.assertNotIn("device-ca-2", self.issuer_of("after"))
+        # a token is an operator's word
+        self.works(self.devices["after"].agent("enrol", "--token-file",
+                                               self.devices["after"].token()))
+        self.moved(["after"], "device-ca-2", 60)
+
+
+if __name__ == "__main__":
+    harness.main()
