@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "agent/generation.h"
-#include "agent/key_name.h"
+#include "agent/key_home.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/rand.h"
@@ -496,34 +496,10 @@ struct wish {
 	const struct keystore_credential *same;
 };
 
-static enum key_custody
-custody_of_uri(const char *uri)
-{
-	struct key_uri u;
-	struct err ignored;
-	if (!uri || !*uri || key_uri_parse(span_str(uri), &u, &ignored))
-		return KEY_CUSTODY_FILE;
-	return u.kind == KEY_URI_PKCS11 ? KEY_CUSTODY_PKCS11
-	       : u.kind == KEY_URI_TPM2 ? KEY_CUSTODY_TPM2
-					: KEY_CUSTODY_FILE;
-}
-
 enum key_custody
 keystore_custody(const struct keystore_credential *c, const char *key_uri)
 {
-	return c->key ? key_custody(c->key) : custody_of_uri(key_uri);
-}
-
-static bool
-is_other_token(const char *uri, const char *base)
-{
-	struct key_uri u, b;
-	struct err ignored;
-	if (key_uri_parse(span_str(uri), &u, &ignored) ||
-	    key_uri_parse(span_str(base), &b, &ignored) || b.kind != KEY_URI_PKCS11)
-		return false;
-	return (b.p11.token[0] && strcmp(b.p11.token, u.p11.token) != 0) ||
-	       (b.p11.serial[0] && strcmp(b.p11.serial, u.p11.serial) != 0);
+	return c->key ? key_custody(c->key) : key_home_custody(key_uri);
 }
 
 bool
@@ -531,8 +507,8 @@ keystore_is_elsewhere(const struct keystore_credential *c, const char *key_uri)
 {
 	if (!c->key)
 		return false;
-	return custody_of_uri(c->key_uri) != custody_of_uri(key_uri) ||
-	       (c->key_uri && is_other_token(c->key_uri, key_uri));
+	return key_home_custody(c->key_uri) != key_home_custody(key_uri) ||
+	       (c->key_uri && key_home_is_other(c->key_uri, key_uri));
 }
 
 /* Does a staged key do? */
@@ -545,27 +521,8 @@ fulfils(struct keystore *k, const struct keystore_ref *r, const struct key *key,
 	if (w->same)
 		return key_is_spki(w->same->key, key_spki(key));
 	return key_algorithm(key) == w->place->alg &&
-	       custody_of_uri(uri) == custody_of_uri(w->place->uri) &&
-	       !(uri && is_other_token(uri, w->place->uri));
-}
-
-/* Opens the key of a staged generation; where its name was kept and no key made before a
- * power cut, makes it. NULL and success where a file holds none that can be used. */
-static int
-open_staged(
-    const char *dir, const char *uri, enum key_alg alg, struct key **ret, struct err *e)
-{
-	struct err why;
-	auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
-	*ret = generation_key(dir, &why);
-	if (*ret || !uri)
-		return 0;
-	if (why.code != ERR_NOT_FOUND)
-		return err_copy(e, &why);
-	if (generation_resolve(dir, uri, &full, e))
-		return -1;
-	*ret = key_create(buf_text(&full), alg, e);
-	return *ret ? 0 : -1;
+	       key_home_custody(uri) == key_home_custody(w->place->uri) &&
+	       !(uri && key_home_is_other(uri, w->place->uri));
 }
 
 /* The key of a staged generation; NULL where it is not whole or not the one wanted. */
@@ -583,56 +540,10 @@ staged_key(struct keystore *k, const struct keystore_ref *r, const struct wish *
 	generation_dir(k, r, dir);
 	const char *uri = generation_uri(dir, &text, &none) == 0 ? buf_text(&text) : NULL;
 	enum key_alg alg = w->same ? key_algorithm(w->same->key) : w->place->alg;
-	if (open_staged(dir, uri, alg, &key, e))
+	if (key_home_open(dir, uri, alg, &key, e))
 		return err_wrap(e, "staged generation %s", r->generation);
 	if (key && fulfils(k, r, key, uri, w))
 		*ret = TAKE(key);
-	return 0;
-}
-
-/* A name in the token that nothing has. */
-static int
-free_name(const char *dir, const struct keystore_place *p, int number, struct buf *out,
-    struct err *e)
-{
-	for (int i = 0; i < KEY_NAME_TRIES; i++) {
-		struct err why;
-		auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
-		buf_reset(out);
-		if (key_name_write(p->uri, p->device_id, number, i, out, e) ||
-		    generation_resolve(dir, buf_text(out), &full, e))
-			return -1;
-		auto_(key_free) struct key *taken =
-		    key_open(buf_text(&full), NULL, NULL, &why);
-		if (!taken && why.code == ERR_NOT_FOUND)
-			return 0;
-		if (!taken && why.code != ERR_CONFLICT && why.code != ERR_UNSUPPORTED)
-			return err_copy(e, &why);
-	}
-	return err_set(e, ERR_EXISTS, "%s: no name is free for another key", p->uri);
-}
-
-static int
-make_in_token(const char *dir, const struct keystore_place *p, int number,
-    struct key **ret, struct err *e)
-{
-	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1), full = BUF_INIT(KEY_URI_MAX + 1);
-	if (free_name(dir, p, number, &uri, e) ||
-	    generation_resolve(dir, buf_text(&uri), &full, e) ||
-	    generation_make_uri(dir, buf_text(&uri), false, e))
-		return -1;
-	*ret = key_create(buf_text(&full), p->alg, e);
-	return *ret ? 0 : -1;
-}
-
-static int
-make_in_file(
-    const char *dir, const struct keystore_place *p, struct key **ret, struct err *e)
-{
-	auto_(key_free) struct key *key = key_generate(p->alg, e);
-	if (!key || generation_make(dir, key, false, e))
-		return -1;
-	*ret = TAKE(key);
 	return 0;
 }
 
@@ -651,10 +562,8 @@ static int
 make_key(
     const char *dir, const struct wish *w, int number, struct key **ret, struct err *e)
 {
-	if (w->same)
-		return make_again(dir, w->same, ret, e);
-	return w->place->uri[0] ? make_in_token(dir, w->place, number, ret, e)
-				: make_in_file(dir, w->place, ret, e);
+	return w->same ? make_again(dir, w->same, ret, e)
+		       : key_home_make(dir, w->place, number, ret, e);
 }
 
 static int
@@ -750,14 +659,12 @@ static int
 remove_generation(struct keystore *k, const struct keystore_ref *r, struct err *e)
 {
 	char dir[PATH_MAX];
-	struct err none, why = {0};
-	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1), full = BUF_INIT(KEY_URI_MAX + 1);
+	struct err none;
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1);
 	generation_dir(k, r, dir);
 	if (generation_uri(dir, &uri, &none) == 0 && !is_shared(k, r, buf_text(&uri)) &&
-	    (generation_resolve(dir, buf_text(&uri), &full, &why) ||
-		key_delete(buf_text(&full), &why)) &&
-	    why.code != ERR_NOT_FOUND)
-		return err_copy(e, &why);
+	    key_home_remove(dir, buf_text(&uri), e))
+		return -1;
 	return file_remove_tree(dir, e);
 }
 
@@ -852,7 +759,7 @@ keystore_cert_beside(
 	char dir[PATH_MAX];
 	auto_buf full = BUF_INIT(KEY_URI_MAX + 1);
 	auto_cert_list chain = {.n = 0};
-	if (custody_of_uri(c->key_uri) != KEY_CUSTODY_TPM2)
+	if (key_home_custody(c->key_uri) != KEY_CUSTODY_TPM2)
 		return 0;
 	generation_dir(k, &c->ref, dir);
 	if (generation_resolve(dir, c->key_uri, &full, e) ||

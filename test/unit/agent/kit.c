@@ -372,13 +372,13 @@ kit_dps_free(struct kit_dps *d)
 }
 
 void
-kit_conf(struct buf *out, int port, const char *hub)
+kit_conf(struct buf *out, int dps_port, int hub_port, const char *hub)
 {
 	buf_printf(out,
 	    "host = 127.0.0.1\nport = %d\n[telemetry]\ninterval = 200ms\n[agent]\n"
 	    "backoff_min = 100ms\nbackoff_max = 1s\n[hub]\nport = %d\n"
 	    "connect_timeout = 5s\n%s",
-	    port, port, hub);
+	    dps_port, hub_port, hub);
 }
 
 bool

@@ -49,9 +49,10 @@ struct kit_broker kit_broker(const char *dir, const char *san, int port);
 void kit_broker_done(struct kit_broker *b);
 int kit_free_port(void);
 
-/* The lines of agent.conf that point a device at the broker, for provisioning and hub,
- * with short pauses; hub: more lines of its section. */
-void kit_conf(struct buf *out, int port, const char *hub);
+/* The lines of agent.conf that point a device at brokers for provisioning and hub, with
+ * short pauses; hub: more lines of its section. Where a registration is made beside a
+ * running agent they are two: in one, two connections of a client ID end each other. */
+void kit_conf(struct buf *out, int dps_port, int hub_port, const char *hub);
 
 /* A provisioning service: a client of the broker that answers registrations. */
 struct loop;

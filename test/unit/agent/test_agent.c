@@ -57,7 +57,7 @@ build(struct bench *b, const char *san, const struct kit_dps_script *script,
 	if (script)
 		b->dps = kit_dps(b->loop, b->broker.port, script);
 	auto_buf conf = BUF_INIT(4096);
-	kit_conf(&conf, b->broker.port, hub);
+	kit_conf(&conf, b->broker.port, b->broker.port, hub);
 	b->dev = kit_device(b->dir, buf_text(&conf));
 }
 

@@ -23,9 +23,9 @@
 #include "io/loop.h"
 
 struct bench {
-	char *dir, *dev;
+	char *dir, *hub_dir, *dev;
 	struct loop *loop;
-	struct kit_broker broker;
+	struct kit_broker broker, hub; /* of the provisioning service, of the hub */
 	struct kit_dps *dps;
 	struct agent *agent;
 	pid_t session;
@@ -164,10 +164,12 @@ build(struct bench *b, bool run)
 	memset(b, 0, sizeof(*b));
 	b->dir = kit_dir();
 	b->loop = loop_new(&clock_system, &e);
+	b->hub_dir = kit_dir();
 	b->broker = kit_broker(b->dir, "127.0.0.1", 0);
+	b->hub = kit_broker(b->hub_dir, "127.0.0.1", 0);
 	b->dps = kit_dps(b->loop, b->broker.port, &s);
 	auto_buf conf = BUF_INIT(4096);
-	kit_conf(&conf, b->broker.port, "");
+	kit_conf(&conf, b->broker.port, b->hub.port, "");
 	b->dev = kit_device(b->dir, buf_text(&conf));
 	if (!run)
 		return;
@@ -184,8 +186,10 @@ tear(struct bench *b)
 	kit_dps_free(b->dps);
 	loop_free(b->loop);
 	kit_broker_done(&b->broker);
+	kit_broker_done(&b->hub);
 	free(b->dev);
 	kit_dir_done(b->dir);
+	kit_dir_done(b->hub_dir);
 }
 
 /* "generation":"0001","chain":"<a leaf for the request in o>" */
