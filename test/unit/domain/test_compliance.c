@@ -223,6 +223,18 @@ policies_have_names(void **state)
 	assert_fails(compliance_policy_parse(SPAN_LIT(""), &p, &e), &e, PARSE);
 }
 
+static void
+the_configuration_takes_every_custody_and_nothing_else(void **state)
+{
+	struct world *w = *state;
+	for (int i = 0; i < KEY_CUSTODY_N; i++) {
+		want_custody(w, key_custody_name((enum key_custody)i));
+		assert_ok(config_check(&w->cfg, &w->e), &w->e);
+	}
+	want_custody(w, "hsm");
+	assert_fails(config_check(&w->cfg, &w->e), &w->e, PARSE);
+}
+
 /* ---- at the hub -----------------------------------------------------------------------
  */
 
@@ -739,6 +751,7 @@ main(void)
 	    cmocka_unit_test(every_row_names_its_control_and_asks_something),
 	    cmocka_unit_test(no_row_is_laxer_for_il5),
 	    cmocka_unit_test(policies_have_names),
+	    T(the_configuration_takes_every_custody_and_nothing_else),
 	    T(a_self_signed_device_is_refused_under_a_policy_alone),
 	    T(a_thumbprint_of_a_certificate_with_a_chain_passes),
 	    T(a_leaf_is_held_to_its_rows),
