@@ -376,12 +376,11 @@ has_issuer(const struct ipc_cred *cred)
 }
 
 static int
-check_open_leaf(struct domain *d, const struct ipc_cred *cred,
-    const struct store_device *dev, struct refusal *no)
+check_open_leaf(struct domain *d, const struct ipc_cred *cred, struct refusal *no)
 {
 	const struct traits t = compliance_traits(cred);
 	if (limit_of(d, COMPLIANCE_SELF_SIGNED)->kind == COMPLIANCE_ON &&
-	    dev->auth == STORE_AUTH_SELF_SIGNED && !has_issuer(cred))
+	    !has_issuer(cred))
 		return refuse(d, REFUSAL_COMPLIANCE, COMPLIANCE_SELF_SIGNED,
 		    "its thumbprint is registered, no trusted CA issued it", no);
 	return check_leaf(d, COMPLIANCE_OPEN, &t, no);
@@ -395,7 +394,7 @@ compliance_check_open(struct domain *d, const struct ipc_cred *cred,
 	if (cred->kind != CRED_X509)
 		return 0;
 	if (d->cfg->pki.compliance != CONFIG_COMPLIANCE_NONE &&
-	    check_open_leaf(d, cred, dev, no))
+	    check_open_leaf(d, cred, no))
 		return -1;
 	if (no->code != REFUSAL_NONE || (!d->cfg->pki.custody.n && !wants_hardware(d)))
 		return 0;
