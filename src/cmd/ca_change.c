@@ -453,7 +453,7 @@ find_server(const char *home, pid_t *ret, struct err *e)
 int
 ca_change_reload(struct ca_args *a, int argc, char **argv, struct err *e)
 {
-	pid_t server;
+	pid_t server = 0;
 	auto_ca ca = {.n = 0};
 	(void)argv;
 	if (argc)
