@@ -119,7 +119,8 @@ on_enrol(void *arg, const struct keystore_credential *c, struct key *key,
 	struct renew_live *l = arg;
 	auto_buf name = BUF_INIT(NAME_DER_MAX), leaf = BUF_INIT(CERT_MAX),
 		 pool = BUF_INIT(CERT_PEM_MAX);
-	enum est_verb verb = c->key ? EST_SIMPLEREENROLL : EST_SIMPLEENROLL;
+	/* a token is for a device whose certificate is none, or good for nothing */
+	enum est_verb verb = c->key && !l->token ? EST_SIMPLEREENROLL : EST_SIMPLEENROLL;
 	if (dial(l, c, e) || write_subject(l, c, &name, e) ||
 	    est_client_enrol(
 		l->client, verb, key, buf_span(&name), &leaf, ret_later, e) ||
