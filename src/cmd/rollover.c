@@ -267,7 +267,7 @@ verb_start(struct args *a, int argc, char **argv, struct err *e)
 static int
 verb_wave(struct args *a, int argc, char **argv, struct err *e)
 {
-	int64_t share, spread = SPREAD_MS;
+	int64_t share = 0, spread = SPREAD_MS;
 	auto_(js_free) struct js *v = NULL;
 	auto_(js_free) struct js *o = act("wave", a);
 	(void)argc;
