@@ -307,7 +307,10 @@ note_outcome(struct run *r, const struct err *why, struct err *e)
 {
 	r->st.tried_ms = now_ms(r);
 	r->st.retry_after_ms = r->later.retry_after_ms;
-	r->st.failures = why ? r->st.failures + 1 : 0;
+	/* who waits for an approval asks as often as the server says, not ever more
+	 * seldom
+	 */
+	r->st.failures = !why ? 0 : r->later.pending ? 1 : r->st.failures + 1;
 	r->st.refused = why && backoff_is_refusal(why->code);
 	snprintf(r->st.error, sizeof(r->st.error), "%.*s", RENEW_TEXT - 1,
 	    why ? why->text : "");

@@ -11,8 +11,9 @@
 #include "io/proc.h"
 
 #define RUN_MAX_MS   (15 * 60 * 1000) /* of one renewal; then it is killed */
-#define FIRST_MAX_MS 60000            /* after the start: a site does not boot at once */
-#define ROOM_MS      2000             /* to the next look for a free place */
+#define FIRST_MAX_MS 60000 /* after the start, of what is due: a site boots at once */
+#define CLOCK_MS     5000  /* the same where the time has to be learned */
+#define ROOM_MS      2000  /* to the next look for a free place */
 
 struct renewal {
 	struct loop *loop;
@@ -158,23 +159,38 @@ renewal_free(struct renewal *r)
 	free(r);
 }
 
+/* After the start, or a change of the credential. What is not due is looked at within the
+ * ordinary time, drawn anew: a fleet that was migrated or powered on in one minute does
+ * not ask in one. */
+static int64_t
+first_ms(const struct renewal *r)
+{
+	struct renew_facts f;
+	struct renew_rules rules = renew_plan_rules(r->o.cfg);
+	const struct renew_past past = {.poll_ms = r->state.poll_ms};
+	facts_of(r, &f);
+	if (r->state.failures)
+		return wait_ms(r);
+	int64_t max =
+	    renew_plan_wait_ms(&f, &rules, &past, clock_wall_ms(&r->o.time->clock));
+	if (max == 1) /* due */
+		max = rules.check_ms < FIRST_MAX_MS ? rules.check_ms : FIRST_MAX_MS;
+	if (!clock_floor_is_known(r->o.time) && max > CLOCK_MS)
+		max = CLOCK_MS;
+	return 1 + (int64_t)(f.seed % (uint64_t)max);
+}
+
 void
 renewal_start(struct renewal *r)
 {
-	struct renew_facts f;
 	renew_state_get(r->o.dir, &r->state);
 	r->started = true;
 	if (!is_on(r)) {
 		loop_timer_cancel(r->look);
 		return;
 	}
-	if (r->proc || loop_timer_is_started(r->look))
-		return;
-	facts_of(r, &f);
-	int64_t max = r->o.cfg->renew.check_ms;
-	max = max < FIRST_MAX_MS ? max : FIRST_MAX_MS;
-	look_in(
-	    r, r->state.failures ? wait_ms(r) : 1 + (int64_t)(f.seed % (uint64_t)max));
+	if (!r->proc && !loop_timer_is_started(r->look))
+		look_in(r, first_ms(r));
 }
 
 void

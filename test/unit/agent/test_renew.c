@@ -398,6 +398,8 @@ an_approval_is_waited_for_as_told(void **state)
 	assert_int_equal(w->out.result, RENEW_PENDING);
 	memcpy(key, w->key, 32);
 	assert_int_equal(known(w).retry_after_ms, 2 * DAY);
+	assert_fails(renew(w, true, &e), &e, UNAVAILABLE);
+	assert_int_equal(known(w).failures, 1); /* no ever longer pauses */
 	w->pending = false;
 	assert_ok(renew(w, true, &e), &e);
 	assert_memory_equal(key, w->key, 32); /* what was approved */
