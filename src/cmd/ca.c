@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "cmd/ca.h"
 #include "cmd/cmd.h"
+#include "crypto/csr.h"
 #include "io/file.h"
 #include "store/journal.h"
 
@@ -67,6 +69,24 @@ print_ca(const struct ca_conf_row *row, const struct cert *c)
 	printf("  sha256      %s\n  sha1        %s\n", info.sha256, info.sha1);
 }
 
+/* With what the ceremony compares. */
+static int
+show_request(const struct cas *c, const struct ca_conf_row *row, struct err *e)
+{
+	char name[CA_CONF_NAME_MAX + 8], path[CA_DIR_PATH], hex[65];
+	struct csr r;
+	auto_buf text = BUF_INIT(2 * CSR_MAX);
+	snprintf(name, sizeof(name), "%s.csr", row->name);
+	if (ca_dir_path(c->home, name, path, e) || file_read(path, &text, e) ||
+	    csr_parse(buf_span(&text), &r, e))
+		return -1;
+	hex_write(span_of(r.key_sha256, DIGEST_SHA256), hex);
+	csr_done(&r);
+	printf("  waits for the certificate that ca/%s asks for\n  key SHA-256 %s\n",
+	    name, hex);
+	return 0;
+}
+
 static int
 show(const struct cas *c, const struct ca_conf_row *row, struct err *e)
 {
@@ -77,8 +97,7 @@ show(const struct cas *c, const struct ca_conf_row *row, struct err *e)
 	if (cert)
 		print_ca(row, cert);
 	else
-		printf(
-		    "  waits for the certificate that ca/%s.csr asks for\n", row->name);
+		return show_request(c, row, e);
 	return 0;
 }
 
@@ -227,6 +246,8 @@ cmd_ca(int argc, char **argv, struct err *e)
 		return cmd_rollover(argc - 1, argv + 1, e);
 	if (argc > 1 && strcmp(argv[1], "drill") == 0)
 		return cmd_drill(argc - 1, argv + 1, e);
+	if (argc > 1 && strcmp(argv[1], "ceremony") == 0)
+		return ceremony_run(argc - 1, argv + 1, e);
 	struct ca_args a = {.root = false};
 	const struct opt own[] = {
 	    {"purpose", "PURPOSE", OPT_TEXT, &a.purpose,
@@ -276,6 +297,7 @@ cmd_ca(int argc, char **argv, struct err *e)
 	    "  operator NAME          make an operator's key and certificate (no server "
 	    "runs)\n"
 	    "  reload                 have the server load ca/ anew; connections stay\n"
+	    "  ceremony VERB          the root, on a machine of its own\n"
 	    "\nverbs of a running server:\n"
 	    "  states                 what it does with each CA, and who depends on it\n"
 	    "  trust NAME             chains may end there\n"

@@ -28,4 +28,7 @@ ca_verb ca_change_reload;
 ca_verb ca_server_states;
 ca_verb ca_server_put;
 
+/* ceremony.c: the root, on a machine of its own. argv[0] is "ceremony". */
+must_check int ceremony_run(int argc, char **argv, struct err *e);
+
 #endif

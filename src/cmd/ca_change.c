@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/num.h"
 #include "cmd/ca.h"
 #include "cmd/ca_files.h"
@@ -136,9 +137,11 @@ add_by_request(struct change *c, const struct ca_files_new *n, struct key *key,
 	if (ca_files_put_csr(c->home.path, n, key, path, e) ||
 	    (out && copy_out(path, out, e)) || put_in(c, false, e))
 		return -1;
+	char hex[65];
+	hex_write(span_of(key_fingerprint(key), DIGEST_SHA256), hex);
 	printf("%s: its key is made; the root signs ca/%s.csr, then: muster ca import %s "
-	       "CERT.pem\n",
-	    n->name, n->name, n->name);
+	       "CERT.pem\nkey SHA-256 %s\n",
+	    n->name, n->name, n->name, hex);
 	return 0;
 }
 
