@@ -139,7 +139,10 @@ class Renewal(Case):
 
 
 class Hardware(Case):
-    """Each generation's key made in a token or TPM, and nowhere else."""
+    """Each generation's key made in a token or TPM, and nowhere else; each request linked to
+    its connection."""
+
+    HOME_SET = {"est": {"linking": "required"}}
 
     def files(self, dev, *names):
         return [n for n in sorted(os.listdir(dev.file("cred", *names)))]
