@@ -1,7 +1,6 @@
 """A device for tests: a directory of muster-agent, and the agent that runs in it."""
 import json
 import os
-import shutil
 import subprocess
 
 import harness
@@ -28,9 +27,8 @@ class Device:
                               *[w for v in values for w in ("--set", v)]))
         case.addCleanup(self.end)
 
-    def agent(self, *args, env=None, **more):
-        return run(*args, "--dir", self.dir, program=AGENT, env={**self.env, **(env or {})},
-                   **more)
+    def agent(self, *args, **more):
+        return run(*args, "--dir", self.dir, program=AGENT, env=self.env, **more)
 
     def set(self, section, key, value):
         """Changes a line of agent.conf."""
@@ -60,12 +58,12 @@ class Device:
 
     # ---- the daemon ----
 
-    def start(self, wrapper=(), env=None):
+    def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*wrapper, AGENT, "run", "--dir", self.dir], stdin=subprocess.DEVNULL,
+                [AGENT, "run", "--dir", self.dir], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log,
-                env={**os.environ, **self.env, **(env or {})})
+                env={**os.environ, **self.env})
         return self
 
     def end(self, kill=False):
@@ -110,7 +108,3 @@ class Device:
 
     def generations(self):
         return sorted(n for n in os.listdir(self.file("cred")) if n.isdigit())
-
-    def copy_of(self, name):
-        shutil.copytree(self.dir, name)
-        return name

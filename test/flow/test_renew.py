@@ -1,7 +1,7 @@
 """Renewal in the agent against a real server: by token, by hand, by itself, and what must not
 lose the device: a server that is down, a refused certificate, expiry, a wrong clock."""
+import glob
 import os
-import shutil
 import socket
 import time
 
@@ -101,23 +101,20 @@ class Renewal(Case):
         self.assertIn(dev.status()["thumbprint"], got)
 
     def test_a_clock_at_1970_gets_in_and_renews(self):
-        tool = shutil.which("faketime")
-        if not tool:
+        found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        if not found:
             self.skipTest("there is no faketime")
-        dev = self.device("rtc-less", "renew.check=2s").enrol()
-        env = {"ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
-               "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        wrapper = (tool, "-m", "-f", "@1970-01-02 00:00:00")
-        before = dev.generations()
-        got = harness.run(*wrapper[1:], device.AGENT, "renew", "--dir", dev.dir, "--now",
-                          program=tool, env=env)
-        if "ERROR: ld.so" in got.stderr:
-            self.skipTest("faketime cannot be loaded here")
-        self.works(got)
-        self.assertEqual(before + ["0002"], dev.generations())
-        dev.start(wrapper, env)
-        st = dev.connected("0002")
-        self.assertTrue(st["connected"])
+        dev = self.device("rtc-less", "renew.check=2s", env={
+            "LD_PRELOAD": found[0], "FAKETIME": "@1970-01-02 00:00:00",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        dev.enrol()
+        with open(dev.file("journal.log"), encoding="ascii") as f:
+            self.assertNotIn("1970", f.read())  # it never took that for the time
+        self.works(dev.agent("renew", "--now"))
+        dev.start().connected("0002")
+        self.eventually(lambda: dev.status()["renewal"]["askedMs"] > time.time() * 1000 - 60000,
+                        20, "it knows what time it is")
         self.assertEqual(dev.active, "x509 0002")
 
     def test_trust_anchors_follow_the_server(self):
