@@ -20,6 +20,8 @@ int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
 int cmd_est(int argc, char **argv, struct err *e);
 int cmd_revoke(int argc, char **argv, struct err *e);
+int cmd_crl(int argc, char **argv, struct err *e);
+int cmd_health(int argc, char **argv, struct err *e);
 /* Verbs of muster ca that have a file of their own; argv[0] is the verb. */
 int cmd_rollover(int argc, char **argv, struct err *e);
 int cmd_drill(int argc, char **argv, struct err *e);

@@ -25,6 +25,8 @@ static const struct subcommand subcommands[] = {
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
     {"est", cmd_est, "enrolment: one-time tokens, approval, late renewals"},
     {"revoke", cmd_revoke, "revoke a device: certificates, identity, enrollment, session"},
+    {"crl", cmd_crl, "list, publish and import revocation lists"},
+    {"health", cmd_health, "what of a running server needs somebody"},
     {"compliance", cmd_compliance, "what breaks FedRAMP High or IL5, and the rows they ask"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},

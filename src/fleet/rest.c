@@ -23,7 +23,7 @@ struct rest {
 	struct list calls;
 	char *base, *ca, *cert, *key;
 	int64_t timeout_ms;
-	bool local;
+	bool local, plain;
 };
 
 struct rest_call {
@@ -306,6 +306,8 @@ set_headers(struct rest_call *c, const struct rest_request *q)
 	header(c, "Authorization", q->authorization);
 	header(c, "x-ms-continuation", q->continuation);
 	header(c, "x-ms-max-item-count", q->max_items ? number : NULL);
+	for (size_t i = 0; q->headers && q->headers[i]; i++)
+		c->headers = curl_slist_append(c->headers, q->headers[i]);
 	c->headers = curl_slist_append(c->headers, "Expect:");
 	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
 }
@@ -315,8 +317,10 @@ set_tls(struct rest_call *c, const struct rest_request *q)
 {
 	struct rest *r = c->r;
 	/* both, or Debian's default directory would be trusted as well */
-	curl_easy_setopt(c->easy, CURLOPT_CAINFO, r->ca);
-	curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
+	if (r->ca) {
+		curl_easy_setopt(c->easy, CURLOPT_CAINFO, r->ca);
+		curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(c->easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	if (!r->cert || q->authorization)
 		return;
@@ -332,7 +336,7 @@ set_request(struct rest_call *c, const struct rest_request *q)
 	curl_easy_setopt(c->easy, CURLOPT_URL, buf_text(&url));
 	/* "/devices/." is a device's name, not a way out */
 	curl_easy_setopt(c->easy, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, c->r->plain ? "http" : "https");
 	curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)c->r->timeout_ms);
@@ -391,19 +395,28 @@ copy(const char *s)
 	return s ? own_strdup(s) : NULL;
 }
 
+/* The host behind the scheme; "127.0.0.1.example" is none of them. */
 static bool
 is_loopback(const char *base)
 {
 	struct span s = span_str(base);
-	return span_starts(s, SPAN_LIT("https://127.")) ||
-	       span_starts(s, SPAN_LIT("https://localhost")) ||
-	       span_starts(s, SPAN_LIT("https://[::1]"));
+	s = span_skip(s, span_starts(s, SPAN_LIT("https://")) ? 8 : 7);
+	s = span_head(s, span_find(s, '/'));
+	if (span_starts(s, SPAN_LIT("[::1]")))
+		return true;
+	s = span_head(s, span_find(s, ':'));
+	bool digits = span_starts(s, SPAN_LIT("127."));
+	for (size_t i = 0; i < s.len; i++)
+		digits &= s.p[i] == '.' || (s.p[i] >= '0' && s.p[i] <= '9');
+	return digits || span_eq_str(s, "localhost");
 }
 
 struct rest *
 rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 {
-	if (!span_starts(span_str(o->base), SPAN_LIT("https://"))) {
+	bool plain =
+	    span_starts(span_str(o->base), SPAN_LIT("http://")) && is_loopback(o->base);
+	if (!plain && !span_starts(span_str(o->base), SPAN_LIT("https://"))) {
 		err_set(e, ERR_USAGE, "server %s: https://host:port is wanted", o->base);
 		return NULL;
 	}
@@ -418,11 +431,12 @@ rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 	    .loop = l,
 	    .multi = curl_multi_init(),
 	    .base = own_strdup(o->base),
-	    .ca = own_strdup(o->ca),
+	    .ca = copy(o->ca),
 	    .cert = copy(o->cert),
 	    .key = copy(o->key),
 	    .timeout_ms = o->timeout_ms,
 	    .local = is_loopback(o->base),
+	    .plain = plain,
 	};
 	size_t len = strlen(r->base);
 	if (len && r->base[len - 1] == '/')

@@ -2,8 +2,9 @@
 #define FLEET_REST_H
 /*
  * HTTPS requests to one server on the loop (libcurl multi): certificate checked against
- * one pinned CA file, operator's certificate, time-outs, retries with back-off on 429,
- * 503 and lost connections, honouring Retry-After. It knows no API.
+ * one pinned CA file (or, for what the world's CAs vouch for, the system's), operator's
+ * certificate, time-outs, retries with back-off on 429, 503 and lost connections,
+ * honouring Retry-After. It knows no API.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +21,8 @@ struct rest_call;
 #define REST_TRIES     6
 
 struct rest_opts {
-	const char *base;       /* "https://127.0.0.1:443" */
-	const char *ca;         /* PEM file; nothing else is trusted */
+	const char *base; /* "https://127.0.0.1:443"; http:// on loopback alone */
+	const char *ca;   /* PEM file; nothing else is trusted. NULL: the system's */
 	const char *cert, *key; /* the operator's PEM files; NULL: none */
 	int64_t timeout_ms;     /* of one try */
 	int64_t conns_max;
@@ -37,7 +38,9 @@ struct rest_request {
 	const char *continuation;  /* x-ms-continuation */
 	int64_t max_items;         /* x-ms-max-item-count; 0: not sent */
 	const char *authorization; /* replaces the operator's certificate: a secret */
-	bool once;                 /* do not retry what may have been done */
+	const char *const
+	    *headers; /* more of them, "name: value"; NULL ends; NULL: none */
+	bool once;    /* do not retry what may have been done */
 };
 
 struct rest_response {

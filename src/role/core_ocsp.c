@@ -117,7 +117,6 @@ waiting_free(struct waiting *w)
 	buf_done(&w->instead_bytes);
 	free(w);
 }
-own_define(struct waiting, waiting_free);
 
 static int
 take_answer(struct core *c, struct waiting *w, struct span der, struct err *e)
@@ -167,7 +166,7 @@ static int
 sign_live(struct core *c, const struct ask *a, const struct ocsp_ruling *r, bool nonce,
     struct err *e)
 {
-	auto_(waiting_free) struct waiting *w = own_alloc(sizeof(*w));
+	struct waiting *w = own_alloc(sizeof(*w));
 	w->signing = signing_new(c->pki, &r->batch);
 	w->bytes = w->instead_bytes = BUF_INIT(OCSP_MAX);
 	w->has_nonce = nonce;
@@ -176,11 +175,11 @@ sign_live(struct core *c, const struct ask *a, const struct ocsp_ruling *r, bool
 	w->instead.der = buf_span(&w->instead_bytes);
 	bool may = throttle_take(&c->pki->live, loop_now_ms(c->loop));
 	if (may &&
-	    core_ask_signer(c, a, IPC_SIGNER_OCSP, &r->batch.ask, on_live, w, e) == 0) {
-		(void)TAKE(w);
+	    core_ask_signer(c, a, IPC_SIGNER_OCSP, &r->batch.ask, on_live, w, e) == 0)
 		return 0;
-	}
-	return finish(c, w, a, e);
+	int rc = finish(c, w, a, e);
+	waiting_free(w);
+	return rc;
 }
 
 static int

@@ -1,7 +1,7 @@
 """CRLs as a service: made, served, followed by openssl; what happens when they are not made."""
+import json
 import os
 import signal
-import time
 
 import harness
 import pki
@@ -156,6 +156,119 @@ class Restart(public.PublicCase):
         self.eventually(lambda: self.op.get("/devices").status == 200)
 
 
+class Publish(public.PublicCase):
+    def crl_command(self, *args):
+        return harness.run("crl", *args, "--home", self.server.home)
+
+    def publish(self, room, *more):
+        got = self.works(self.crl_command("publish", "--to", room, "-o", "json", *more))
+        return json.loads(got.stdout)
+
+    def read(self, room, name):
+        with open(os.path.join(room, name), "rb") as f:
+            return f.read()
+
+    def settled(self):
+        """The lists of both CAs are there and stay as they are for now."""
+        for issuer in ("device-ca", "service-ca"):
+            for name in ("0-delta", "1-delta", "all"):
+                self.crl(name, issuer)
+
+    def test_a_directory_gets_what_is_served(self):
+        self.settled()
+        room = self.folder()
+        first = self.publish(room)
+        self.assertEqual(first["refused"], 0)
+        self.assertEqual(first["written"], 2 * 5 + 2)
+        self.assertEqual(self.read(room, "crl/device-ca/0.crl"), self.crl("0"))
+        self.assertEqual(self.read(room, "ca/device-ca.crt"), self.device_ca.der)
+        self.assertEqual(os.stat(os.path.join(room, "crl/device-ca/0.crl")).st_mode & 0o777, 0o644)
+        self.assertEqual(self.publish(room),
+                         {"written": 0, "unchanged": first["written"], "refused": 0})
+        cert = self.enrolled("p-1")[0]
+        self.revoke("p-1")
+        self.listed(self.point(cert), cert)
+        written = []  # its shard and the delta; an edge asks for news once a second
+        self.eventually(lambda: sum(written) == 2 or written.append(
+            self.publish(room)["written"]))
+        self.assertIn(self.serial(cert).upper(), self.crl_text(
+            self.read(room, "crl/device-ca/%s.crl" % self.point(cert))))
+
+    def test_what_lies_there_and_does_not_fit_is_left_alone(self):
+        """Reliability row 25: another CA's list, another place's, one with a higher number."""
+        self.settled()
+        room = self.folder()
+        self.publish(room)
+        place = os.path.join(room, "crl/device-ca/0.crl")
+        for name in ("crl/service-ca/0.crl", "crl/device-ca/1.crl"):
+            with self.subTest(name=name):
+                wrong = self.read(room, name)
+                with open(place, "wb") as f:
+                    f.write(wrong)
+                got = self.crl_command("publish", "--to", room)
+                if "service" in name:
+                    self.ends(got, 5, "/crl/device-ca/0.crl")
+                    self.assertEqual(self.read(room, "crl/device-ca/0.crl"), wrong)
+        with open(place, "wb") as f:
+            f.write(b"not a list")
+        self.ends(self.crl_command("publish", "--to", room), 5, "/crl/device-ca/0.crl")
+
+    def test_the_table_and_the_health(self):
+        self.settled()
+        got = self.works(self.crl_command("list"))
+        self.assertRegex(got.stdout, r"(?m)^/crl/device-ca/0-delta\.crl +\d{13} ")
+        self.eventually(lambda: harness.run(
+            "health", "--home", self.server.home).returncode == 0)
+        text = self.works(harness.run("health", "--home", self.server.home)).stdout
+        for item in ("signer", "crl device-ca", "ocsp device-ca", "ca device-ca", "ca root",
+                     "server 127.0.0.1", "operator admin", "clones", "quarantine"):
+            with self.subTest(item=item):
+                self.assertRegex(text, r"(?m)^ok +%s " % item)
+        self.assertEqual(self.works(harness.run(
+            "health", "--home", self.server.home, "--quiet")).stdout, "")
+
+    def test_what_is_wrong_is_said(self):
+        room = self.folder()
+        self.ends(self.crl_command("publish"), 2, "--to")
+        self.ends(self.crl_command("nothing"), 2, "list, publish or import")
+        self.ends(self.crl_command("publish", "--to", "https://a.blob.core.windows.net/c"), 2,
+                  "--sas-file or --key-file")
+        secret = os.path.join(room, "sas")
+        with open(secret, "w", encoding="ascii") as f:
+            f.write("sv=1")
+        os.chmod(secret, 0o644)
+        self.ends(self.crl_command("publish", "--to", "https://a.blob.core.windows.net/c",
+                                   "--sas-file", secret), 8, "chmod")
+        os.chmod(secret, 0o600)
+        self.ends(self.crl_command("publish", "--to", "http://pki.example/c", "--sas-file",
+                                   secret), 2, "http")
+        self.ends(self.crl_command("import", secret), 3)
+
+
+class Import(public.PublicCase):
+    def test_the_list_of_a_root_is_taken_in_and_served(self):
+        folder = self.path("elsewhere")
+        root = pki.make_ca(folder, "Elsewhere")
+        self.ends(self.take(self.make(root, 5)), 4, "no CA that is known")
+
+    def make(self, ca, number):
+        """A whole list by openssl."""
+        base = self.path("list")
+        with open(base + ".cnf", "w", encoding="ascii") as f:
+            f.write("[ca]\ndefault_ca=x\n[x]\ndatabase=%s.db\ncrlnumber=%s.num\n"
+                    "default_md=sha256\ndefault_crl_days=30\ncrl_extensions=e\n"
+                    "[e]\nauthorityKeyIdentifier=keyid\n" % (base, base))
+        for name, text in ((".db", ""), (".num", "%02x" % number)):
+            with open(base + name, "w", encoding="ascii") as f:
+                f.write(text)
+        openssl("ca", "-config", base + ".cnf", "-gencrl", "-keyfile", ca.key, "-cert", ca.cert,
+                "-out", base + ".pem")
+        return base + ".pem"
+
+    def take(self, path):
+        return harness.run("crl", "import", path, "--home", self.server.home)
+
+
 class Stale(public.PublicCase):
     HOME_SET = {"pki": {"public_url": public.URL, "crl_shards": 1, "crl_life": "1m",
                         "ocsp_life": "1m"}}
@@ -172,6 +285,7 @@ class Stale(public.PublicCase):
         try:
             self.eventually(lambda: self.health("crl device-ca") == "bad", 60)
             self.assertIsNone(self.plain("GET", "/crl/device-ca/0.crl")[1]["Warning"])
+            self.assertEqual(harness.run("health", "--home", self.server.home).returncode, 10)
             self.eventually(lambda: 'item="crl device-ca" state=bad' in self.server.log, 60)
             self.eventually(lambda: self.plain("GET", "/crl/device-ca/0.crl")[1]["Warning"], 90)
             status, head, _ = self.plain("GET", "/crl/device-ca/0.crl")
