@@ -150,3 +150,15 @@ renew_plan_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
 		return 1;
 	return later_of(1, sooner_of(check, renew_plan_due_ms(f, r) - now_ms));
 }
+
+int64_t
+renew_plan_first_ms(const struct renew_facts *f, const struct renew_rules *r,
+    const struct renew_past *p, int64_t last_ms, int64_t now_ms)
+{
+	int64_t since = last_ms > 0 ? last_ms : f->not_before_ms;
+	int64_t soon = sooner_of(r->check_ms, RENEW_PLAN_SOON_MS);
+	int64_t left = renew_plan_wait_ms(f, r, p, now_ms) - later_of(0, now_ms - since);
+	if (p->failures > 0 && left > soon)
+		return left;
+	return 1 + (int64_t)(f->seed % (uint64_t)later_of(left, soon));
+}

@@ -68,4 +68,14 @@ struct renew_past {
 int64_t renew_plan_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
     const struct renew_past *p, int64_t now_ms);
 
+#define RENEW_PLAN_SOON_MS 60000
+/* How long from the start of the device, or a change of its credential, to the first
+ * look: within what is left of the wait since the last one (last_ms; 0: since its
+ * certificate began), spread by the seed, so that a fleet that is powered on in one
+ * minute does not ask in one; of a pause after failures, all of that. What is overdue by
+ * then is looked at within RENEW_PLAN_SOON_MS: a device that wakes for an hour a day must
+ * not spend each of them on a pause of six. */
+int64_t renew_plan_first_ms(const struct renew_facts *f, const struct renew_rules *r,
+    const struct renew_past *p, int64_t last_ms, int64_t now_ms);
+
 #endif

@@ -10,10 +10,9 @@
 #include "io/loop.h"
 #include "io/proc.h"
 
-#define RUN_MAX_MS   (15 * 60 * 1000) /* of one renewal; then it is killed */
-#define FIRST_MAX_MS 60000 /* after the start, of what is due: a site boots at once */
-#define CLOCK_MS     5000  /* the same where the time has to be learned */
-#define ROOM_MS      2000  /* to the next look for a free place */
+#define RUN_MAX_MS (15 * 60 * 1000) /* of one renewal; then it is killed */
+#define CLOCK_MS   5000 /* to the first look where the time has to be learned */
+#define ROOM_MS    2000 /* to the next look for a free place */
 
 struct renewal {
 	struct loop *loop;
@@ -159,24 +158,20 @@ renewal_free(struct renewal *r)
 	free(r);
 }
 
-/* After the start, or a change of the credential. What is not due is looked at within the
- * ordinary time, drawn anew: a fleet that was migrated or powered on in one minute does
- * not ask in one. */
+/* After the start, or a change of the credential. Who does not know the time does not
+ * know how long it slept: it asks. */
 static int64_t
 first_ms(const struct renewal *r)
 {
 	struct renew_facts f;
 	struct renew_rules rules = renew_plan_rules(r->o.cfg);
-	const struct renew_past past = {.poll_ms = r->state.poll_ms};
+	struct renew_past past = renew_state_past(&r->state);
 	facts_of(r, &f);
-	if (r->state.failures)
-		return wait_ms(r);
-	int64_t max =
-	    renew_plan_wait_ms(&f, &rules, &past, clock_wall_ms(&r->o.time->clock));
-	if (max == 1) /* due */
-		max = rules.check_ms < FIRST_MAX_MS ? rules.check_ms : FIRST_MAX_MS;
-	if (!clock_floor_is_known(r->o.time) && max > CLOCK_MS)
-		max = CLOCK_MS;
+	int64_t ms = renew_plan_first_ms(
+	    &f, &rules, &past, r->state.tried_ms, clock_wall_ms(&r->o.time->clock));
+	int64_t max = past.failures ? RENEW_PLAN_SOON_MS : CLOCK_MS;
+	if (clock_floor_is_known(r->o.time) || ms <= max)
+		return ms;
 	return 1 + (int64_t)(f.seed % (uint64_t)max);
 }
 

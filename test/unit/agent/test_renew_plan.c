@@ -165,6 +165,42 @@ a_pause_is_never_shorter_than_the_server_asked(void **state)
 	assert_in_range(renew_plan_wait_ms(&f, &rules, &p, T0), 2 * DAY, 2 * DAY * 5 / 4);
 }
 
+/* found by test/sim: a device that is on for an hour a day never renewed again after some
+ * failures, and never heard of a rollover */
+static void
+a_short_wake_is_not_spent_on_a_pause_of_before(void **state)
+{
+	struct renew_facts f = facts(90 * DAY, 7);
+	struct renew_past failed = {.failures = 12}, fine = {.failures = 0};
+	int64_t now = T0 + 20 * DAY;
+	for (f.seed = 0; f.seed < 100000; f.seed += 977) {
+		assert_in_range(renew_plan_first_ms(&f, &rules, &failed, now - DAY, now),
+		    1, RENEW_PLAN_SOON_MS);
+		assert_in_range(renew_plan_first_ms(&f, &rules, &fine, now - DAY, now), 1,
+		    RENEW_PLAN_SOON_MS);
+		assert_in_range(renew_plan_first_ms(&f, &rules, &fine, 0, now), 1,
+		    RENEW_PLAN_SOON_MS);
+	}
+}
+
+static void
+a_restart_shortens_no_pause_and_wakes_no_fleet_at_once(void **state)
+{
+	struct renew_facts f = facts(90 * DAY, 7);
+	struct renew_past failed = {.failures = 12}, fine = {.failures = 0};
+	int64_t now = T0 + 20 * DAY, sum = 0;
+	int64_t pause = renew_plan_wait_ms(&f, &rules, &failed, now);
+	assert_int_equal(
+	    renew_plan_first_ms(&f, &rules, &failed, now - 60000, now), pause - 60000);
+	/* a clock that was set back: all of it again, not more */
+	assert_int_equal(renew_plan_first_ms(&f, &rules, &failed, now + DAY, now), pause);
+	for (int i = 0; i < 1000; i++) {
+		f.seed = (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15);
+		sum += renew_plan_first_ms(&f, &rules, &fine, now - 1000, now);
+	}
+	assert_in_range(sum / 1000, rules.check_ms / 3, rules.check_ms * 2 / 3);
+}
+
 static void
 a_key_that_was_used_again_or_moves_is_due_now(void **state)
 {
@@ -191,6 +227,8 @@ main(void)
 	    cmocka_unit_test(no_wait_is_longer_than_the_check_however_far_the_end),
 	    cmocka_unit_test(pauses_double_after_failures_and_quadruple_after_refusals),
 	    cmocka_unit_test(a_pause_is_never_shorter_than_the_server_asked),
+	    cmocka_unit_test(a_short_wake_is_not_spent_on_a_pause_of_before),
+	    cmocka_unit_test(a_restart_shortens_no_pause_and_wakes_no_fleet_at_once),
 	    cmocka_unit_test(a_key_that_was_used_again_or_moves_is_due_now),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
