@@ -5,53 +5,20 @@ their scripts. Without npm or a registry the file is skipped. The SDKs know port
 the server has a loopback address of its own for it.
 """
 import base64
-import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "flow"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
 # pylint: disable=wrong-import-position
 import harness
+import npm
 from harness import derive
 
-FILES = ("package.json", "package-lock.json", "azure.js")
 HOSTS = ("127.8.83.1", "127.8.83.2")
-INSTALL_S = 400
-
-
-def install():
-    """The directory where the SDKs are, installing them where they are not."""
-    room = os.environ.get("MUSTER_PEERS") or os.path.join(
-        os.path.dirname(os.path.abspath(harness.MUSTER)), "peers")
-    harness.need(shutil.which("node") and shutil.which("npm"), "there is no node or no npm")
-    os.makedirs(room, exist_ok=True)
-    digest = hashlib.sha256()
-    for name in FILES:
-        shutil.copy(os.path.join(HERE, name), room)
-        if name.endswith(".json"):
-            with open(os.path.join(HERE, name), "rb") as f:
-                digest.update(f.read())
-    stamp = os.path.join(room, "installed")
-    if os.path.exists(stamp):
-        with open(stamp, encoding="ascii") as f:
-            if f.read() == digest.hexdigest():
-                return room
-    try:
-        got = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=room,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, timeout=INSTALL_S, check=False)
-        text, failed = got.stdout.decode(errors="replace"), got.returncode
-    except subprocess.TimeoutExpired:
-        text, failed = "no end within %d s" % INSTALL_S, True
-    harness.need(not failed, "npm cannot install the Azure SDKs: " + " ".join(text.split())[-300:])
-    with open(stamp, "w", encoding="ascii") as f:
-        f.write(digest.hexdigest())
-    return room
 
 
 class Device:
@@ -145,5 +112,5 @@ if __name__ == "__main__":
     for host in HOSTS:
         with socket.socket() as probe:
             harness.need(probe.connect_ex((host, 8883)), "%s:8883 is taken" % host)
-    ROOM = install()
+    ROOM = npm.install(HERE, ("azure.js",), "the Azure SDKs")
     harness.main()

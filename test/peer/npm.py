@@ -1,0 +1,42 @@
+"""Peers from npm, installed by their lock file into the build directory, none of their scripts run."""
+import hashlib
+import os
+import shutil
+import subprocess
+
+import harness
+
+INSTALL_S = 400
+
+
+def install(source, files, name):
+    """The directory where a peer is, installing it where it is not; skipped without npm or registry.
+
+    source: where package.json and package-lock.json are; files: others to lie beside them.
+    """
+    room = os.environ.get("MUSTER_PEERS") or os.path.join(
+        os.path.dirname(os.path.abspath(harness.MUSTER)), "peers")
+    harness.need(shutil.which("node") and shutil.which("npm"), "there is no node or no npm")
+    os.makedirs(room, exist_ok=True)
+    digest = hashlib.sha256()
+    for file in ("package.json", "package-lock.json", *files):
+        shutil.copy(os.path.join(source, file), room)
+        if file.endswith(".json"):
+            with open(os.path.join(source, file), "rb") as f:
+                digest.update(f.read())
+    stamp = os.path.join(room, "installed")
+    if os.path.exists(stamp):
+        with open(stamp, encoding="ascii") as f:
+            if f.read() == digest.hexdigest():
+                return room
+    try:
+        got = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=room,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, timeout=INSTALL_S, check=False)
+        text, failed = got.stdout.decode(errors="replace"), got.returncode
+    except subprocess.TimeoutExpired:
+        text, failed = "no end within %d s" % INSTALL_S, True
+    harness.need(not failed, "npm cannot install %s: %s" % (name, " ".join(text.split())[-300:]))
+    with open(stamp, "w", encoding="ascii") as f:
+        f.write(digest.hexdigest())
+    return room
