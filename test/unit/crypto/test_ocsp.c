@@ -419,10 +419,53 @@ answer_turned_from_good_to_unknown_does_not_verify(void **state)
 	OCSP_BASICRESP_free(verified(&s, buf_span(&der), false));
 }
 
+static void
+queries_unpack_as_they_were_packed_and_nothing_else_does(void **state)
+{
+	struct err e = {0};
+	struct ocsp_single got, one = {.hash = OCSP_REQ_SHA256,
+				    .serial = {0x7a, 1, 2},
+				    .serial_len = 3,
+				    .status = OCSP_REVOKED,
+				    .reason = CRL_KEY_COMPROMISE,
+				    .revoked_ms = 1790000000000};
+	auto_buf b = BUF_INIT(2 * OCSP_PACKED_MAX);
+	ocsp_single_pack(&one, &b);
+	ocsp_single_pack(&one, &b);
+	struct span rest = buf_span(&b);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(ocsp_single_unpack(&rest, &got, &e), &e);
+		assert_int_equal(got.hash, one.hash);
+		assert_int_equal(got.serial_len, one.serial_len);
+		assert_memory_equal(got.serial, one.serial, one.serial_len);
+		assert_int_equal(got.status, one.status);
+		assert_int_equal(got.reason, one.reason);
+		assert_int_equal(got.revoked_ms, one.revoked_ms);
+	}
+	assert_int_equal(rest.len, 0);
+	for (size_t n = 0; n < b.len / 2; n++) {
+		rest = span_head(buf_span(&b), n);
+		assert_fails(ocsp_single_unpack(&rest, &got, &e), &e, PARSE);
+		assert_int_equal(rest.len, n);
+	}
+	static const struct {
+		size_t at;
+		uint8_t value;
+	} bad[] = {{0, 0}, {0, 21}, {4, OCSP_REQ_OTHER}, {5, 3}, {6, 7}, {7, 0xff}};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t was = b.p[bad[i].at];
+		b.p[bad[i].at] = bad[i].value;
+		rest = buf_span(&b);
+		assert_fails(ocsp_single_unpack(&rest, &got, &e), &e, PARSE);
+		b.p[bad[i].at] = was;
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(queries_unpack_as_they_were_packed_and_nothing_else_does),
 	    cmocka_unit_test(answers_say_good_revoked_and_unknown_under_either_hash),
 	    cmocka_unit_test(every_algorithm_signs_and_the_delegate_is_named_by_key),
 	    cmocka_unit_test(nonce_comes_back_at_every_length),
