@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "crypto/cert.h"
 #include "domain/issue.h"
+#include "domain/issuer.h"
 #include "io/file.h"
 #include "role/signer_client.h"
 
@@ -17,6 +18,7 @@ struct making {
 	const struct config *cfg;
 	struct arena *arena; /* holds what ask and got point to */
 	struct key *key;
+	struct span issuer; /* SHA-256 of the CA that is active, empty: the first */
 	struct ipc_signer_issue ask;
 	struct ipc_signer_issued got;
 	struct cert *cert;
@@ -71,6 +73,27 @@ write_files(struct making *m, struct span issuer, struct err *e)
 	return write_file(m, "pem", &chain, 0644, e);
 }
 
+/* A fresh home's store knows no CA yet. */
+static int
+choose_issuer(struct making *m, struct store *s, struct err *e)
+{
+	auto_(free) struct issuer_book *book = own_alloc(sizeof(*book));
+	struct domain d = {.store = s,
+	    .cfg = m->cfg,
+	    .clock = &clock_system,
+	    .arena = m->arena,
+	    .issuers = book};
+	const struct issuer_entry *by;
+	if (issuer_load(&d, book, e))
+		return -1;
+	if (!issuer_is_ready(&d))
+		return 0;
+	if (issuer_active(&d, CA_SERVICE, &by, e))
+		return -1;
+	m->issuer = arena_span(m->arena, span_of(by->sha256, sizeof(by->sha256)));
+	return 0;
+}
+
 /* The key is made here; the certificate comes from the service CA. */
 static int
 issue(struct making *m, struct err *e)
@@ -82,7 +105,8 @@ issue(struct making *m, struct err *e)
 	m->ask = (struct ipc_signer_issue){.profile = PROFILE_OPERATOR,
 	    .subject = span_str(m->name),
 	    .spki = key_spki(m->key),
-	    .requester = SPAN_LIT("init")};
+	    .requester = SPAN_LIT("init"),
+	    .issuer = m->issuer};
 	auto_(signer_client_free) struct signer_client *signer =
 	    signer_client_start(m->home, m->cfg, e);
 	if (!signer || signer_client_issue(signer, &m->ask, 1, on_issued, m, e) ||
@@ -115,10 +139,8 @@ enter(struct making *m, struct store *s, struct err *e)
 static int
 make(struct making *m, const char *store, struct buf *line, struct err *e)
 {
-	if (issue(m, e))
-		return -1;
 	auto_(store_close) struct store *s = store_open(store, e);
-	if (!s || enter(m, s, e))
+	if (!s || choose_issuer(m, s, e) || issue(m, e) || enter(m, s, e))
 		return -1;
 	cert_line(m->cert, line);
 	return 0;

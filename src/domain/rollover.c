@@ -207,22 +207,30 @@ load_sides(
  */
 
 struct calling {
+	struct domain *d;
 	const char *issuer;
-	struct store_rollover r;
+	struct store_rollover r; /* of the device's CA */
 	bool found;
-	struct arena *arena;
+	int64_t poll_ms; /* of the servers' CA: devices are to tell their anchors */
 };
 
 static int
 try_call(void *ctx, const struct store_rollover *r, struct err *e)
 {
 	struct calling *c = ctx;
-	(void)e;
-	if (!rollover_is_open(r) || strcmp(r->from_issuer, c->issuer) != 0)
+	struct store_issuer from;
+	if (!rollover_is_open(r))
 		return 0;
-	keep(c->arena, r, &c->r);
-	c->found = true;
-	return 1;
+	if (strcmp(r->from_issuer, c->issuer) == 0) {
+		keep(c->d->arena, r, &c->r);
+		c->found = true;
+		return 0;
+	}
+	if (store_issuer_get(c->d->store, r->from_issuer, c->d->arena, &from, e))
+		return -1;
+	if (strcmp(from.purpose, ca_conf_purpose_name(CA_SERVICE)) == 0)
+		c->poll_ms = r->spread_ms;
+	return 0;
 }
 
 /* Devices of one wave lie evenly over its spread, each where its ID puts it. */
@@ -243,11 +251,12 @@ int
 rollover_call(struct domain *d, struct span device_id, const char *issuer,
     struct rollover_call *ret, struct err *e)
 {
-	struct calling c = {.issuer = issuer, .arena = d->arena};
+	struct calling c = {.d = d, .issuer = issuer};
 	struct rollover_call call = {.reason = ""};
 	if (store_rollover_each(d->store, HISTORY_MAX, try_call, &c, e) < 0)
 		return -1;
-	if (c.found)
+	call.poll_ms = c.poll_ms;
+	if (c.found && (!call.poll_ms || c.r.spread_ms < call.poll_ms))
 		call.poll_ms = c.r.spread_ms;
 	if (c.found && census_place(device_id) < c.r.share) {
 		call.called = true;

@@ -189,7 +189,7 @@ class Issuer:
         return sequence(tbs, algorithm, tlv(0x03, b"\x00" + signature))
 
 
-def make_ca(folder, subject, issuer=None):
+def make_ca(folder, subject, issuer=None, days=1000):
     """A CA of its own (or below issuer) with a P-256 key, as files in folder."""
     key, cert = os.path.join(folder, "ca.key"), os.path.join(folder, "ca.pem")
     os.makedirs(folder, exist_ok=True)
@@ -205,7 +205,7 @@ def make_ca(folder, subject, issuer=None):
     else:  # RFC 5280 4.2.1.1: all but roots
         rows.append(extension(AUTHORITY_KEY_ID, sequence(tlv(0x80, issuer.key_id))))
     der = issuer.issue(whole, public, extensions=rows,
-                       end=datetime.datetime.now(datetime.timezone.utc) + 1000 * DAY)
+                       end=datetime.datetime.now(datetime.timezone.utc) + days * DAY)
     write_pem(cert, "CERTIFICATE", der)
     return Issuer(cert, key)
 

@@ -73,7 +73,8 @@ class Case(harness.Case):
 
     def add_ca(self, name, purpose, issuer=None, with_key=True):
         """Makes a CA known to the running server; waits until it is."""
-        made = pki.make_ca(os.path.join(self.parent, name), name, issuer)
+        days = 1000 if issuer else 2000  # nothing outlives its root
+        made = pki.make_ca(os.path.join(self.parent, name), name, issuer, days)
         self.put_ca(name, purpose, made.cert, made.key if with_key else None)
         return made
 
@@ -295,6 +296,91 @@ class Compromise(Case):
         self.works(self.devices["after"].agent("enrol", "--token-file",
                                                self.devices["after"].token()))
         self.moved(["after"], "device-ca-2", 60)
+
+
+
+class Servers(Case):
+    """The CA of servers and operators, and its root."""
+
+    HOME_SET = {"pki": {"leaf_life": "20m"}}
+
+    def cross(self, name, below, root):
+        """Another signature over a root, by an older one (RFC 4210 4.4)."""
+        public = pki.spki(root.key)
+        der = below.issue(root.name, public, extensions=[
+            pki.extension(pki.BASIC_CONSTRAINTS, pki.sequence(b"\x01\x01\xff"), True),
+            pki.extension(pki.KEY_USAGE, pki.tlv(0x03, b"\x01", b"\x06"), True),
+            pki.extension(pki.SUBJECT_KEY_ID, pki.tlv(0x04, root.key_id)),
+            pki.extension(pki.AUTHORITY_KEY_ID,
+                          pki.sequence(pki.tlv(0x80, below.key_id)))])
+        path = self.path(name + ".pem")
+        pki.write_pem(path, "CERTIFICATE", der)
+        self.put_ca(name, "cross", path)
+
+    def shown(self, *anchors, port=None):
+        """What the server shows to who trusts these files alone: (verified, issuer)."""
+        trusted = self.path("anchors.pem")
+        with open(trusted, "w", encoding="ascii") as out:
+            for name in anchors:
+                with open(name, encoding="ascii") as f:
+                    out.write(f.read())
+        got = subprocess.run(
+            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % (port or self.server.mqtt_port),
+             "-CAfile", trusted, "-no-CApath", "-no-CAstore", "-verify_ip", "127.0.0.1"],
+            input=b"", capture_output=True, timeout=30, check=False).stdout.decode()
+        issuer = [line for line in got.splitlines() if line.startswith("issuer=")]
+        return "Verify return code: 0 (ok)" in got, issuer[0] if issuer else ""
+
+    def test_the_root_is_rolled_when_all_devices_have_the_new_one(self):
+        names = ["d-1", "d-2", "d-3"]
+        self.x509_group()
+        self.connect(names)
+        old_root = self.ca_file("root.pem")
+        root = self.add_ca("root-2", "root", with_key=False)
+        self.cross("root-2-by-root", self.root(), root)
+        self.add_ca("service-ca-2", "service", root)
+        self.assertEqual(self.state("root-2"), "standby")
+        self.works(self.rollover("start", "service-ca-2", "--spread", "5s"))
+        self.assertEqual(self.state("root-2"), "trusted")
+        self.ends(self.rollover("wave", "100"), 10, "trust the new root", "d-1")
+        self.assertEqual(self.state("service-ca-2"), "trusted")
+        self.assertIn("d-1", self.listed("lacking"))
+        self.assertNotIn("service-ca-2", self.shown(old_root)[1])
+
+        self.eventually(lambda: self.status()["lackingAnchor"] == 0, 90,
+                        "all have told that they trust the new root")
+        for name in names:
+            with open(self.devices[name].file("ca.pem"), encoding="ascii") as f:
+                self.assertEqual(f.read().count("BEGIN"), 2, name)
+        before = [self.devices[n].status()["connects"] for n in names]
+        self.works(self.rollover("wave", "100", "--spread", "5s"))
+        for port in (self.server.mqtt_port, self.server.https_port):
+            self.eventually(lambda p=port: "service-ca-2" in self.shown(root.cert, port=p)[1], 20,
+                            "the edges show a certificate of the new CA")
+        # without dropping anybody
+        self.assertEqual([self.devices[n].status()["connects"] for n in names], before)
+        # who knows one root alone gets in, by whichever it is
+        self.assertTrue(self.shown(root.cert)[0])
+        self.assertTrue(self.shown(old_root)[0])
+        self.devices["d-1"].end()
+        self.devices["d-1"].start().connected()
+
+        self.ends(self.rollover("finish"), 10, "admin", "service-ca is in use")
+        self.assertEqual(self.server.stop(), 0)
+        self.works(self.muster("ca", "operator", "second"))
+        harness.set_config(self.home, server={"mqtt_port": self.server.mqtt_port,
+                                              "https_port": self.server.https_port})
+        self.server.start()
+        second = ("--operator", "second")
+        admin = pki.sha256(pki.read_pem(os.path.join(self.home, "operators", "admin.pem"))[0])
+        self.works(self.muster("revoke", "--thumbprint", admin, "--only-certificate", *second))
+        self.works(self.rollover("finish", *second))
+        self.op = self.server.operator("second")
+        self.assertEqual(self.state("service-ca"), "retired")
+        # the devices' CA is still below it
+        self.assertEqual(self.state("root"), "trusted")
+        for name in names:
+            self.devices[name].connected(timeout=60)
 
 
 if __name__ == "__main__":
