@@ -157,7 +157,9 @@ renew_plan_first_ms(const struct renew_facts *f, const struct renew_rules *r,
 {
 	int64_t since = last_ms > 0 ? last_ms : f->not_before_ms;
 	int64_t soon = sooner_of(r->check_ms, RENEW_PLAN_SOON_MS);
-	int64_t left = renew_plan_wait_ms(f, r, p, now_ms) - later_of(0, now_ms - since);
+	int64_t left = renew_plan_wait_ms(f, r, p, now_ms) - (now_ms - since);
+	if (since > now_ms) /* by a clock that was wrong, then or now */
+		left = soon;
 	if (p->failures > 0 && left > soon)
 		return left;
 	return 1 + (int64_t)(f->seed % (uint64_t)later_of(left, soon));
