@@ -212,7 +212,7 @@ renew_check_revoked(struct domain *d, const struct ipc_cred *cred,
 {
 	const char *state;
 	if (c->standing == RENEW_GOOD)
-		return revoke_check(d, cred, no, e);
+		return revoke_check_renewal(d, cred, no, e);
 	if (c->cert.revoked_ms)
 		return refusal_set(no, REFUSAL_CERT_REVOKED, "%s", c->cert.subject);
 	if (c->standing == RENEW_ORPHAN)

@@ -12,6 +12,7 @@
 
 #include "base/hex.h"
 #include "crypto/crl.h"
+#include "domain/issuer.h"
 #include "domain/leaf.h"
 #include "store/pki.h"
 
@@ -62,11 +63,9 @@ refuse_revoked(int64_t at_ms, int reason, struct refusal *no)
 }
 
 static int
-check_issuer(struct domain *d, struct span sha256, struct refusal *no, struct err *e)
+check_issuer(struct domain *d, const char *hex, struct refusal *no, struct err *e)
 {
-	char hex[65];
 	struct store_issuer ca;
-	hex_write(sha256, hex);
 	if (store_issuer_get(d->store, hex, d->arena, &ca, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (strcmp(ca.state, "revoked") != 0 && strcmp(ca.state, "retired") != 0)
@@ -74,16 +73,56 @@ check_issuer(struct domain *d, struct span sha256, struct refusal *no, struct er
 	return refusal_set(no, REFUSAL_ISSUER_REVOKED, "%s is %s", ca.name, ca.state);
 }
 
+/* Is it that key's? A session has kept no key. */
+static bool
+has_key(const struct store_cert *c, const struct ipc_cred *cred)
+{
+	char hex[65];
+	if (!c->key_sha256[0] || cred->key_sha256.len != DIGEST_SHA256)
+		return true;
+	hex_write(cred->key_sha256, hex);
+	return strcmp(c->key_sha256, hex) == 0;
+}
+
+/* A CA's certificate may have others beside it: its second encoding, which a peer can
+ * present, or one issued anew for the same key. Serial numbers of ours are random, so
+ * that one names the same certificate whichever of them its path went through. */
+static int
+find_beside(struct domain *d, const struct ipc_cred *cred, const struct revoke_name *name,
+    struct store_cert *ret, bool *ret_found, struct err *e)
+{
+	for (size_t i = 0; d->issuers && i < d->issuers->n; i++) {
+		const struct issuer_entry *by = &d->issuers->v[i];
+		if (by->purpose != CA_DEVICE && by->purpose != CA_SERVICE)
+			continue;
+		if (store_cert_get(d->store, by->hex, name->serial, d->arena, ret, e) ==
+		    0) {
+			*ret_found = has_key(ret, cred);
+			return 0;
+		}
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+	}
+	return 0;
+}
+
 /* One of ours, by its name; a thumbprint that an identity pins comes without a chain and
  * is looked up as it is: a pinned certificate has no second encoding. */
 static int
 find_ours(struct domain *d, const struct ipc_cred *cred, const struct revoke_name *name,
-    struct store_cert *ret, struct err *e)
+    struct store_cert *ret, bool *ret_found, struct err *e)
 {
-	if (leaf_ca(cred, 0).len)
-		return store_cert_get(
-		    d->store, name->issuer, name->serial, d->arena, ret, e);
-	return store_cert_by_sha256(d->store, name->issuer, d->arena, ret, e);
+	bool has_chain = leaf_ca(cred, 0).len != 0;
+	int rc =
+	    has_chain
+		? store_cert_get(d->store, name->issuer, name->serial, d->arena, ret, e)
+		: store_cert_by_sha256(d->store, name->issuer, d->arena, ret, e);
+	*ret_found = rc == 0;
+	if (rc == 0)
+		return 0;
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
+	return has_chain ? find_beside(d, cred, name, ret, ret_found, e) : 0;
 }
 
 static int
@@ -92,24 +131,29 @@ check_leaf(struct domain *d, const struct ipc_cred *cred, const struct revoke_na
 {
 	struct store_cert c;
 	struct store_foreign f;
-	if (find_ours(d, cred, name, &c, e) == 0)
-		return c.revoked_ms ? refuse_revoked(c.revoked_ms, c.reason, no) : 0;
-	if (e->code != ERR_NOT_FOUND)
+	bool ours;
+	if (find_ours(d, cred, name, &c, &ours, e))
 		return -1;
+	if (ours && c.revoked_ms)
+		return refuse_revoked(c.revoked_ms, c.reason, no);
+	if (ours)
+		return check_issuer(d, c.issuer, no, e);
 	if (store_foreign_get(d->store, name->issuer, name->serial, d->arena, &f, e) == 0)
 		return refuse_revoked(f.revoked_ms, f.reason, no);
 	return e->code == ERR_NOT_FOUND ? 0 : -1;
 }
 
 int
-revoke_check(
+revoke_check_renewal(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e)
 {
 	struct revoke_name name;
-	if (!checks_certificates(d) || !revoke_name_of(cred, &name))
+	char hex[65];
+	if (!revoke_name_of(cred, &name))
 		return 0;
 	for (size_t i = 0; leaf_ca(cred, i).len; i++) {
-		if (check_issuer(d, leaf_ca(cred, i), no, e))
+		hex_write(leaf_ca(cred, i), hex);
+		if (check_issuer(d, hex, no, e))
 			return -1;
 		if (no->code != REFUSAL_NONE)
 			return 0;
@@ -118,18 +162,22 @@ revoke_check(
 }
 
 int
+revoke_check(
+    struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e)
+{
+	return checks_certificates(d) ? revoke_check_renewal(d, cred, no, e) : 0;
+}
+
+int
 revoke_check_operator(
     struct domain *d, const char *sha256, struct refusal *no, struct err *e)
 {
 	struct store_cert c;
-	uint8_t issuer[DIGEST_SHA256];
 	if (store_cert_by_sha256(d->store, sha256, d->arena, &c, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (c.revoked_ms)
 		return refuse_revoked(c.revoked_ms, c.reason, no);
-	if (hex_parse(span_str(c.issuer), issuer, sizeof(issuer), e))
-		return -1;
-	return check_issuer(d, span_of(issuer, sizeof(issuer)), no, e);
+	return check_issuer(d, c.issuer, no, e);
 }
 
 int

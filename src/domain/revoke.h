@@ -24,6 +24,10 @@ bool revoke_name_of(const struct ipc_cred *cred, struct revoke_name *ret);
  * database: no list of ours that is out of date locks anybody out. */
 must_check int revoke_check(
     struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);
+/* The same in both profiles: for renewal, which is muster's own. Whoever was revoked
+ * would have a certificate that was not. */
+must_check int revoke_check_renewal(
+    struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e);
 /* The same of an operator's certificate, which the table of operators pins by its
  * SHA-256 (hex); both profiles. */
 must_check int revoke_check_operator(

@@ -86,15 +86,6 @@ the_same_serial_of_another_issuer_is_another_certificate(void **state)
 }
 
 static void
-a_token_is_not_asked_about(void **state)
-{
-	struct world *w = *state;
-	assert_int_equal(
-	    check(w, (struct ipc_cred){.kind = CRED_SAS, .serial = SPAN_LIT("01")}),
-	    REFUSAL_NONE);
-}
-
-static void
 put_issuer(struct world *w, const char *state)
 {
 	const struct store_issuer i = {.sha256 = WORLD_CA,
@@ -104,6 +95,53 @@ put_issuer(struct world *w, const char *state)
 	    .custody = "file",
 	    .cert = SPAN_LIT("ca")};
 	assert_ok(store_issuer_put(w->d.store, &i, &w->e), &w->e);
+}
+
+static void
+add_to_book(struct world *w, const char *hex)
+{
+	struct issuer_entry *en = &w->book.v[w->book.n++];
+	*en = (struct issuer_entry){.purpose = CA_DEVICE, .state = ISSUER_ACTIVE};
+	snprintf(en->hex, sizeof(en->hex), "%s", hex);
+	assert_ok(hex_parse(span_str(hex), en->sha256, 32, &w->e), &w->e);
+}
+
+/* The path went by another certificate of the CA: its second encoding, or one issued
+ * anew for the same key. */
+static void
+another_certificate_of_its_ca_does_not_hide_what_is_revoked(void **state)
+{
+	struct world *w = *state;
+	struct store_cert c = world_cert(w, "dev-1", "01aa");
+	struct ipc_cred cred = world_cred(w, "dev-1", "01aa");
+	add_to_book(w, WORLD_CA);
+	assert_ok(store_cert_revoke(w->d.store, WORLD_CA, "01aa", WORLD_NOW_MS, 1, &w->e),
+	    &w->e);
+	cred.chain = SPAN_LIT("another of its issuer, 32 bytes.");
+	assert_int_equal(check(w, cred), REFUSAL_CERT_REVOKED);
+	/* another CA may have given the same number to another key */
+	c.serial = "01ee";
+	c.sha256 = c.key_sha256 = WORLD_CA;
+	c.revoked_ms = WORLD_NOW_MS;
+	assert_ok(store_cert_add(w->d.store, &c, &w->e), &w->e);
+	cred.serial = SPAN_LIT("01ee");
+	assert_int_equal(check(w, cred), REFUSAL_NONE);
+	cred.key_sha256 = SPAN_NONE;
+	assert_int_equal(check(w, cred), REFUSAL_CERT_REVOKED);
+	put_issuer(w, "revoked");
+	world_cert(w, "dev-2", "01bb");
+	cred = world_cred(w, "dev-2", "01bb");
+	cred.chain = SPAN_LIT("another of its issuer, 32 bytes.");
+	assert_int_equal(check(w, cred), REFUSAL_ISSUER_REVOKED);
+}
+
+static void
+a_token_is_not_asked_about(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(
+	    check(w, (struct ipc_cred){.kind = CRED_SAS, .serial = SPAN_LIT("01")}),
+	    REFUSAL_NONE);
 }
 
 static void
@@ -708,6 +746,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(a_revoked_certificate_is_refused_and_others_are_not),
 	    T(the_same_serial_of_another_issuer_is_another_certificate),
+	    T(another_certificate_of_its_ca_does_not_hide_what_is_revoked),
 	    T(a_token_is_not_asked_about),
 	    T(what_a_revoked_or_retired_issuer_signed_is_refused),
 	    T(the_azure_profile_asks_for_no_revocation_but_blocks_enrolment),
