@@ -9,6 +9,7 @@
 
 #include "base/hex.h"
 #include "codec/id.h"
+#include "crypto/crl.h"
 #include "crypto/digest.h"
 #include "crypto/name.h"
 #include "crypto/profile.h"
@@ -417,6 +418,69 @@ est_enroll(struct domain *d, const struct ipc_est_enroll *m, struct est_grant *r
 			return 0;
 	}
 	return decide(&c, no, e);
+}
+
+/* ---- what the signer made ------------------------------------------------------------
+ */
+
+static int
+check_token_stays(
+    struct domain *d, const struct est_promise *p, struct refusal *no, struct err *e)
+{
+	struct store_token t;
+	bool there = store_token_get(d->store, p->device_id, d->arena, &t, e) == 0;
+	if (!there && e->code != ERR_NOT_FOUND)
+		return -1;
+	if (there && strcmp(t.sha256, p->token_sha256) == 0)
+		return 0;
+	return refusal_set(no, REFUSAL_EST_TOKEN, "%s: taken back", p->device_id);
+}
+
+/* One of another CA's is not on record; its device is. */
+static int
+check_cert_stays(
+    struct domain *d, const struct est_promise *p, struct refusal *no, struct err *e)
+{
+	struct store_cert c;
+	const char *thumb = strchr(p->credential, ':') + 1;
+	if (store_cert_by_sha256(d->store, thumb, d->arena, &c, e))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	return c.revoked_ms ? refusal_set(no, REFUSAL_CERT_REVOKED, "%s", c.subject) : 0;
+}
+
+static int
+check_still(
+    struct domain *d, const struct est_promise *p, struct refusal *no, struct err *e)
+{
+	struct store_device dev;
+	if (store_device_get(d->store, p->device_id, d->arena, &dev, e)) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s", p->device_id);
+	}
+	if (!dev.enabled)
+		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", p->device_id);
+	if (revoke_check_enrolment(d, span_str(p->device_id), no, e))
+		return -1;
+	if (is_refused(no) || p->door == EST_OPERATOR)
+		return 0;
+	return p->door == EST_TOKEN ? check_token_stays(d, p, no, e)
+				    : check_cert_stays(d, p, no, e);
+}
+
+int
+est_withdraw(struct domain *d, const struct est_promise *p,
+    const struct ipc_signer_issued *got, struct refusal *no, struct err *e)
+{
+	char issuer[2 * DIGEST_SHA256 + 1];
+	*no = (struct refusal){0};
+	if (check_still(d, p, no, e))
+		return -1;
+	if (!is_refused(no))
+		return 0;
+	hex_write(got->issuer, issuer);
+	return store_cert_revoke(d->store, issuer, arena_str(d->arena, got->serial),
+	    domain_now(d), CRL_CESSATION, e);
 }
 
 int

@@ -45,7 +45,13 @@ struct est_grant {
  * on a name that is no ID. */
 must_check int est_enroll(struct domain *d, const struct ipc_est_enroll *m,
     struct est_grant *ret, struct refusal *no, struct err *e);
-/* In the transaction that records the certificate: uses up the token, closes the request,
+/* In the transaction that records the certificate. Where the device was deleted, disabled
+ * or blocked, or what it asked by revoked or taken back, while the signer worked, refuses
+ * in *no and revokes the certificate: it must not be handed out, and est_issued is not
+ * called. */
+must_check int est_withdraw(struct domain *d, const struct est_promise *p,
+    const struct ipc_signer_issued *got, struct refusal *no, struct err *e);
+/* In that transaction, where it is not refused: uses up the token, closes the request,
  * puts into quarantine or ends it. */
 must_check int est_issued(struct domain *d, const struct est_promise *p,
     const struct ipc_signer_issued *got, struct err *e);

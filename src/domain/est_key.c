@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "codec/der.h"
+#include "crypto/crl.h"
 #include "crypto/digest.h"
 #include "crypto/profile.h"
 #include "store/pki.h"
@@ -29,6 +30,9 @@ visit_cert(void *ctx, const struct store_cert *c, struct err *e)
 {
 	struct search *s = ctx;
 	(void)e;
+	/* nor is one again that somebody else has, whoever asks */
+	if (c->revoked_ms && c->reason == CRL_KEY_COMPROMISE)
+		return taken(s, "compromised key of", c->subject);
 	bool is_device = strcmp(c->profile, profile_get(PROFILE_DEVICE)->name) == 0;
 	if (is_device && strcmp(c->subject, s->device_id) == 0)
 		return 0;

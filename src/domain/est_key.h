@@ -8,7 +8,7 @@
 
 /* Refuses (EST_KEY_REUSE) a key, by the SHA-256 of its SPKI in hex, that stands in a
  * certificate for another device, for an operator or a server, in a CA's, or in what
- * another device connected with last. */
+ * another device connected with last; or that was revoked as compromised, anybody's. */
 must_check int est_key_check(struct domain *d, const char *device_id,
     const char *key_sha256, struct refusal *no, struct err *e);
 

@@ -13,7 +13,7 @@
 #include "domain/est_token.h"
 #include "domain/leaf.h"
 #include "domain/renew.h"
-#include "role/core.h"
+#include "role/core_pki.h"
 
 #define LIST_MAX 10000
 #define TRIM_MS  3600000
@@ -99,13 +99,41 @@ answer_cert(struct core *c, const struct ask *a, struct span der, struct err *e)
 	return core_done(c, a, "", 0, e);
 }
 
+/* Revoked while the signer worked: on record, on the lists, in nobody's hands. */
+static int
+refuse_late(struct core *c, const struct enrolling *w, const struct core_reply *r,
+    const struct refusal *no, struct err *e)
+{
+	char text[REFUSAL_TEXT];
+	refusal_text(no, text);
+	struct store_conn line = {.what = "refused",
+	    .plane = "est",
+	    .device_id = w->promise.device_id,
+	    .auth = w->by_token ? "token" : "x509",
+	    .scope = est_door_name(w->promise.door),
+	    .thumb = "",
+	    .code = 403,
+	    .reason = text,
+	    .peer = w->promise.address,
+	    .agent = w->agent};
+	core_pki_soon(c);
+	if (core_log_conn(c, &line, e))
+		return -1;
+	return r->ask ? answer_refused(c, r->ask, no, true, e) : 0;
+}
+
 static int
 finish(
     struct core *c, const struct enrolling *w, const struct core_reply *r, struct err *e)
 {
 	const struct ipc_signer_issued *got = r->msg;
 	struct ipc_done failed;
+	struct refusal no;
 	if (r->type == IPC_SIGNER_ISSUED) {
+		if (est_withdraw(&c->d, &w->promise, got, &no, e))
+			return -1;
+		if (no.code != REFUSAL_NONE)
+			return refuse_late(c, w, r, &no, e);
 		if (est_issued(&c->d, &w->promise, got, e) || log_enrolled(c, w, got, e))
 			return -1;
 		return r->ask ? answer_cert(c, r->ask, got->der, e) : 0;

@@ -16,6 +16,7 @@
 #include "domain/est_request.h"
 #include "domain/est_token.h"
 #include "domain/renew.h"
+#include "domain/revoke.h"
 
 #define OPERATOR "0a"
 #define PEER     "203.0.113.7:4711"
@@ -661,6 +662,111 @@ approval_by_token_leaves_renewals_alone(void **state)
 	(void)granted(w, &m, EST_ISSUE);
 }
 
+/* What the signer gave is on record as "01cc"; the refusal it meets, if any. */
+static enum refusal_code
+withdrawn(struct world *w, const struct est_grant *g)
+{
+	uint8_t ca[DIGEST_SHA256];
+	struct store_cert c = world_cert(w, g->promise.device_id, "01cc");
+	assert_ok(hex_parse(span_str(WORLD_CA), ca, sizeof(ca), &w->e), &w->e);
+	const struct ipc_signer_issued got = {.der = SPAN_LIT("der"),
+	    .serial = SPAN_LIT("01cc"),
+	    .issuer = span_of(ca, sizeof(ca))};
+	assert_ok(est_withdraw(&w->d, &g->promise, &got, &w->no, &w->e), &w->e);
+	est_done(&w->d, &g->promise);
+	assert_ok(
+	    store_cert_get(w->d.store, WORLD_CA, "01cc", w->arena, &c, &w->e), &w->e);
+	assert_int_equal(c.revoked_ms != 0, w->no.code != REFUSAL_NONE);
+	return w->no.code;
+}
+
+static void
+who_is_revoked_while_the_signer_works_gets_nothing(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	const struct ipc_revoke r = {
+	    .device_id = SPAN_LIT("dev-1"), .sha256 = cred.sha256, .only_certificate = 1};
+	struct revoke_result res;
+	assert_ok(revoke_apply(&w->d, &r, "test", &res, &w->e), &w->e);
+	assert_int_equal(withdrawn(w, &g), REFUSAL_CERT_REVOKED);
+}
+
+static void
+who_is_disabled_or_deleted_meanwhile_gets_nothing_either(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	struct store_device dev = world_get_device(w, "dev-1");
+	dev.enabled = false;
+	assert_ok(store_device_put(w->d.store, &dev, &w->e), &w->e);
+	assert_int_equal(withdrawn(w, &g), REFUSAL_DEVICE_DISABLED);
+	assert_ok(store_device_del(w->d.store, "dev-1", &w->e), &w->e);
+	assert_ok(est_withdraw(&w->d, &g.promise,
+		      &(struct ipc_signer_issued){.serial = SPAN_LIT("01cc"),
+			  .issuer = arena_span(w->arena, cred.chain)},
+		      &w->no, &w->e),
+	    &w->e);
+	assert_int_equal(w->no.code, REFUSAL_DEVICE_UNKNOWN);
+}
+
+static void
+a_token_that_is_taken_back_meanwhile_gives_nothing(void **state)
+{
+	struct world *w = *state;
+	world_device(w, "dev-1");
+	struct ipc_est_enroll m =
+	    request(w, "dev-1", "k1", basic(w, "dev-1", put_token(w, "dev-1", false)));
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	assert_ok(store_token_del(w->d.store, "dev-1", &w->e), &w->e);
+	assert_int_equal(withdrawn(w, &g), REFUSAL_EST_TOKEN);
+}
+
+static void
+who_is_still_welcome_keeps_what_was_signed(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	assert_int_equal(withdrawn(w, &g), REFUSAL_NONE);
+}
+
+/* The hub of the azure profile asks for no revocation; renewal is not Azure's. */
+static void
+a_revoked_certificate_is_not_renewed_in_the_azure_profile_either(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	w->cfg.server.profile = CONFIG_PROFILE_AZURE;
+	assert_ok(store_cert_revoke(w->d.store, WORLD_CA, "01aa", WORLD_NOW_MS, 1, &w->e),
+	    &w->e);
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	refused(w, &m, REFUSAL_CERT_REVOKED);
+}
+
+static void
+a_key_that_was_compromised_is_certified_for_nobody(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred op = operator_cred(w);
+	enrolled(w, "dev-1");
+	struct ipc_est_enroll m = request(w, "dev-1", "k1", op);
+	assert_ok(store_cert_revoke(
+		      w->d.store, WORLD_CA, "01aa", WORLD_NOW_MS, CRL_SUPERSEDED, &w->e),
+	    &w->e);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	est_done(&w->d, &g.promise);
+	assert_ok(store_cert_revoke(w->d.store, WORLD_CA, "01aa", WORLD_NOW_MS,
+		      CRL_KEY_COMPROMISE, &w->e),
+	    &w->e);
+	refused(w, &m, REFUSAL_EST_KEY_REUSE);
+}
+
 static void
 a_token_waits_unused(void **state)
 {
@@ -1118,6 +1224,12 @@ main(void)
 	    T(what_waits_is_given_after_an_operators_word_and_only_then),
 	    T(what_was_denied_stays_denied),
 	    T(approval_by_token_leaves_renewals_alone),
+	    T(who_is_revoked_while_the_signer_works_gets_nothing),
+	    T(who_is_disabled_or_deleted_meanwhile_gets_nothing_either),
+	    T(a_token_that_is_taken_back_meanwhile_gives_nothing),
+	    T(who_is_still_welcome_keeps_what_was_signed),
+	    T(a_revoked_certificate_is_not_renewed_in_the_azure_profile_either),
+	    T(a_key_that_was_compromised_is_certified_for_nobody),
 	    T(a_token_waits_unused),
 	    T(a_key_made_here_is_not_given_again),
 	    T(a_device_does_not_fill_the_list_of_what_waits),
