@@ -72,13 +72,13 @@ tell_journal(struct walk *w, struct err *e)
 {
 	struct store_cert_counts n;
 	int64_t rows = 0, entries = w->in->journal_count;
+	if (entries < 0 || !w->in->deep)
+		return 0;
 	for (size_t i = 0; i < w->n; i++) {
 		if (store_cert_count(w->d->store, w->issuers[i].sha256, w->now, &n, e))
 			return -1;
 		rows += n.total;
 	}
-	if (entries < 0)
-		return 0;
 	return tell(w, "journal", entries < rows ? HEALTH_BAD : HEALTH_OK, 0,
 	    arena_printf(w->d->arena,
 		"%" PRId64 " entries, %" PRId64 " certificates on record%s", entries,
@@ -133,31 +133,38 @@ state_of_lists(const struct lists *l, bool ours)
 	return l->late ? HEALTH_WARN : HEALTH_OK;
 }
 
+/* A CA that is over and whose last certificate has ended needs no list. */
+static int
+needs_list(struct walk *w, const struct store_issuer *i, bool *ret, struct err *e)
+{
+	struct store_cert_counts n;
+	*ret = true;
+	if (strcmp(i->state, "retired") != 0 && strcmp(i->state, "revoked") != 0)
+		return 0;
+	if (store_cert_count(w->d->store, i->sha256, w->now, &n, e))
+		return -1;
+	*ret = n.unexpired > 0;
+	return 0;
+}
+
 static int
 tell_lists(struct walk *w, const struct store_issuer *i, struct err *e)
 {
 	struct lists l = {.w = w, .issuer = i};
-	struct store_cert_counts n;
-	bool ours = crl_plan_has_key(i);
+	bool ours = crl_plan_has_key(i), needed;
 	int64_t life = w->d->cfg->pki.crl_life_ms;
 	l.least_ms = ours ? life / 2 - margin(life) : FOREIGN_MS;
-	if (store_crl_each(w->d->store, add_list, &l, e) ||
-	    store_cert_count(w->d->store, i->sha256, w->now, &n, e))
+	if (store_crl_each(w->d->store, add_list, &l, e) || needs_list(w, i, &needed, e))
 		return -1;
-	if (!ours && !l.n)
+	bool making = !l.n && w->now - w->in->started_ms < LATE_MS;
+	if (!needed || making || (!ours && !l.n))
 		return 0;
-	bool over = strcmp(i->state, "retired") == 0 || strcmp(i->state, "revoked") == 0;
-	if (over && !n.unexpired)
-		return 0;
-	if (!l.n && w->now - w->in->started_ms < LATE_MS)
-		return 0; /* they are being made */
-	enum health_state state = state_of_lists(&l, ours);
 	const char *text = !l.n ? "there is none"
 				: arena_printf(w->d->arena,
 				      "%zu lists, %" PRId64 " late; the first ends %s",
 				      l.n, l.late, in_days(w, l.first_end));
-	return tell(
-	    w, arena_printf(w->d->arena, "crl %s", i->name), state, l.first_end, text, e);
+	return tell(w, arena_printf(w->d->arena, "crl %s", i->name),
+	    state_of_lists(&l, ours), l.first_end, text, e);
 }
 
 /* ---- OCSP -----------------------------------------------------------------------------
@@ -231,7 +238,7 @@ struct leaves {
 	struct walk *w;
 	struct {
 		const char *subject;
-		int64_t from_ms, end_ms;
+		int64_t end_ms;
 	} v[OPERATORS_MAX];
 	size_t n;
 };
@@ -250,18 +257,17 @@ add_leaf(void *ctx, const struct store_cert *c, struct err *e)
 		l->n++;
 		l->v[i].subject = arena_str(l->w->d->arena, span_str(c->subject));
 	}
-	l->v[i].from_ms = c->not_before_ms;
 	l->v[i].end_ms = c->not_after_ms;
 	return 0;
 }
 
 static int
-tell_leaves(
-    struct walk *w, const char *profile, int64_t warn_ms, int64_t bad_ms, struct err *e)
+tell_leaves(struct walk *w, const struct store_issuer *by, const char *profile,
+    int64_t warn_ms, int64_t bad_ms, struct err *e)
 {
 	struct leaves *l = arena_alloc(w->d->arena, sizeof(*l));
 	const struct store_cert_filter f = {.subject = "",
-	    .issuer = "",
+	    .issuer = by->sha256,
 	    .key_sha256 = "",
 	    .profile = profile,
 	    .expires_after_ms = w->now,
@@ -280,18 +286,23 @@ tell_leaves(
 
 /* Servers renew at two thirds of their life, so a third is left at the least. */
 static int
-tell_ends(struct walk *w, struct err *e)
+tell_service(struct walk *w, const struct store_issuer *by, struct err *e)
 {
 	int64_t server = w->d->cfg->pki.server_life_ms;
+	if (strcmp(by->purpose, "service") != 0)
+		return 0;
+	int rc = tell_leaves(w, by, "server", server / 4, server / 8, e);
+	return rc ? rc : tell_leaves(w, by, "operator", 30 * DAY_MS, 7 * DAY_MS, e);
+}
+
+static int
+tell_ends(struct walk *w, struct err *e)
+{
 	int rc = 0;
 	for (size_t i = 0; i < w->n && !rc; i++)
 		rc = tell_ca(w, &w->issuers[i], e);
-	if (!rc)
-		rc = tell_leaves(w, "server", server / 4, server / 8, e);
-	if (!rc)
-		rc = tell_leaves(w, "ocsp", DAY_MS, 0, e);
-	if (!rc)
-		rc = tell_leaves(w, "operator", 30 * DAY_MS, 7 * DAY_MS, e);
+	for (size_t i = 0; i < w->n && !rc; i++)
+		rc = tell_service(w, &w->issuers[i], e);
 	return rc;
 }
 

@@ -26,10 +26,11 @@ struct health_inputs {
 	int64_t journal_count; /* entries of the signer's journal, -1 unknown */
 	const struct clone_list *clones;
 	int64_t started_ms; /* of this process: what is new gets a moment */
+	bool deep; /* also what takes a walk over all certificates: the journal */
 };
 
-/* Visits every item. Reads counts of all certificates: not for every turn. A non-zero
- * return of visit stops and is handed on; items live in d->arena. */
+/* Visits every item. A non-zero return of visit stops and is handed on; items live in
+ * d->arena. */
 must_check int health_each(struct domain *d, const struct health_inputs *in,
     int (*visit)(void *ctx, const struct health_item *i, struct err *e), void *ctx,
     struct err *e);

@@ -6,15 +6,17 @@
 #include "domain/clone.h"
 #include "role/core_pki.h"
 
-#define WATCH_MS 60000
+#define WATCH_MS   60000
+#define DEEP_EVERY 60
 
 static struct health_inputs
-inputs(const struct core_pki *p)
+inputs(const struct core_pki *p, bool deep)
 {
 	return (struct health_inputs){.signer_up = p->core->signer != NULL,
 	    .journal_count = p->journal_count,
 	    .clones = p->core->clones,
-	    .started_ms = p->started_ms};
+	    .started_ms = p->started_ms,
+	    .deep = deep};
 }
 
 /* ---- the log --------------------------------------------------------------------------
@@ -57,10 +59,11 @@ core_health_round(struct core_pki *p)
 {
 	struct core *c = p->core;
 	struct err e;
-	const struct health_inputs in = inputs(p);
+	const struct health_inputs in = inputs(p, p->watches % DEEP_EVERY == 1);
 	const struct ipc_signer_health m = {0};
 	if (loop_now_ms(c->loop) < p->watch_ms)
 		return;
+	p->watches++;
 	p->watch_ms = loop_now_ms(c->loop) + watch_every_ms(c);
 	if (c->signer &&
 	    core_ask_signer(c, NULL, IPC_SIGNER_HEALTH, &m, on_journal, p, &e))
@@ -92,7 +95,7 @@ static int
 on_health_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	struct listing l = {c, a};
-	const struct health_inputs in = inputs(c->pki);
+	const struct health_inputs in = inputs(c->pki, true);
 	(void)msg;
 	if (health_each(&c->d, &in, answer_item, &l, e))
 		return -1;

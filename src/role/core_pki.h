@@ -20,7 +20,8 @@ struct core_pki {
 	bool failing;         /* the signer refused; said once */
 	struct throttle live; /* OCSP answers signed while somebody waits */
 	struct health_watch watch;
-	int64_t watch_ms;      /* when health is looked at next */
+	int64_t watch_ms; /* when health is looked at next */
+	uint64_t watches;
 	int64_t journal_count; /* of the signer, -1 unknown */
 	int64_t started_ms;
 };

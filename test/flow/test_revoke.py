@@ -111,7 +111,7 @@ class Revoke(issued.IssuedCase):
 
     def test_exactly_the_revoked_ones_are_cut(self):
         """Reliability row 27, scaled: a fifth of those connected."""
-        n = 150
+        n = 500
         key = pki.make_key(self.path("many.key"))
         public = pki.spki(key)
         clients = {}

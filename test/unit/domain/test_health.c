@@ -30,6 +30,7 @@ setup(void **state)
 	s->in = (struct health_inputs){.signer_up = true,
 	    .journal_count = -1,
 	    .clones = s->clones,
+	    .deep = true,
 	    .started_ms = WORLD_NOW_MS - WORLD_DAY_MS};
 	*state = s;
 	return 0;
@@ -178,6 +179,9 @@ static void
 what_ends_warns_and_then_is_bad(void **state)
 {
 	struct stage *s = *state;
+	issuer_free(s->ca);
+	s->ca = world_issuer(s->w, "service-ca", "service");
+	s->hex = world_issuer_hex(s->w, s->ca);
 	add_cert(s, "operator", "a", WORLD_NOW_MS + 31 * WORLD_DAY_MS);
 	add_cert(s, "operator", "b", WORLD_NOW_MS + 29 * WORLD_DAY_MS);
 	add_cert(s, "operator", "c", WORLD_NOW_MS + 6 * WORLD_DAY_MS);
@@ -217,6 +221,8 @@ a_journal_that_is_shorter_than_the_record_is_bad(void **state)
 	assert_int_equal(state_of(s, "journal"), HEALTH_OK);
 	s->in.journal_count = 0;
 	assert_int_equal(state_of(s, "journal"), HEALTH_BAD);
+	s->in.deep = false;
+	assert_int_equal(state_of(s, "journal"), -1);
 }
 
 static void
