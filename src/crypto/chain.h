@@ -23,12 +23,16 @@ struct chain_set;
 enum chain_flags {
 	CHAIN_TRUSTED = 1 << 0, /* a path may end here, root or intermediate */
 	CHAIN_HELPER = 0, /* only completes a path when the device did not send it */
+	/* is not known: nothing that was presented with its key stands in a path */
+	CHAIN_REFUSED = 1 << 1,
 };
 struct chain_set *chain_set_new(void);
 void chain_set_free(struct chain_set *s);
 own_define(struct chain_set, chain_set_free);
-/* Adds a CA certificate; adding one again merges its flags. ERR_USAGE when it is no CA,
- * ERR_LIMIT at CHAIN_ANCHORS_MAX. Takes a reference of its own. */
+/* Adds a CA certificate; adding one again merges its flags. What is refused is so by its
+ * key, for the certificate has a second encoding (the twin of an ECDSA signature), and
+ * goes for what peers present: what the set itself knows stays. ERR_USAGE when it is no
+ * CA, ERR_LIMIT at CHAIN_ANCHORS_MAX. Takes a reference of its own. */
 must_check int chain_set_add(
     struct chain_set *s, struct cert *c, enum chain_flags flags, struct err *e);
 size_t chain_set_len(const struct chain_set *s);

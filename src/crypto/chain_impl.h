@@ -27,11 +27,14 @@ struct chain_set {
 	size_t n;
 	unsigned generation; /* counts additions, so that kept links go stale */
 	X509_STORE *empty;   /* trust is given per path, never by a store */
+	uint8_t (*refused)[DIGEST_SHA256]; /* keys, by the SHA-256 of their SPKI */
+	size_t n_refused;
 };
 
 /* The first that may have this subject; walk its ->same and compare. */
 struct chain_node *chain_set_find(const struct chain_set *s, const X509_NAME *subject);
 bool chain_set_has(const struct chain_set *s, const struct cert *c);
+bool chain_set_refuses(const struct chain_set *s, const struct cert *c);
 /* The known CA that signed n, looked for once per generation of the set. */
 struct chain_node *chain_set_up(const struct chain_set *s, struct chain_node *n);
 

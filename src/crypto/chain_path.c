@@ -128,7 +128,8 @@ try_presented(struct search *s, size_t i)
 			f = rules_check(c, RULES_CA, s->o);
 		if (f.text)
 			chain_refuse(s->v, f.reason, c, "%s", f.text);
-		s->known[i] = f.text || chain_set_has(s->set, c) ? FAULTY : FINE;
+		bool out = chain_set_has(s->set, c) || chain_set_refuses(s->set, c);
+		s->known[i] = f.text || out ? FAULTY : FINE;
 	}
 	return s->known[i] == FINE && try_issuer(s, c, NULL);
 }

@@ -28,6 +28,7 @@ chain_set_free(struct chain_set *s)
 		}
 	}
 	X509_STORE_free(s->empty);
+	free(s->refused);
 	free(s);
 }
 
@@ -114,11 +115,33 @@ fault_of(const struct chain_node *n)
 	return chain_set_check(n, &plain);
 }
 
+bool
+chain_set_refuses(const struct chain_set *s, const struct cert *c)
+{
+	for (size_t i = 0; i < s->n_refused; i++)
+		if (memcmp(s->refused[i], c->key_sha256, DIGEST_SHA256) == 0)
+			return true;
+	return false;
+}
+
+static int
+refuse_key(struct chain_set *s, const struct cert *c, struct err *e)
+{
+	if (s->n_refused == CHAIN_ANCHORS_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d CA certificates refused",
+		    CHAIN_ANCHORS_MAX);
+	s->refused = own_realloc(s->refused, (s->n_refused + 1) * DIGEST_SHA256);
+	memcpy(s->refused[s->n_refused++], c->key_sha256, DIGEST_SHA256);
+	return 0;
+}
+
 int
 chain_set_add(struct chain_set *s, struct cert *c, enum chain_flags flags, struct err *e)
 {
 	if (!c->is_ca || (c->has_usage && !(c->usage & CERT_KEY_CERT_SIGN)))
 		return err_set(e, ERR_USAGE, "the certificate of '%s' is no CA's", c->cn);
+	if (flags & CHAIN_REFUSED)
+		return refuse_key(s, c, e);
 	struct chain_node *n = find_cert(s, c);
 	if (n) {
 		n->trusted = n->trusted || flags & CHAIN_TRUSTED;

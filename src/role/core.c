@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "codec/js.h"
+#include "crypto/chain.h"
 #include "domain/clone.h"
 #include "domain/group.h"
 #include "domain/issuer.h"
@@ -35,26 +36,27 @@ struct anchor_list {
 };
 
 static void
-add_anchor(struct anchor_list *l, struct span der, bool trusted)
+add_anchor(struct anchor_list *l, struct span der, enum chain_flags flags)
 {
 	if (!der.len)
 		return;
 	buf_put_span(&l->certs, der);
-	buf_u8(&l->flags, trusted);
+	buf_u8(&l->flags, (uint8_t)flags);
 }
 
 static int
 visit_group(void *ctx, const struct store_group *g, struct err *e)
 {
 	(void)e;
-	add_anchor(ctx, g->primary_cert, true);
-	add_anchor(ctx, g->secondary_cert, true);
+	add_anchor(ctx, g->primary_cert, CHAIN_TRUSTED);
+	add_anchor(ctx, g->secondary_cert, CHAIN_TRUSTED);
 	return 0;
 }
 
 /* Device CAs that are trusted and every CA that a group names may end a chain; roots and
  * cross certificates only complete one. No service CA is in the set: no device may come
- * by it. */
+ * by it. A device CA that is over is refused by its key: a root that a group names must
+ * not bring it back in another encoding, which no state is kept for. */
 static int
 add_issuer(void *ctx, const struct store_issuer *i, struct err *e)
 {
@@ -64,7 +66,10 @@ add_issuer(void *ctx, const struct store_issuer *i, struct err *e)
 	    ca_conf_purpose_parse(span_str(i->purpose), &purpose, e))
 		return -1;
 	if (purpose != CA_SERVICE && issuer_is_trusted(state))
-		add_anchor(ctx, i->cert, purpose == CA_DEVICE);
+		add_anchor(
+		    ctx, i->cert, purpose == CA_DEVICE ? CHAIN_TRUSTED : CHAIN_HELPER);
+	else if (purpose == CA_DEVICE && state != ISSUER_STANDBY)
+		add_anchor(ctx, i->cert, CHAIN_REFUSED);
 	return 0;
 }
 

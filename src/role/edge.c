@@ -236,7 +236,7 @@ add_anchor(struct chain_set *set, struct span der, uint8_t flag, struct err *e)
 	auto_(cert_free) struct cert *c = cert_parse(der, e);
 	if (!c)
 		return -1;
-	return chain_set_add(set, c, flag ? CHAIN_TRUSTED : CHAIN_HELPER, e);
+	return chain_set_add(set, c, (enum chain_flags)flag, e);
 }
 
 /* One certificate that cannot be used takes no other away. */

@@ -105,6 +105,30 @@ chain_accepts_leaf_only_when_the_intermediate_is_known(void **state)
 	assert_reason(JUDGE(only_root, p.leaf.cert), CHAIN_UNKNOWN_ISSUER, "Issuing CA");
 }
 
+/* A CA that was revoked, under a root that is trusted by another name: the peer may send
+ * its certificate in any encoding. */
+static void
+chain_goes_through_no_presented_certificate_of_a_refused_key(void **state)
+{
+	auto_pki p;
+	pki_init(&p);
+	struct err e = {0};
+	auto_(chain_set_free) struct chain_set *s = chain_set_new();
+	assert_ok(chain_set_add(s, p.root.cert, CHAIN_TRUSTED, &e), &e);
+	auto_party again = forge(&(struct forge){.cn = "Issuing CA",
+	    .issuer = &p.root,
+	    .basic = "critical,CA:TRUE,pathlen:0",
+	    .usage = "critical,keyCertSign,cRLSign",
+	    .key = p.ca.key});
+	assert_reason(JUDGE(s, p.leaf.cert, again.cert), CHAIN_OK, NULL);
+	assert_ok(chain_set_add(s, p.ca.cert, CHAIN_REFUSED, &e), &e);
+	assert_reason(JUDGE(s, p.leaf.cert, again.cert), CHAIN_UNKNOWN_ISSUER, NULL);
+	assert_reason(JUDGE(s, p.leaf.cert, p.ca.cert), CHAIN_UNKNOWN_ISSUER, NULL);
+	/* its key is trusted by another certificate that the set knows */
+	assert_ok(chain_set_add(s, again.cert, CHAIN_TRUSTED, &e), &e);
+	assert_reason(JUDGE(s, p.leaf.cert), CHAIN_OK, NULL);
+}
+
 static void
 chain_ends_at_a_trusted_intermediate_and_names_the_cas_above(void **state)
 {
@@ -395,6 +419,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(chain_accepts_leaf_with_its_chain_in_any_order),
 	    cmocka_unit_test(chain_accepts_leaf_only_when_the_intermediate_is_known),
+	    cmocka_unit_test(
+		chain_goes_through_no_presented_certificate_of_a_refused_key),
 	    cmocka_unit_test(
 		chain_ends_at_a_trusted_intermediate_and_names_the_cas_above),
 	    cmocka_unit_test(chain_helper_alone_is_no_trust),
