@@ -626,10 +626,38 @@ remove_dir(void **state)
 	return file_remove_tree(dir, &e);
 }
 
+/* A vendor's module may open what the account may; it may start and serve nothing. */
+static int
+keyd_work(struct prep *p)
+{
+	char *const argv[] = {(char *)"true", NULL};
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || s < 0)
+		return 1;
+	if (execve("/bin/true", argv, argv) != -1 || errno != EPERM)
+		return 2;
+	if (listen(s, 1) != -1 || errno != EPERM)
+		return 3;
+	if (kill(getppid(), 0) != -1 || errno != EPERM)
+		return 4;
+	if (fchmodat(AT_FDCWD, dir, 0777, 0) != -1 || errno != EPERM)
+		return 5;
+	return write(p->file, "x", 1) == 1 ? 0 : 6;
+}
+
+static void
+the_key_holder_opens_files_and_starts_nothing(void **state)
+{
+	(void)state;
+	assert_lives(JAIL_KEYD, NULL, keyd_work);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_key_holder_opens_files_and_starts_nothing),
 	    cmocka_unit_test(edge_is_killed_for_what_it_may_not),
 	    cmocka_unit_test(core_is_killed_for_what_it_may_not),
 	    cmocka_unit_test(signer_is_killed_for_what_it_may_not),
