@@ -355,14 +355,18 @@ find_from(struct domain *d, struct span name, const struct store_issuer *to,
 {
 	enum ca_purpose purpose;
 	const struct issuer_entry *active;
-	if (ca_conf_purpose_parse(span_str(to->purpose), &purpose, e))
+	auto_(free) struct issuer_book *book = own_alloc(sizeof(*book));
+	struct domain now = *d; /* not as it was before this turn */
+	now.issuers = book;
+	if (ca_conf_purpose_parse(span_str(to->purpose), &purpose, e) ||
+	    issuer_load(d, book, e))
 		return -1;
 	if (purpose != CA_DEVICE && purpose != CA_SERVICE)
 		return err_set(e, ERR_CONFLICT,
 		    "%s is a %s: rolled over are the CAs that issue, and their roots "
 		    "with them",
 		    to->name, to->purpose);
-	if (issuer_active(d, purpose, &active, e))
+	if (issuer_active(&now, purpose, &active, e))
 		return -1;
 	if (name.len && !span_eq_str(name, active->name))
 		return err_set(e, ERR_CONFLICT, "%.*s does not issue now, %s does",
@@ -428,8 +432,7 @@ rollover_start(struct domain *d, struct span from, struct span to, int64_t sprea
 	    edit_groups(d, &s, rollover_group_add, rollover_group_add, e) ||
 	    store_rollover_put(d->store, &r, e))
 		return -1;
-	*ret = r;
-	return 0;
+	return open_of_purpose(d, &s.from, ret, e); /* with its number */
 }
 
 /* ---- gates ----------------------------------------------------------------------------
@@ -806,8 +809,7 @@ call_all(struct domain *d, const struct sides *s, int64_t spread_ms,
 	r.spread_ms = spread_ms < 0 ? rollover_spread_ms(devices) : spread_ms;
 	if (store_rollover_put(d->store, &r, e))
 		return -1;
-	*ret = r;
-	return 0;
+	return open_of_purpose(d, &s->from, ret, e);
 }
 
 int
