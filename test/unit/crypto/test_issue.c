@@ -315,7 +315,9 @@ validity_crosses_2038_2049_2050_and_9999(void **state)
 static void
 serials_are_positive_short_and_every_bit_is_random(void **state)
 {
-	enum { N = 100000 };
+	enum {
+		N = 200000
+	}; /* sigma 0.11 %; first octet: 64 of 127, as zero is left out */
 	static unsigned ones[TBS_SERIAL * 8];
 	uint8_t s[TBS_SERIAL];
 	for (int i = 0; i < N; i++) {
