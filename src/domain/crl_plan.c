@@ -127,10 +127,14 @@ want(struct survey *s, const char *issuer, int64_t shard, bool full)
 	memcpy(p->issuer, issuer, sizeof(p->issuer));
 }
 
+/* Or of the future, for the clock was set back: clients would refuse it until then. */
 static bool
 is_half_over(const struct survey *s, const struct known *k)
 {
-	return k->next_ms - domain_now(s->d) <= s->d->cfg->pki.crl_life_ms / 2;
+	const struct config *cfg = s->d->cfg;
+	int64_t left = k->next_ms - domain_now(s->d);
+	return left <= cfg->pki.crl_life_ms / 2 ||
+	       left > cfg->pki.crl_life_ms + cfg->pki.backdate_ms;
 }
 
 static bool

@@ -108,6 +108,7 @@ read_state(struct domain *d, const char *issuer, struct ocsp_item *item,
 	return 0;
 }
 
+/* One of the future, from before the clock was set back, helps no client. */
 static int
 find_ready(struct domain *d, const char *issuer, const char *serial,
     struct store_ocsp *ret, struct err *e)
@@ -115,7 +116,7 @@ find_ready(struct domain *d, const char *issuer, const char *serial,
 	struct store_ocsp o;
 	if (store_ocsp_get(d->store, issuer, serial, d->arena, &o, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	if (o.der.len && o.next_ms > domain_now(d))
+	if (o.der.len && o.next_ms > domain_now(d) && o.this_ms <= domain_now(d))
 		*ret = o;
 	return 0;
 }

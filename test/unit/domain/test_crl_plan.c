@@ -358,6 +358,23 @@ lists_are_made_anew_at_half_their_life(void **state)
 }
 
 static void
+lists_of_the_future_are_made_anew_when_the_clock_is_right_again(void **state)
+{
+	struct stage *s = *state;
+	s->w->clock.skew_ms += 300 * WORLD_DAY_MS;
+	make_all(s);
+	int64_t wrong = stored(s, 0, false).number;
+	s->w->clock.skew_ms -= 300 * WORLD_DAY_MS;
+	assert_int_equal(make_all(s) > 0, true);
+	assert_true(stored(s, 0, false).this_ms < WORLD_NOW_MS);
+	assert_true(stored(s, 0, true).this_ms < WORLD_NOW_MS);
+	assert_true(stored(s, 0, false).number > wrong);
+	s->w->clock.skew_ms -=
+	    s->w->cfg.pki.backdate_ms; /* as far as its own is set back */
+	assert_int_equal(make_all(s), 0);
+}
+
+static void
 an_entry_stays_until_one_list_beyond_its_end(void **state)
 {
 	struct stage *s = *state;
@@ -626,6 +643,7 @@ main(void)
 	    T(a_delta_that_grows_to_a_quarter_becomes_a_full_list),
 	    T(whoever_holds_the_list_before_can_go_on_with_the_delta),
 	    T(lists_are_made_anew_at_half_their_life),
+	    T(lists_of_the_future_are_made_anew_when_the_clock_is_right_again),
 	    T(an_entry_stays_until_one_list_beyond_its_end),
 	    T(numbers_grow_whatever_the_clock_or_a_restore_does),
 	    T(what_is_revoked_while_a_list_is_signed_is_in_the_next),

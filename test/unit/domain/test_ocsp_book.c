@@ -261,6 +261,20 @@ nothing_past_its_nextupdate_is_handed_out(void **state)
 }
 
 static void
+nothing_of_the_future_is_handed_out_when_the_clock_is_right_again(void **state)
+{
+	struct stage *s = *state;
+	issue(s, "01aa");
+	s->w->clock.skew_ms += 10 * WORLD_DAY_MS;
+	presign(s);
+	struct ipc_ocsp_get m = ask(s, OCSP_REQ_SHA1, "01aa");
+	assert_int_equal(judge(s, m).way, OCSP_READY);
+	s->w->clock.skew_ms -= 10 * WORLD_DAY_MS;
+	assert_int_equal(judge(s, m).way, OCSP_SIGN);
+	assert_true(judge(s, m).batch.keep);
+}
+
+static void
 answers_are_signed_anew_at_half_their_life(void **state)
 {
 	struct stage *s = *state;
@@ -331,6 +345,7 @@ main(void)
 	    T(a_revocation_replaces_the_answer_at_once),
 	    T(an_answer_that_a_revocation_has_overtaken_is_dropped),
 	    T(nothing_past_its_nextupdate_is_handed_out),
+	    T(nothing_of_the_future_is_handed_out_when_the_clock_is_right_again),
 	    T(answers_are_signed_anew_at_half_their_life),
 	    T(a_batch_is_bounded),
 	    T(the_times_of_an_answer_are_read_from_it),
