@@ -76,8 +76,9 @@ read_row(struct domain *d, const struct ipc_cred *cred, const char *device_id,
 		    .custody = "",
 		    .generation = ""};
 	}
-	*ret_is_new =
-	    strcmp(row.issuer, name.issuer) != 0 || strcmp(row.serial, name.serial) != 0;
+	/* a check-in alone is no proof of it, and looks for no twin */
+	*ret_is_new = !row.first_ms || strcmp(row.issuer, name.issuer) != 0 ||
+		      strcmp(row.serial, name.serial) != 0;
 	row.issuer = arena_str(d->arena, span_str(name.issuer));
 	row.serial = arena_str(d->arena, span_str(name.serial));
 	*ret = row;

@@ -26,6 +26,7 @@
 #include "domain/revoke.h"
 
 #define BUSY_RETRY_S 2
+#define PACE_MS      INT64_C(3600000)
 
 static const char *const door_names[EST_DOORS] = {[EST_OPERATOR] = "operator",
     [EST_DEVICE] = "device",
@@ -273,6 +274,36 @@ rule_compliance(struct est_case *c, struct refusal *no, struct err *e)
 	return compliance_check_issue(c->d, &rq, &c->probation, no, e);
 }
 
+struct pace {
+	int64_t now_ms;
+	int n;
+};
+
+static int
+count_recent(void *ctx, const struct store_cert *c, struct err *e)
+{
+	struct pace *p = ctx;
+	(void)e;
+	p->n += c->issued_ms <= p->now_ms && c->issued_ms > p->now_ms - PACE_MS;
+	return 0;
+}
+
+/* One device does not fill journal and lists: what it asks for all the time it gets as
+ * often as anything sane could need. */
+static int
+rule_pace(struct est_case *c, struct refusal *no, struct err *e)
+{
+	struct pace p = {.now_ms = domain_now(c->d)};
+	if (c->p->door == EST_OPERATOR)
+		return 0;
+	if (store_cert_each(c->d->store, c->p->device_id, EST_PACE, count_recent, &p, e))
+		return -1;
+	if (p.n < EST_PACE)
+		return 0;
+	return refusal_set(
+	    no, REFUSAL_THROTTLED, "%d certificates within an hour", EST_PACE);
+}
+
 static est_rule *const rules[] = {
     rule_credential,
     rule_name,
@@ -283,6 +314,7 @@ static est_rule *const rules[] = {
     rule_linking,
     rule_key,
     rule_compliance,
+    rule_pace,
 };
 
 /* ---- what it gets ------------------------------------------------------------------ */

@@ -6,6 +6,8 @@
  */
 #include "domain/domain.h"
 
+#define EST_PACE 60 /* certificates a device gets within an hour, by itself */
+
 /* How a request proved itself: an operator's certificate (a registration authority), the
  * device's own, the same after its end or under a revoked issuer (renew.h), a token. */
 enum est_door { EST_OPERATOR, EST_DEVICE, EST_EXPIRED, EST_ORPHAN, EST_TOKEN, EST_DOORS };

@@ -271,7 +271,8 @@ check_device(struct domain *d, const char *id, struct refusal *no, struct err *e
 	return 0;
 }
 
-/* A device that checks in before its first connection to the hub. */
+/* A device that checks in before its first connection to the hub, which first_ms is of.
+ */
 static struct store_device_cert
 first_row(struct domain *d, const struct ipc_checkin *m, const struct renew_cert *c)
 {
@@ -281,7 +282,6 @@ first_row(struct domain *d, const struct ipc_checkin *m, const struct renew_cert
 	    .serial = arena_str(d->arena, m->cred.serial),
 	    .key_sha256 = hex_of(d, m->cred.key_sha256),
 	    .not_after_ms = m->cred.not_after_ms,
-	    .first_ms = domain_now(d),
 	    .seen_ms = domain_now(d),
 	    .peer = arena_str(d->arena, m->peer.address),
 	    .traits = compliance_traits(&m->cred)};

@@ -67,14 +67,15 @@ must_check int store_foreign_del(
 
 struct store_device_cert {
 	const char *device_id, *sha256, *issuer, *serial, *key_sha256;
-	int64_t not_after_ms, first_ms, seen_ms; /* of this certificate */
+	int64_t not_after_ms, first_ms, seen_ms; /* of this certificate; first_ms 0: it
+						    has checked in, not connected */
 	const char *peer;                        /* address it came from last */
 	const char *custody, *generation;        /* as reported; "" = never */
 	struct span anchors;                     /* as reported, 32 bytes each */
 	const char *agent;
 	int64_t clock_off_ms, report_ms;
 	const char *report_key; /* SHA-256 of the SPKI that custody tells of */
-	struct traits traits; /* as seen when it connected, TRAITS_UNKNOWN = never */
+	struct traits traits;   /* as seen when it connected, TRAITS_UNKNOWN = never */
 };
 must_check int store_device_cert_get(struct store *s, const char *device_id,
     struct arena *a, struct store_device_cert *ret, struct err *e);

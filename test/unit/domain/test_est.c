@@ -11,6 +11,7 @@
 #include "crypto/crl.h"
 #include "crypto/name.h"
 #include "domain/device.h"
+#include "domain/device_cert.h"
 #include "domain/est.h"
 #include "domain/est_guard.h"
 #include "domain/est_request.h"
@@ -768,6 +769,32 @@ a_key_that_was_compromised_is_certified_for_nobody(void **state)
 }
 
 static void
+a_device_gets_so_many_certificates_an_hour_and_an_operator_all(void **state)
+{
+	struct world *w = *state;
+	char serial[8];
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	for (int i = 1; i < EST_PACE; i++) {
+		snprintf(serial, sizeof(serial), "02%02x", i);
+		struct est_grant g = granted(w, &m, EST_ISSUE);
+		issue(w, &g, serial);
+	}
+	refused(w, &m, REFUSAL_THROTTLED);
+	struct ipc_est_enroll by_op = request(w, "dev-1", "k2", operator_cred(w));
+	struct est_grant g = granted(w, &by_op, EST_ISSUE);
+	est_done(&w->d, &g.promise);
+	advance(w, 3600001);
+	g = granted(w, &m, EST_ISSUE);
+	est_done(&w->d, &g.promise);
+	advance(w, -2 * 3600001); /* a clock that was wrong stops nobody */
+	cred.not_before_ms -= WORLD_DAY_MS;
+	m = renewal(w, "dev-1", "k2", cred);
+	g = granted(w, &m, EST_ISSUE);
+	est_done(&w->d, &g.promise);
+}
+
+static void
 a_token_waits_unused(void **state)
 {
 	struct world *w = *state;
@@ -1161,6 +1188,40 @@ a_check_in_tells_time_and_window_and_keeps_the_report(void **state)
 	assert_int_equal(r.start_ms, r.now_ms);
 }
 
+/* The first connection is still the first: what came before goes, a copied key is seen.
+ */
+static void
+a_check_in_before_the_first_connection_hides_nothing(void **state)
+{
+	struct world *w = *state;
+	struct device_cert_seen seen;
+	struct store_cert c;
+	struct ipc_cred old = enrolled(w, "dev-1");
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", old);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	struct ipc_cred new = issue(w, &g, "01bb");
+	world_device(w, "dev-2");
+	check_in(w, new);
+	assert_ok(device_cert_note(
+		      &w->d, &new, "dev-1", SPAN_LIT(PEER), SPAN_NONE, &seen, &w->e),
+	    &w->e);
+	assert_true(seen.is_new);
+	assert_ok(
+	    store_cert_get(w->d.store, WORLD_CA, "01aa", w->arena, &c, &w->e), &w->e);
+	assert_true(c.superseded_ms != 0);
+	struct ipc_cred copy = world_cred(w, "dev-2", "01dd");
+	copy.key_sha256 = new.key_sha256;
+	check_in(w, copy);
+	assert_ok(device_cert_note(
+		      &w->d, &copy, "dev-2", SPAN_LIT(PEER), SPAN_NONE, &seen, &w->e),
+	    &w->e);
+	assert_string_equal(seen.key_twin, "dev-1");
+	assert_ok(device_cert_note(
+		      &w->d, &copy, "dev-2", SPAN_LIT(PEER), SPAN_NONE, &seen, &w->e),
+	    &w->e);
+	assert_false(seen.is_new);
+}
+
 static void
 a_revoked_issuer_calls_its_devices_in_now(void **state)
 {
@@ -1230,6 +1291,7 @@ main(void)
 	    T(who_is_still_welcome_keeps_what_was_signed),
 	    T(a_revoked_certificate_is_not_renewed_in_the_azure_profile_either),
 	    T(a_key_that_was_compromised_is_certified_for_nobody),
+	    T(a_device_gets_so_many_certificates_an_hour_and_an_operator_all),
 	    T(a_token_waits_unused),
 	    T(a_key_made_here_is_not_given_again),
 	    T(a_device_does_not_fill_the_list_of_what_waits),
@@ -1243,6 +1305,7 @@ main(void)
 	    T(a_batch_of_one_hour_is_renewed_over_a_tenth_of_its_life),
 	    T(a_window_lies_within_the_life_whatever_it_is),
 	    T(a_check_in_tells_time_and_window_and_keeps_the_report),
+	    T(a_check_in_before_the_first_connection_hides_nothing),
 	    T(a_revoked_issuer_calls_its_devices_in_now),
 	    T(time_is_told_to_nobody_else),
 	};
