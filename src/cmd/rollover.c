@@ -525,7 +525,7 @@ show_revoked(const struct js *v)
 	show_rollover(o);
 	printf("%s is revoked: %" PRId64 " sessions end, its devices come back for a "
 	       "certificate of %s.\nRelying parties outside learn of it from the root's "
-	       "CRL, which the holder of the\nroot's key makes: muster ca ceremony.\n"
+	       "CRL, which the holder of the\nroot's key makes: muster ca ceremony crl.\n"
 	       "muster ca rollover status counts down; finish it when nobody is left.\n",
 	    text_of(o, "from"), int_of(v, "sessions"), text_of(o, "to"));
 }
