@@ -68,6 +68,14 @@ class Manual(unittest.TestCase):
         self.change("docs/man/muster-lab.1", ".TP\n.B mend\n", ".PP\n")
         self.says("docs/man/muster-lab.1: no word of verb mend\n")
 
+    def test_a_verb_under_a_heading_that_says_which(self):
+        self.change("docs/man/muster-ca.1", '.TP\n.BI drill " NAME"\n', ".PP\n")
+        self.says("docs/man/muster-ca.1: no word of verb drill\n")
+
+    def test_an_option_of_a_verb_of_a_verb(self):
+        self.change("docs/man/muster-ca.1", '.TP\n.BI \\-\\-spread " TIME"\n', ".PP\n")
+        self.says("docs/man/muster-ca.1: no word of option --spread TIME\n")
+
     def test_a_command_that_is_gone(self):
         self.change("docs/man/muster.1", ".SH COMMANDS\n", ".SH COMMANDS\n.TP\n.B renew\nNo.\n")
         self.says("docs/man/muster.1: command renew, which is not there\n")
@@ -114,6 +122,12 @@ class Completion(unittest.TestCase):
     def test_verbs(self):
         self.completes([MUSTER, "migrate", "r"], "run", "resume", "rollback")
         self.completes([MUSTER, "ca", "v"], "verify", "verify-journal")
+
+    def test_verbs_of_a_verb(self):
+        self.completes([MUSTER, "ca", "rollover", "s"], "start", "status", "stop")
+        self.completes([MUSTER, "ca", "ceremony", "c"], "crl", "cross", "check")
+        self.completes([MUSTER, "ca", "show", "r"])
+        self.completes([MUSTER, "ca", "rollover", "start", "s"])
 
     def test_options_of_a_command(self):
         self.completes([MUSTER, "issue", "--o"], "--out")
