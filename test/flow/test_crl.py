@@ -137,6 +137,8 @@ class Whole(public.PublicCase):
 
 
 class Restart(public.PublicCase):
+    HOME_SET = {**public.PublicCase.HOME_SET, "server": {"edges": 1}}
+
     def test_lists_outlive_the_processes_and_pending_changes_are_made_up_for(self):
         cert = self.enrolled("s-1")[0]
         shard = self.point(cert)

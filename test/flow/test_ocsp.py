@@ -142,7 +142,9 @@ class Ocsp(OcspCase):
     def test_get_with_every_kind_of_base64(self):
         """Reliability row 22: '//', '+' and '=' raw and percent-encoded."""
         seen = set()
-        for _ in range(300):
+        for _ in range(20000):
+            if len(seen) == 4:
+                break
             der = request(self.device_ca.der, secrets.randbits(126) | 1 << 126)
             text = base64.b64encode(der).decode()
             kinds = {k for k in ("//", "+", "=", "/") if k in text} - seen
