@@ -72,9 +72,11 @@ class Manual(unittest.TestCase):
         self.change("docs/man/muster-ca.1", '.TP\n.BI drill " NAME"\n', ".PP\n")
         self.says("docs/man/muster-ca.1: no word of verb drill\n")
 
-    def test_an_option_of_a_verb_of_a_verb(self):
-        self.change("docs/man/muster-ca.1", '.TP\n.BI \\-\\-spread " TIME"\n', ".PP\n")
-        self.says("docs/man/muster-ca.1: no word of option --spread TIME\n")
+    def test_a_page_of_a_verb(self):
+        self.change("docs/man/muster-ca-rollover.1", '.TP\n.BI \\-\\-spread " TIME"\n', ".PP\n")
+        self.change("docs/man/muster-ca-ceremony.1", '.TP\n.BI sign " REQUEST"\n', ".PP\n")
+        self.says("docs/man/muster-ca-ceremony.1: no word of verb sign\n"
+                  "docs/man/muster-ca-rollover.1: no word of option --spread TIME\n")
 
     def test_a_command_that_is_gone(self):
         self.change("docs/man/muster.1", ".SH COMMANDS\n", ".SH COMMANDS\n.TP\n.B renew\nNo.\n")
