@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "crypto/cert.h"
 #include "crypto/key.h"
 #include "io/ipc.h"
 #include "io/loop.h"
@@ -44,6 +45,8 @@ struct keyd {
 	struct ipc_link *main;
 	struct held held[HELD_MAX];
 	size_t n;
+	uint8_t cas[CA_CONF_MAX][DIGEST_SHA256]; /* keys of the CAs, wherever they are */
+	size_t n_cas;
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -69,6 +72,30 @@ open_key(struct held *h, struct err *e)
 	return 0;
 }
 
+static bool
+is_cas(const struct keyd *k, const struct key *key)
+{
+	for (size_t i = 0; i < k->n_cas; i++)
+		if (memcmp(k->cas[i], key_fingerprint(key), DIGEST_SHA256) == 0)
+			return true;
+	return false;
+}
+
+/* A configuration that gives edges a CA's key would make each of them a CA. */
+static int
+open_for(struct keyd *k, struct held *h, struct err *e)
+{
+	if (open_key(h, e))
+		return -1;
+	if (h->user != USER_EDGE || !is_cas(k, h->key))
+		return 0;
+	key_free(TAKE(h->key));
+	err_set(
+	    e, ERR_DENIED, "%s: it is the key of a CA, which edges may not use", h->use);
+	log_event(LOG_ERROR, "keyd.key_refused", LOG_ERR(e));
+	return -1;
+}
+
 static enum key_custody
 custody_of(const char *uri)
 {
@@ -91,6 +118,20 @@ hold(struct keyd *k, const char *use, const char *text, const char *base, enum u
 	return 0;
 }
 
+static int
+note_ca(struct keyd *k, const char *home, const struct ca_conf_row *row, struct err *e)
+{
+	auto_buf pem = BUF_INIT(CA_DIR_FILE_MAX);
+	auto_cert_list certs = {.n = 0};
+	if (ca_dir_is_pending(home, row))
+		return 0;
+	if (ca_dir_cert(home, row, &pem, e) ||
+	    cert_list_parse(buf_span(&pem), row->cert, &certs, e))
+		return err_wrap(e, "CA %s", row->name);
+	memcpy(k->cas[k->n_cas++], certs.v[0]->key_sha256, DIGEST_SHA256);
+	return 0;
+}
+
 /* What the configuration and issuers.conf name. */
 static int
 hold_all(struct keyd *k, const char *home, struct err *e)
@@ -102,6 +143,8 @@ hold_all(struct keyd *k, const char *home, struct err *e)
 	snprintf(dir, sizeof(dir), "%s/ca", home);
 	for (size_t i = 0; i < conf->n; i++) {
 		const struct ca_conf_row *row = &conf->rows[i];
+		if (note_ca(k, home, row, e))
+			return -1;
 		if (!ca_conf_is_token(row->key) || row->purpose == CA_ROOT)
 			continue;
 		snprintf(use, sizeof(use), "issuer %s", row->name);
@@ -146,7 +189,7 @@ on_query(struct client *c, const struct ipc_frame *f)
 		struct err e;
 		if (h->user != c->user)
 			continue;
-		bool here = open_key(h, &e) == 0;
+		bool here = open_for(c->keyd, h, &e) == 0;
 		const struct ipc_key_held m = {.index = (uint32_t)i,
 		    .use = span_str(h->use),
 		    .spki = here ? key_spki(h->key) : SPAN_NONE,
@@ -168,7 +211,7 @@ sign(struct client *c, const struct ipc_key_sign *m, uint8_t sig[KEY_SIG_MAX],
 	if (m->hash > KEY_SHA512 || m->padding > KEY_PAD_PSS)
 		return err_set(e, ERR_USAGE, "no such hash or padding");
 	struct held *h = &c->keyd->held[m->index];
-	if (open_key(h, e))
+	if (open_for(c->keyd, h, e))
 		return -1;
 	if (key_sign_digest(h->key, &d, sig, ret_len, e) == 0)
 		return 0;

@@ -1,6 +1,7 @@
 """The CAs of a home: made, imported, reloaded into a running server, moved between states; keys
 in a token that comes and goes."""
 import os
+import subprocess
 import unittest
 
 import est
@@ -248,6 +249,28 @@ class Tokens(est.Case):
         self.eventually(lambda: self.enrolls("t-2")[0] == 200, 20, "issues after keyd's death")
         self.assertEqual(self.server.stop(), 0)
         self.assertEqual(self.server.faults(), [])
+
+    def test_no_edge_gets_the_key_of_a_ca(self):
+        hsm = tokens.SoftHsm(self)
+        hsm.token("muster")
+        home = os.path.join(self.folder(), "home")
+        self.works(run("init", "--home", home, "--set", "server.mqtt_port=0", "--set",
+                       "server.https_port=0", "--set", "server.http_port=0", "--issuer-key",
+                       "device-ca=" + hsm.uri("muster", ";object=device-ca"),
+                       env={**os.environ, **hsm.env}))
+        harness.set_config(
+            home, server={"tls_key": hsm.uri("muster", ";object=device-ca")})
+        server = harness.Server(home, env=hsm.env)
+        self.addCleanup(lambda: server.running and server.kill())
+        with open(server.log_path, "ab") as log:
+            serving = subprocess.Popen([harness.MUSTER, "serve", "--home", home], stderr=log,
+                                       stdout=subprocess.DEVNULL, env={**os.environ, **hsm.env})
+        try:
+            self.eventually(lambda: "it is the key of a CA" in server.log, 20, "the refusal")
+            self.assertNotIn("edge.certificate until_ms", server.log)
+        finally:
+            serving.terminate()
+            serving.wait(20)
 
     def test_a_token_that_is_away_costs_issuance_alone(self):
         hsm = tokens.SoftHsm(self)
