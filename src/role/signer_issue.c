@@ -94,6 +94,8 @@ life_of(const struct signer *s, const struct ipc_signer_issue *m)
 	    [PROFILE_SERVER] = s->cfg.pki.server_life_ms,
 	    [PROFILE_OPERATOR] = s->cfg.pki.operator_life_ms};
 	int64_t cap = most[m->profile];
+	if (m->life_ms > 0 && m->life_ms < 1000)
+		return 1000; /* in seconds it would be none, which means the usual one */
 	return m->life_ms > 0 && m->life_ms < cap ? m->life_ms : cap;
 }
 

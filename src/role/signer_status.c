@@ -10,6 +10,7 @@
 #include "role/signer_impl.h"
 
 #define URL_MAX 512
+#define TURN_MS 60000 /* the asker's clock was read a while ago, or set back since */
 
 static int
 find_ca(struct signer *s, struct span issuer, size_t *ret, struct err *e)
@@ -19,6 +20,19 @@ find_ca(struct signer *s, struct span issuer, size_t *ret, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "there is no such CA here");
 	*ret = (size_t)(by - s->ca.v);
 	return signer_check(s, *ret, e);
+}
+
+/* What the signer says ends as soon as its configuration has it: whoever could have
+ * anything else said would have "not revoked" for as long as he liked. */
+static int
+check_times(int64_t this_ms, int64_t next_ms, int64_t life_ms, struct err *e)
+{
+	int64_t now = clock_wall_ms(&clock_system);
+	if (this_ms > now + TURN_MS || next_ms > now + life_ms + TURN_MS)
+		return err_set(e, ERR_FORBIDDEN,
+		    "a CRL or OCSP answer of the future, or for longer than is "
+		    "configured");
+	return 0;
 }
 
 /* ---- CRLs -----------------------------------------------------------------------------
@@ -50,7 +64,8 @@ build_crl(
 	    .next_ms = m->next_ms};
 	if (m->number <= 0 || m->base < 0 || m->shard < -1)
 		return err_set(e, ERR_USAGE, "CRL: number, base or shard out of range");
-	if (find_ca(s, m->issuer, &by, e) || take_entries(m->entries, &entries, &f.n, e))
+	if (check_times(m->this_ms, m->next_ms, s->cfg.pki.crl_life_ms, e) ||
+	    find_ca(s, m->issuer, &by, e) || take_entries(m->entries, &entries, &f.n, e))
 		return -1;
 	f.entries = entries;
 	if (m->shard >= 0 && s->url[0]) {
@@ -242,7 +257,8 @@ build_ocsp(
 {
 	size_t by = 0;
 	struct ocsp_responder *r = NULL;
-	if (find_ca(s, m->issuer, &by, e) || delegate(s, by, &r, e))
+	if (check_times(m->this_ms, m->next_ms, s->cfg.pki.ocsp_life_ms, e) ||
+	    find_ca(s, m->issuer, &by, e) || delegate(s, by, &r, e))
 		return -1;
 	int64_t end = ocsp_responder_cert(r)->not_after_ms;
 	if (take_queries(m, m->next_ms < end ? m->next_ms : end, v, e))
