@@ -14,7 +14,7 @@
 #include "domain/rollover.h"
 #include "role/core.h"
 
-#define SLICE_ROWS  10000
+#define SLICE_ROWS  4000
 #define SLICE_MS    1 /* until the next: others have their turn */
 #define JOBS_MAX    32
 #define LIST_MAX    1000
