@@ -174,6 +174,20 @@ judged_ms(const struct run *r)
 	return r->asked && r->answer.now_ms > own ? r->answer.now_ms : own;
 }
 
+/* A certificate that was had before the active one ended, and waits for its proof: with
+ * it nobody's grace is needed. */
+static bool
+find_staged_cert(struct run *r, struct keystore_ref *ret)
+{
+	struct err ignored;
+	struct keystore_ref ref;
+	enum keystore_stage stage;
+	if (keystore_staged(r->keys, &ref, &stage, &ignored) || !has_staged_cert(r, &ref))
+		return false;
+	*ret = ref;
+	return true;
+}
+
 static int
 obtain(struct run *r, enum renew_why why, struct keystore_ref *ret, struct err *e)
 {
@@ -181,6 +195,8 @@ obtain(struct run *r, enum renew_why why, struct keystore_ref *ret, struct err *
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
 	auto_keystore_credential c = {0};
 	struct keystore_ref ref;
+	if (why == RENEW_EXPIRED && find_staged_cert(r, ret))
+		return 0;
 	if (stage_key(r, why, &ref, &key, e))
 		return -1;
 	if (has_staged_cert(r, &ref)) {
@@ -291,11 +307,15 @@ attempt(struct run *r, struct err *e)
 {
 	if (r->o->first)
 		return renew_once(r, RENEW_TOLD, e);
-	if (ask(r, e) || roll_anchors(r, e))
+	struct err anchors;
+	if (ask(r, e))
 		return -1;
+	/* a server whose CA certificates are of no use still renews: what it sent is
+	 * asked for again at the next look */
+	int unrolled = roll_anchors(r, &anchors);
 	r->out.why = judge(r);
 	if (r->out.why == RENEW_NOT_DUE)
-		return 0;
+		return unrolled ? err_copy(e, &anchors) : 0;
 	if (renew_once(r, r->out.why, e))
 		return -1;
 	/* its key has outlived one certificate already: a new one at once */

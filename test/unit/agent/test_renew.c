@@ -492,6 +492,24 @@ an_expired_certificate_is_renewed_for_its_key_then_for_a_new_one(void **state)
 	assert_string_equal(active(w), "x509 0003");
 }
 
+/* the hub was away while the old certificate ended, and nobody grants grace */
+static void
+a_certificate_that_waits_for_its_proof_is_taken_where_the_old_one_ended(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+	move_to(w, w->now_ms + 80 * DAY);
+	err_set(&w->prove, ERR_TIMEOUT, "hub");
+	assert_fails(renew(w, false, &e), &e, TIMEOUT);
+	move_to(w, w->now_ms + 40 * DAY);
+	w->prove.code = ERR_OK;
+	err_set(&w->checkin, ERR_FORBIDDEN, "expired");
+	err_set(&w->enrol, ERR_FORBIDDEN, "past the grace");
+	assert_ok(renew(w, false, &e), &e);
+	assert_int_equal(w->enrols, 1);
+	assert_string_equal(active(w), "x509 0002");
+}
+
 static void
 a_new_key_that_fails_after_it_is_due_at_the_next_look(void **state)
 {
@@ -656,6 +674,12 @@ a_set_without_a_root_and_a_shared_file_change_nothing(void **state)
 	snprintf(w->answer.ca_tag, sizeof(w->answer.ca_tag), "aa");
 	assert_fails(renew(w, false, &e), &e, CONFLICT);
 	assert_int_equal(n_anchors(w, "ca.pem"), 1);
+	/* nor do they keep a certificate from its renewal */
+	int64_t now_ms = w->now_ms;
+	move_to(w, now_ms + 80 * DAY);
+	assert_ok(renew(w, false, &e), &e);
+	assert_string_equal(active(w), "x509 0002");
+	assert_int_equal(n_anchors(w, "ca.pem"), 1);
 	char path[PATH_MAX];
 	snprintf(path, sizeof(path), "%s/ca.pem", w->dir);
 	w->cfg.dps.ca_file = path; /* somebody else's, for all we know */
@@ -685,6 +709,7 @@ main(void)
 	    T(a_promotion_that_does_not_connect_goes_back),
 	    T(two_runs_at_once_are_one),
 	    T(an_expired_certificate_is_renewed_for_its_key_then_for_a_new_one),
+	    T(a_certificate_that_waits_for_its_proof_is_taken_where_the_old_one_ended),
 	    T(a_new_key_that_fails_after_it_is_due_at_the_next_look),
 	    T(a_clock_at_1970_is_told_the_time_and_renews),
 	    T(a_clock_50_minutes_slow_takes_a_fresh_certificate),
