@@ -119,6 +119,14 @@ renew_plan_judge(const struct renew_facts *f, const struct renew_rules *r, int64
 	return has_window(f) && now_ms >= window_due_ms(f) ? RENEW_ASKED : RENEW_NOT_DUE;
 }
 
+/* No answer may keep a device from asking until its certificate is over: Retry-After can
+ * say 68 years, and a date in it does so by itself to a clock at 1970. */
+static int64_t
+asked_max_ms(const struct renew_facts *f, int64_t pause_max_ms)
+{
+	return later_of(pause_max_ms, (f->not_after_ms - f->not_before_ms) / 8);
+}
+
 /* After the n-th failure in a row: doubled or fourfold each time, the upper half drawn.
  */
 static int64_t
@@ -132,10 +140,11 @@ pause_ms(
 		ms *= factor;
 	ms = sooner_of(ms, max);
 	ms -= point_of(f->seed, (uint64_t)p->failures + 2, ms / 2 + 1);
-	if (p->retry_after_ms <= ms)
+	int64_t asked = sooner_of(p->retry_after_ms, asked_max_ms(f, max));
+	if (asked <= ms)
 		return ms;
 	/* asked of a whole fleet at once: spread it */
-	return p->retry_after_ms + point_of(f->seed, 1, p->retry_after_ms / 4 + 1);
+	return asked + point_of(f->seed, 1, asked / 4 + 1);
 }
 
 int64_t

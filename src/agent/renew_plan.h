@@ -63,8 +63,9 @@ struct renew_past {
 
 /* How long to wait, from the last attempt's end (or from the start) to the next look: a
  * doubled pause after failures (fourfold after refusals), never below what the server
- * asked for; else until due, but at most check (or poll), so that a jump of the clock is
- * seen. Spread by the seed. At least 1. */
+ * asked for (an eighth of the certificate's life at most); else until due, but at most
+ * check (or poll), so that a jump of the clock is seen. Spread by the seed. At least 1.
+ */
 int64_t renew_plan_wait_ms(const struct renew_facts *f, const struct renew_rules *r,
     const struct renew_past *p, int64_t now_ms);
 

@@ -165,6 +165,18 @@ a_pause_is_never_shorter_than_the_server_asked(void **state)
 	assert_in_range(renew_plan_wait_ms(&f, &rules, &p, T0), 2 * DAY, 2 * DAY * 5 / 4);
 }
 
+static void
+no_retry_after_outlasts_a_certificate(void **state)
+{
+	struct renew_facts f = facts(80 * DAY, 7), brief = facts(DAY, 7);
+	struct renew_past p = {
+	    .failures = 1, .retry_after_ms = INT64_C(1000) * INT32_MAX};
+	assert_in_range(
+	    renew_plan_wait_ms(&f, &rules, &p, T0), 10 * DAY, 10 * DAY * 5 / 4);
+	assert_in_range(
+	    renew_plan_wait_ms(&brief, &rules, &p, T0), DAY / 4, DAY / 4 * 5 / 4);
+}
+
 /* found by test/sim: a device that is on for an hour a day never renewed again after some
  * failures, and never heard of a rollover */
 static void
@@ -236,6 +248,7 @@ main(void)
 	    cmocka_unit_test(no_wait_is_longer_than_the_check_however_far_the_end),
 	    cmocka_unit_test(pauses_double_after_failures_and_quadruple_after_refusals),
 	    cmocka_unit_test(a_pause_is_never_shorter_than_the_server_asked),
+	    cmocka_unit_test(no_retry_after_outlasts_a_certificate),
 	    cmocka_unit_test(a_short_wake_is_not_spent_on_a_pause_of_before),
 	    cmocka_unit_test(a_last_look_in_the_future_bars_none_now),
 	    cmocka_unit_test(a_restart_shortens_no_pause_and_wakes_no_fleet_at_once),
