@@ -445,7 +445,16 @@ load_credential(struct agent *a, struct err *e)
 	return 0;
 }
 
-/* A key whose token or TPM does not answer is waited for, like a service. */
+/* Nothing that a chmod or a token's return would cure. */
+static bool
+is_lost(enum err_code code)
+{
+	return code == ERR_NOT_FOUND || code == ERR_CORRUPT || code == ERR_PARSE ||
+	       code == ERR_CRYPTO;
+}
+
+/* A key whose token or TPM does not answer is waited for, like a service. For one that is
+ * lost another generation stands in. */
 static int
 load_first(struct agent *a, struct err *e)
 {
@@ -454,8 +463,13 @@ load_first(struct agent *a, struct err *e)
 		return 0;
 	a->unloaded = why.code == ERR_UNAVAILABLE;
 	a->st.last = why;
-	return a->unloaded ? keystore_active(a->keys, &a->cred.ref, e)
-			   : err_copy(e, &why);
+	if (keystore_active(a->keys, &a->cred.ref, e))
+		return -1;
+	if (a->unloaded)
+		return 0;
+	if (is_lost(why.code))
+		fall_back(a);
+	return a->cred.key ? 0 : err_copy(e, &why);
 }
 
 int

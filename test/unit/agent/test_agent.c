@@ -382,6 +382,52 @@ a_token_is_renewed_before_it_expires(void **state)
 	tear(&b);
 }
 
+/* Another generation, proved and active. */
+static void
+promote_one(const char *dev)
+{
+	struct err e;
+	struct keystore_ref r;
+	struct keystore_assignment at = {.hub = "127.0.0.1", .device_id = KIT_ID};
+	auto_(keystore_close) struct keystore *k = NULL;
+	auto_(key_free) struct key *key = NULL;
+	auto_keystore_credential c = {0};
+	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
+	assert_ok(keystore_open(dev, &k, &e), &e);
+	assert_ok(keystore_lock(k, &e), &e);
+	assert_ok(keystore_keygen(k, &kit_place, &r, &key, &e), &e);
+	kit_leaf(KIT_ID, key, &chain);
+	assert_ok(
+	    keystore_install(k, &r, buf_span(&chain), KIT_ID, kit_now_ms(), &c, &e), &e);
+	assert_ok(keystore_set_proven(k, &r, &at, kit_now_ms(), &e), &e);
+	assert_ok(keystore_promote(k, &r, kit_now_ms(), &e), &e);
+}
+
+static void
+a_device_whose_key_is_lost_lives_on_another_generation(void **state)
+{
+	struct err e;
+	struct agent_status st;
+	char path[PATH_MAX];
+	auto_(loop_free) struct loop *loop = loop_new(&clock_system, &e);
+	char *top = kit_dir(), *dev = kit_device(top, "");
+	struct agent *a = NULL;
+	promote_one(dev);
+	promote_one(dev);
+	snprintf(path, sizeof(path), "%s/cred/0002/key.pem", dev);
+	assert_ok(file_remove(path, &e), &e);
+	assert_ok(agent_open(dev, loop, NULL, NULL, &a, &e), &e);
+	agent_status(a, &st);
+	assert_string_equal(st.active.generation, "0001");
+	agent_free(TAKE(a));
+	/* never to SAS */
+	snprintf(path, sizeof(path), "%s/cred/0001/key.pem", dev);
+	assert_ok(file_remove(path, &e), &e);
+	assert_fails(agent_open(dev, loop, NULL, NULL, &a, &e), &e, NOT_FOUND);
+	free(dev);
+	kit_dir_done(top);
+}
+
 static int
 group(void **state)
 {
@@ -407,6 +453,7 @@ main(void)
 	    cmocka_unit_test(control_refuses_what_it_does_not_know),
 	    cmocka_unit_test(a_second_agent_in_the_directory_is_refused),
 	    cmocka_unit_test(a_token_is_renewed_before_it_expires),
+	    cmocka_unit_test(a_device_whose_key_is_lost_lives_on_another_generation),
 	};
 	return cmocka_run_group_tests(tests, group, NULL);
 }
