@@ -525,6 +525,16 @@ fulfils(struct keystore *k, const struct keystore_ref *r, const struct key *key,
 	       !(uri && key_home_is_other(uri, w->place->uri));
 }
 
+/* Is a key of that URI where the wish would have it? */
+static bool
+is_at_home(const char *uri, const struct wish *w)
+{
+	if (w->same)
+		return w->same->key_uri && strcmp(uri, w->same->key_uri) == 0;
+	return key_home_custody(uri) == key_home_custody(w->place->uri) &&
+	       !key_home_is_other(uri, w->place->uri);
+}
+
 /* The key of a staged generation; NULL where it is not whole or not the one wanted. */
 static int
 staged_key(struct keystore *k, const struct keystore_ref *r, const struct wish *w,
@@ -540,6 +550,9 @@ staged_key(struct keystore *k, const struct keystore_ref *r, const struct wish *
 	generation_dir(k, r, dir);
 	const char *uri = generation_uri(dir, &text, &none) == 0 ? buf_text(&text) : NULL;
 	enum key_alg alg = w->same ? key_algorithm(w->same->key) : w->place->alg;
+	/* not even opened: its token may be gone for good, with auth.key_uri changed */
+	if (uri && !is_at_home(uri, w))
+		return 0;
 	if (key_home_open(dir, uri, alg, &key, e))
 		return err_wrap(e, "staged generation %s", r->generation);
 	if (key && fulfils(k, r, key, uri, w))

@@ -459,6 +459,26 @@ an_expired_certificates_key_is_held_once_more(void **state)
 	assert_false(key_is_spki(three, key_spki(one)));
 }
 
+/* a key was made in a token that is gone for good, and auth.key_uri changed */
+static void
+a_staged_key_elsewhere_does_not_bar_a_new_one(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r;
+	char path[PATH_MAX];
+	auto_(key_free) struct key *key = NULL;
+	snprintf(path, sizeof(path), "%s/cred/0001", d->dir);
+	assert_ok(file_mkdir(path, 0700, &e), &e);
+	snprintf(path, sizeof(path), "%s/cred/0001/key.uri", d->dir);
+	assert_ok(
+	    file_write(path,
+		SPAN_LIT("pkcs11:token=gone;object=a?module-path=/none.so\n"), 0600, &e),
+	    &e);
+	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &key, &e), &e);
+	assert_string_equal(r.generation, "0002");
+}
+
 static void
 the_staged_generation_is_found_and_can_be_abandoned(void **state)
 {
@@ -575,6 +595,7 @@ main(void)
 	    T(a_key_that_was_in_use_is_never_staged_again),
 	    T(falling_back_goes_round_what_is_proved_and_valid),
 	    T(an_expired_certificates_key_is_held_once_more),
+	    T(a_staged_key_elsewhere_does_not_bar_a_new_one),
 	    T(the_staged_generation_is_found_and_can_be_abandoned),
 	    T(prune_keeps_active_previous_staged_and_sas),
 	    T(assignments_belong_to_their_credential),
