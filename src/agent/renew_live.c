@@ -121,10 +121,10 @@ on_enrol(void *arg, const struct keystore_credential *c, struct key *key,
 		 pool = BUF_INIT(CERT_PEM_MAX);
 	/* a token is for a device whose certificate is none, or good for nothing */
 	enum est_verb verb = c->key && !l->token ? EST_SIMPLEREENROLL : EST_SIMPLEENROLL;
+	/* the CAs first: where they are not to be had, no certificate is made in vain */
 	if (dial(l, c, e) || write_subject(l, c, &name, e) ||
-	    est_client_enrol(
-		l->client, verb, key, buf_span(&name), &leaf, ret_later, e) ||
-	    est_client_cacerts(l->client, &pool, e))
+	    est_client_cacerts(l->client, &pool, e) ||
+	    est_client_enrol(l->client, verb, key, buf_span(&name), &leaf, ret_later, e))
 		return -1;
 	return chain_up_write(buf_span(&leaf), buf_span(&pool), ret_chain_pem, e);
 }
