@@ -131,12 +131,25 @@ init_ca(const struct init_opts *o, struct err *e)
 	return file_write(path, buf_span(&pem), 0644, e);
 }
 
+/* Before anything is written: a living device's trust anchors are not replaced. */
+static int
+check_vacant(const char *dir, struct err *e)
+{
+	char path[PATH_MAX];
+	if ((size_t)snprintf(path, sizeof(path), "%s/active", dir) >= sizeof(path))
+		return err_set(e, ERR_LIMIT, "%s: path too long", dir);
+	if (file_exists(path))
+		return err_set(e, ERR_EXISTS, "%s: a device lives there already", dir);
+	return 0;
+}
+
 static int
 init_device(const struct init_opts *o, struct arena *a, struct err *e)
 {
 	struct agent_config cfg;
 	auto_buf key = BUF_INIT(KEY_TEXT_MAX), text = BUF_INIT(AGENT_CONFIG_FILE_MAX);
-	if (init_config(o, &cfg, a, e) || (!o->no_sas && read_key(o->key_file, &key, e)))
+	if (check_vacant(o->dir, e) || init_config(o, &cfg, a, e) ||
+	    (!o->no_sas && read_key(o->key_file, &key, e)))
 		return -1;
 	agent_config_write(&cfg, &text);
 	if (buf_check(&text, "agent.conf", e) || init_ca(o, e) ||

@@ -46,6 +46,17 @@ class Renewal(Case):
         self.ends(dev.agent("enrol", "--token-file", token), 6)
         self.assertEqual(dev.active, "x509 0001")
 
+    def test_a_living_device_is_not_made_anew(self):
+        dev = self.device("once")
+        ca = os.path.join(dev.dir, "ca.pem")
+        with open(ca, "rb") as f:
+            before = f.read()
+        other = os.path.join(self.server.home, "ca", "device-ca.pem")
+        self.ends(dev.agent("init", "--id", "twice", "--no-sas", "--id-scope", "x", "--ca-file",
+                            other), 5, "lives there already")
+        with open(ca, "rb") as f:
+            self.assertEqual(f.read(), before)
+
     def test_told_to_it_renews_and_proves_before_it_switches(self):
         dev = self.device("told").enrol().start()
         one = dev.connected("0001")["thumbprint"]
