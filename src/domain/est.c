@@ -550,7 +550,9 @@ est_fix(enum refusal_code code)
 		"enrol anew with a one-time token (muster est token)",
 	    [REFUSAL_ISSUER_REVOKED] =
 		"enrol anew with a one-time token (muster est token)",
-	    [REFUSAL_ENROLLMENT_BLOCKED] = "an operator has to undo the revocation",
+	    [REFUSAL_ENROLLMENT_BLOCKED] =
+		"an operator can undo a certificateHold; what is revoked for good needs "
+		"another registration ID",
 	    [REFUSAL_THROTTLED] = "ask again later",
 	    [REFUSAL_COMPLIANCE] = "docs/compliance.md has every row and its way out",
 	    [REFUSAL_CUSTODY] = "check in, or make the key where the policy wants it and "
