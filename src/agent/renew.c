@@ -166,12 +166,22 @@ stage_key(struct run *r, enum renew_why why, struct keystore_ref *ret_ref,
 }
 
 /* Judged by the server's time where it is later: a device that is slow within reason
- * takes a fresh certificate. */
-static int64_t
-judged_ms(const struct run *r)
+ * takes a fresh certificate. Where nobody has told the time (a first certificate, an EST
+ * server without check-in), it is no earlier than what a server that was verified has
+ * just issued begins. */
+static int
+judged_ms(const struct run *r, struct span chain, int64_t *ret, struct err *e)
 {
-	int64_t own = now_ms(r);
-	return r->asked && r->answer.now_ms > own ? r->answer.now_ms : own;
+	auto_cert_list l = {.n = 0};
+	int64_t at = now_ms(r);
+	if (cert_list_parse(chain, "certificate", &l, e))
+		return -1;
+	if (r->asked && r->answer.now_ms > at)
+		at = r->answer.now_ms;
+	if (!clock_floor_is_known(r->o->time) && l.v[0]->not_before_ms > at)
+		at = l.v[0]->not_before_ms;
+	*ret = at;
+	return 0;
 }
 
 /* A certificate that was had before the active one ended, and waits for its proof: with
@@ -195,6 +205,7 @@ obtain(struct run *r, enum renew_why why, struct keystore_ref *ret, struct err *
 	auto_buf chain = BUF_INIT(CERT_PEM_MAX);
 	auto_keystore_credential c = {0};
 	struct keystore_ref ref;
+	int64_t at_ms;
 	if (why == RENEW_EXPIRED && find_staged_cert(r, ret))
 		return 0;
 	if (stage_key(r, why, &ref, &key, e))
@@ -205,9 +216,11 @@ obtain(struct run *r, enum renew_why why, struct keystore_ref *ret, struct err *
 	}
 	r->st.proof_refusals = 0;
 	if (r->o->ops->enrol(r->o->arg, &r->c, key, &chain, &r->later, e) ||
-	    keystore_install(r->keys, &ref, buf_span(&chain), r->o->cfg->device.id,
-		judged_ms(r), &c, e))
+	    judged_ms(r, buf_span(&chain), &at_ms, e) ||
+	    keystore_install(
+		r->keys, &ref, buf_span(&chain), r->o->cfg->device.id, at_ms, &c, e))
 		return err_wrap(e, "certificate");
+	clock_floor_raise(r->o->time, c.not_before_ms);
 	*ret = ref;
 	return 0;
 }

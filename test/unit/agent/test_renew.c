@@ -542,6 +542,19 @@ a_clock_at_1970_is_told_the_time_and_renews(void **state)
 	assert_int_equal(w->time.floor_ms, w->now_ms);
 }
 
+/* a first certificate, an EST server that is not muster's */
+static void
+a_clock_at_1970_that_nobody_sets_takes_what_was_just_issued(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+	w->now_ms += 80 * DAY;
+	w->clock.skew_ms = 12345;
+	err_set(&w->checkin, ERR_NOT_FOUND, "404");
+	assert_ok(renew(w, true, &e), &e);
+	assert_string_equal(active(w), "x509 0002");
+}
+
 static void
 a_clock_50_minutes_slow_takes_a_fresh_certificate(void **state)
 {
@@ -712,6 +725,7 @@ main(void)
 	    T(a_certificate_that_waits_for_its_proof_is_taken_where_the_old_one_ended),
 	    T(a_new_key_that_fails_after_it_is_due_at_the_next_look),
 	    T(a_clock_at_1970_is_told_the_time_and_renews),
+	    T(a_clock_at_1970_that_nobody_sets_takes_what_was_just_issued),
 	    T(a_clock_50_minutes_slow_takes_a_fresh_certificate),
 	    T(clocks_far_off_throw_nothing_away),
 	    T(a_clock_that_jumps_past_the_renewal_renews_at_the_next_look),
