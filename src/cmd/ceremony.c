@@ -388,6 +388,7 @@ do_cross(struct args *a, int argc, char **argv, struct err *e)
 struct revoking {
 	struct crl_entry *v;
 	size_t n, max;
+	uint64_t number; /* of the list before this one; 0: none */
 };
 
 /* What the list before this one holds stays revoked. */
@@ -405,6 +406,7 @@ keep_old(const struct args *a, struct transcript *t, struct revoking *r,
 	if (transcript_put_file(t, "in", "root.crl", e) || file_read(path, &der, e) ||
 	    crl_parse(buf_span(&der), &old, e) || crl_verify(&old, root, e))
 		return err_wrap(e, "%s", path);
+	r->number = old.number;
 	struct span rest = old.entries;
 	while (r->n < r->max && crl_next(&rest, &r->v[r->n]))
 		r->n++;
@@ -456,10 +458,12 @@ write_crl(const struct args *a, struct transcript *t, struct issuer *root,
 {
 	char path[PATH_MAX_];
 	int64_t now = clock_wall_ms(&clock_system), next_ms;
+	/* a machine without a network may have a clock that went back */
+	uint64_t number = (uint64_t)now > r->number ? (uint64_t)now : r->number + 1;
 	auto_buf der = BUF_INIT(ROOT_CRL_MAX);
 	if (life_of(a->next, CRL_NEXT_MS, &next_ms, e))
 		return -1;
-	const struct crl_fields f = {.number = (uint64_t)now,
+	const struct crl_fields f = {.number = number,
 	    .this_ms = now,
 	    .next_ms = now + next_ms,
 	    .entries = r->v,
@@ -603,8 +607,11 @@ check_signature(
 	}
 	if (strcmp(verb, "script") == 0)
 		return;
-	if (cert_list_parse(text, file, &l, NULL) || issuer_verify(c->root, l.v[0], NULL))
+	if (cert_list_parse(text, file, &l, NULL) || l.n != 1 ||
+	    issuer_verify(c->root, l.v[0], NULL))
 		complain(c, seq, file, "not signed by this root");
+	else if (strcmp(verb, "sign") == 0 && (!l.v[0]->is_ca || l.v[0]->pathlen != 0))
+		complain(c, seq, file, "is no CA of pathlen 0");
 }
 
 static int

@@ -141,6 +141,61 @@ class Ceremony(harness.Case):
                 f.write(text)
         self.works(self.check())
 
+    def rehash(self):
+        """The transcript as somebody with an editor would leave it: all hashes are right again."""
+        log, prev, out = os.path.join(self.box, "transcript.txt"), "0" * 64, []
+        with open(log, encoding="ascii") as f:
+            for line in f:
+                words = line.split()[:-2]
+                for i, word in enumerate(words):
+                    name = word.split("=")[0].replace("%3A", ":")
+                    if name.startswith(("in:", "out:")):
+                        with open(os.path.join(self.box, name.split(":")[1]), "rb") as g:
+                            words[i] = word.split("=")[0] + "=" + pki.sha256(g.read())
+                body = " ".join([*words, prev, ""])
+                prev = pki.sha256(body.encode())
+                out.append(body + prev + "\n")
+        with open(log, "w", encoding="ascii") as f:
+            f.writelines(out)
+
+    def test_a_transcript_made_right_again_hides_no_other_certificate(self):
+        _, keys = self.home()
+        self.root("--alg", "p256")
+        self.works(self.do("sign", "device-ca.csr", "--yes-i-compared", keys["device-ca"]))
+        self.rehash()
+        self.works(self.check())
+        box = lambda name: os.path.join(self.box, name)
+        ext = os.path.join(self.parent, "ext")
+        with open(ext, "w", encoding="ascii") as f:
+            f.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
+        os.remove(box("device-ca.pem"))
+        openssl("x509", "-req", "-in", box("device-ca.csr"), "-CA", box("root.pem"), "-CAkey",
+                box("root.key"), "-passin", "file:" + self.secret, "-extfile", ext, "-days", "9",
+                "-out", box("device-ca.pem"))
+        self.rehash()
+        got = self.check()
+        self.ends(got, 9)
+        self.assertIn("no CA of pathlen 0", got.stdout)
+
+    def test_numbers_of_lists_grow_where_the_clock_went_back(self):
+        self.root("--alg", "p256")
+        later = os.path.join(self.parent, "later")
+        os.mkdir(later)
+        for name, text in (("conf", "[ca]\ndefault_ca=d\n[d]\ndatabase=%s/db\ncrlnumber=%s/n\n"
+                            "default_md=sha256\ndefault_crl_days=9\ncrl_extensions=x\n[x]\n"
+                            "authorityKeyIdentifier=keyid\n" % (later, later)),
+                           ("db", ""), ("n", "0F00000000000000\n")):
+            with open(os.path.join(later, name), "w", encoding="ascii") as f:
+                f.write(text)
+        pem = openssl("ca", "-gencrl", "-config", os.path.join(later, "conf"), "-cert",
+                      os.path.join(self.box, "root.pem"), "-keyfile",
+                      os.path.join(self.box, "root.key"), "-passin", "file:" + self.secret)
+        crl = os.path.join(self.box, "root.crl")
+        openssl("crl", "-outform", "DER", "-out", crl, stdin=pem)
+        self.works(self.do("crl"))
+        got = openssl("crl", "-inform", "DER", "-noout", "-crlnumber", "-in", crl).decode()
+        self.assertEqual(got.strip().upper().replace("0X", ""), "CRLNUMBER=0F00000000000001")
+
     def test_an_intermediate_is_revoked_and_stays_so(self):
         _, keys = self.home()
         self.root("--alg", "p256")
