@@ -47,12 +47,15 @@ cmd_health(int argc, char **argv, struct err *e)
 	    remote_get(&r, "/muster/health?api-version=" AZURE_API, "health", &body, e))
 		return -1;
 	auto_(js_free) struct js *v = js_parse(buf_span(&body), ANSWER_MAX, 8, e);
+	const char *state = js_as_text(js_get(v, "state"));
 	if (!v)
 		return -1;
+	/* an answer of something else is not "nothing is bad" */
+	if (!*state)
+		return err_set(e, ERR_PARSE, "health: the answer tells no state");
 	if (r.json)
 		printf("%s\n", buf_text(&body));
 	else
 		show(v, !quiet);
-	bool bad = strcmp(js_as_text(js_get(v, "state")), "bad") == 0;
-	return bad ? err_row(ERR_GATE)->exit : 0;
+	return strcmp(state, "bad") == 0 ? err_row(ERR_GATE)->exit : 0;
 }

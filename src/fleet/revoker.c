@@ -201,9 +201,12 @@ static int
 azure_revoke(struct rest *r, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	if (azure_takes(o, e) || azure_disable(r, o, a, ret, e) ||
-	    azure_unregister(r, o, a, ret, e))
+	if (azure_takes(o, e) || azure_disable(r, o, a, ret, e))
 		return -1;
+	/* who has to act now must know how far it came */
+	if (azure_unregister(r, o, a, ret, e))
+		return err_wrap(
+		    e, "identity: %s; enrollment", ret->effect[REVOKER_IDENTITY].text);
 	report(ret, REVOKER_SESSION, "unknown",
 	    "the hub cuts disabled devices and does not tell when");
 	return 0;
