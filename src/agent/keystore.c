@@ -579,6 +579,51 @@ make_key(
 		       : key_home_make(dir, w->place, number, ret, e);
 }
 
+/* Whether another generation has the same key. */
+static bool
+is_shared(struct keystore *k, const struct keystore_ref *r, const char *uri)
+{
+	struct err ignored;
+	struct generation_list list;
+	if (list_of_generations(k, &list, &ignored))
+		return true;
+	for (size_t i = 0; i < list.n; i++) {
+		char dir[PATH_MAX];
+		struct keystore_ref other = {.x509 = true};
+		auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
+		generation_name(list.v[i], other.generation);
+		generation_dir(k, &other, dir);
+		if (!ref_equal(&other, r) && generation_uri(dir, &text, &ignored) == 0 &&
+		    strcmp(buf_text(&text), uri) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The key in its token first: while the directory is there, its name is known. */
+static int
+remove_generation(struct keystore *k, const struct keystore_ref *r, struct err *e)
+{
+	char dir[PATH_MAX];
+	struct err none;
+	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1);
+	generation_dir(k, r, dir);
+	if (generation_uri(dir, &uri, &none) == 0 && !is_shared(k, r, buf_text(&uri)) &&
+	    key_home_remove(dir, buf_text(&uri), e))
+		return -1;
+	return file_remove_tree(dir, e);
+}
+
+/* A staged key that is not the one wanted now is wanted no more. Were it left, a device
+ * that wants now this, now that (its clock jumps, it falls back and forth) would have a
+ * generation more at each try. True where it is gone, and its number free. */
+static bool
+drop_staged(struct keystore *k, const struct keystore_ref *r)
+{
+	struct err ignored;
+	return r->x509 && remove_generation(k, r, &ignored) == 0;
+}
+
 static int
 stage_key(struct keystore *k, const struct wish *w, struct keystore_ref *ret_ref,
     struct key **ret_key, struct err *e)
@@ -589,13 +634,15 @@ stage_key(struct keystore *k, const struct wish *w, struct keystore_ref *ret_ref
 	struct key *key;
 	if (staged_ref(k, &r, &last, e) || staged_key(k, &r, w, &key, e))
 		return -1;
-	if (!key && last + 1 > KEYSTORE_GENERATIONS_MAX)
-		return err_set(e, ERR_LIMIT, "%s: no generation number is left", k->dir);
 	if (!key) {
+		int number = drop_staged(k, &r) ? last : last + 1;
+		if (number > KEYSTORE_GENERATIONS_MAX)
+			return err_set(
+			    e, ERR_LIMIT, "%s: no generation number is left", k->dir);
 		r.x509 = true;
-		generation_name(last + 1, r.generation);
+		generation_name(number, r.generation);
 		generation_dir(k, &r, dir);
-		if (make_key(dir, w, last + 1, &key, e))
+		if (make_key(dir, w, number, &key, e))
 			return -1;
 	}
 	*ret_ref = r;
@@ -644,41 +691,6 @@ keystore_staged(struct keystore *k, struct keystore_ref *ret_ref,
 	*ret_ref = r;
 	*ret = stage;
 	return 0;
-}
-
-/* Whether another generation has the same key. */
-static bool
-is_shared(struct keystore *k, const struct keystore_ref *r, const char *uri)
-{
-	struct err ignored;
-	struct generation_list list;
-	if (list_of_generations(k, &list, &ignored))
-		return true;
-	for (size_t i = 0; i < list.n; i++) {
-		char dir[PATH_MAX];
-		struct keystore_ref other = {.x509 = true};
-		auto_buf text = BUF_INIT(KEY_URI_MAX + 1);
-		generation_name(list.v[i], other.generation);
-		generation_dir(k, &other, dir);
-		if (!ref_equal(&other, r) && generation_uri(dir, &text, &ignored) == 0 &&
-		    strcmp(buf_text(&text), uri) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The key in its token first: while the directory is there, its name is known. */
-static int
-remove_generation(struct keystore *k, const struct keystore_ref *r, struct err *e)
-{
-	char dir[PATH_MAX];
-	struct err none;
-	auto_buf uri = BUF_INIT(KEY_URI_MAX + 1);
-	generation_dir(k, r, dir);
-	if (generation_uri(dir, &uri, &none) == 0 && !is_shared(k, r, buf_text(&uri)) &&
-	    key_home_remove(dir, buf_text(&uri), e))
-		return -1;
-	return file_remove_tree(dir, e);
 }
 
 int

@@ -169,7 +169,7 @@ keygen_gives_the_staged_key_again_until_it_is_promoted(void **state)
 }
 
 static void
-keygen_of_another_algorithm_takes_a_new_generation(void **state)
+keygen_of_another_algorithm_replaces_the_staged_key(void **state)
 {
 	struct device *d = *state;
 	struct err e;
@@ -180,7 +180,7 @@ keygen_of_another_algorithm_takes_a_new_generation(void **state)
 	assert_ok(keystore_keygen(d->keys, &(struct keystore_place){KEY_P384, "", KIT_ID},
 		      &r, &b, &e),
 	    &e);
-	assert_string_equal(r.generation, "0002");
+	assert_string_equal(r.generation, "0001");
 	assert_int_equal(key_algorithm(b), KEY_P384);
 }
 
@@ -197,7 +197,7 @@ keygen_goes_past_a_torn_key_file(void **state)
 	snprintf(path, sizeof(path), "%s/cred/0001/key.pem", d->dir);
 	assert_int_equal(truncate(path, 20), 0);
 	assert_ok(keystore_keygen(d->keys, &kit_place, &r, &b, &e), &e);
-	assert_string_equal(r.generation, "0002");
+	assert_string_equal(r.generation, "0001");
 }
 
 #define DAY_MS INT64_C(86400000)
@@ -455,8 +455,28 @@ an_expired_certificates_key_is_held_once_more(void **state)
 	assert_true(c.reused);
 	/* whoever wants a new key does not get this one */
 	assert_ok(keystore_keygen(d->keys, &kit_place, &fresh, &three, &e), &e);
-	assert_string_equal(fresh.generation, "0003");
+	assert_string_equal(fresh.generation, "0002");
 	assert_false(key_is_spki(three, key_spki(one)));
+}
+
+/* found by test/sim: a device that was refused fell back and forth between expired
+ * generations and left a staged key at each try */
+static void
+staged_keys_that_nobody_wants_any_more_do_not_pile_up(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	struct keystore_ref r, staged;
+	r = lived(d);
+	for (int i = 0; i < 20; i++) {
+		auto_(key_free) struct key *again = NULL;
+		auto_(key_free) struct key *fresh = NULL;
+		assert_ok(keystore_key_again(d->keys, &r, &staged, &again, &e), &e);
+		assert_string_equal(staged.generation, "0002");
+		assert_ok(keystore_keygen(d->keys, &kit_place, &staged, &fresh, &e), &e);
+		assert_string_equal(staged.generation, "0002");
+		assert_false(key_is_spki(fresh, key_spki(again)));
+	}
 }
 
 /* a key was made in a token that is gone for good, and auth.key_uri changed */
@@ -579,7 +599,7 @@ main(void)
 	    T(load_refuses_a_key_that_others_read),
 	    T(a_second_session_is_told_that_the_first_is_at_work),
 	    T(keygen_gives_the_staged_key_again_until_it_is_promoted),
-	    T(keygen_of_another_algorithm_takes_a_new_generation),
+	    T(keygen_of_another_algorithm_replaces_the_staged_key),
 	    T(keygen_goes_past_a_torn_key_file),
 	    T(install_refuses_another_devices_certificate),
 	    T(install_refuses_an_expired_certificate),
@@ -595,6 +615,7 @@ main(void)
 	    T(a_key_that_was_in_use_is_never_staged_again),
 	    T(falling_back_goes_round_what_is_proved_and_valid),
 	    T(an_expired_certificates_key_is_held_once_more),
+	    T(staged_keys_that_nobody_wants_any_more_do_not_pile_up),
 	    T(a_staged_key_elsewhere_does_not_bar_a_new_one),
 	    T(the_staged_generation_is_found_and_can_be_abandoned),
 	    T(prune_keeps_active_previous_staged_and_sas),
