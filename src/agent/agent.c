@@ -162,6 +162,8 @@ fall_back(struct agent *a)
 	a->refused_by_hub = true; /* register anew */
 	a->refusals = 0;
 	a->fell_back = true;
+	/* what the hub refuses may still be good for another (its CA was revoked) */
+	renewal_look(a->renewal);
 }
 
 static void

@@ -202,6 +202,12 @@ void
 renewal_now(struct renewal *r)
 {
 	r->told = true;
+	renewal_look(r);
+}
+
+void
+renewal_look(struct renewal *r)
+{
 	if (r->started && is_on(r) && !r->proc)
 		look_in(r, 0);
 }

@@ -39,6 +39,9 @@ void renewal_start(struct renewal *r);
 void renewal_stop(struct renewal *r);
 /* As soon as there is room, whether it is due or not: the device fell back. */
 void renewal_now(struct renewal *r);
+/* The same where it is due: the credential is another one, and may do what the one before
+ * could not. */
+void renewal_look(struct renewal *r);
 
 struct renewal_status {
 	bool on; /* there is something to renew, and a server to ask */
