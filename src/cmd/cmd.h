@@ -25,6 +25,7 @@ int cmd_health(int argc, char **argv, struct err *e);
 /* Verbs of muster ca that have a file of their own; argv[0] is the verb. */
 int cmd_rollover(int argc, char **argv, struct err *e);
 int cmd_drill(int argc, char **argv, struct err *e);
+int cmd_certificates(int argc, char **argv, struct err *e);
 int cmd_compliance(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.

@@ -24,10 +24,14 @@ static const struct subcommand subcommands[] = {
     {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
     {"est", cmd_est, "enrolment: one-time tokens, approval, late renewals"},
-    {"revoke", cmd_revoke, "revoke a device: certificates, identity, enrollment, session"},
+    {"revoke", cmd_revoke,
+	"revoke a device: certificates, identity, enrollment, session"},
     {"crl", cmd_crl, "list, publish and import revocation lists"},
     {"health", cmd_health, "what of a running server needs somebody"},
-    {"compliance", cmd_compliance, "what breaks FedRAMP High or IL5, and the rows they ask"},
+    {"certificates", cmd_certificates,
+	"what was issued: state, end, last seen, custody of the key"},
+    {"compliance", cmd_compliance,
+	"what breaks FedRAMP High or IL5, and the rows they ask"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},
     {"config", cmd_config, "print the configuration in force, or explain its keys"},
@@ -56,7 +60,7 @@ cmd_help(int argc, char **argv, struct err *e)
 	       "certificates.\n\ncommands:\n");
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
 		if (subcommands[i].help)
-			printf("  %-12s %s\n", subcommands[i].name, subcommands[i].help);
+			printf("  %-13s %s\n", subcommands[i].name, subcommands[i].help);
 	printf("\nmuster COMMAND --help tells its options.\n");
 	return 0;
 }

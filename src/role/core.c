@@ -173,6 +173,7 @@ find_handler(enum ipc_type type)
 	    core_rollover_handler,
 	    core_est_handler,
 	    core_compliance_handler,
+	    core_certificates_handler,
 	    core_revoke_handler,
 	    core_crl_handler,
 	    core_ocsp_handler,

@@ -100,6 +100,7 @@ core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
 core_handler *core_compliance_handler(enum ipc_type type);
+core_handler *core_certificates_handler(enum ipc_type type);
 core_handler *core_revoke_handler(enum ipc_type type);
 core_handler *core_crl_handler(enum ipc_type type);
 core_handler *core_ocsp_handler(enum ipc_type type);

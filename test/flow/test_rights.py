@@ -48,6 +48,7 @@ NEEDS = {
     "POST /muster/enrolments/{}": ("operator", {"approve": True}),
     "GET /muster/renew-allow": ("operator", None),
     "PUT /muster/renew-allow/{}": ("operator", {"untilMs": 0}),
+    "GET /muster/certificates": ("RegistryRead", None),
     "GET /muster/compliance": ("RegistryRead", None),
     "POST /muster/revoke": ("operator", {"deviceId": "nobody"}),
     "POST /muster/issuers/{}/revoke": ("operator", {}),

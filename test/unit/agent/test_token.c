@@ -280,7 +280,7 @@ pruning_removes_keys_that_nothing_names(void **state)
 }
 
 static void
-keys_in_files_and_in_the_token_live_side_by_side(void **state)
+a_staged_key_in_a_file_makes_room_for_one_in_the_token(void **state)
 {
 	struct device *d = *state;
 	struct err e;
@@ -292,11 +292,13 @@ keys_in_files_and_in_the_token_live_side_by_side(void **state)
 	assert_ok(keystore_keygen(d->keys, &d->place, &r, &file, &e), &e);
 	assert_string_equal(r.generation, "0002");
 	assert_true(there(d, "0002/key.pem"));
-	d->place.uri = uri; /* a staged key in a file is not what is wanted now */
+	d->place.uri =
+	    uri; /* a staged key in a file is not what is wanted now: it goes */
 	auto_(key_free) struct key *token = NULL;
 	assert_ok(keystore_keygen(d->keys, &d->place, &r, &token, &e), &e);
-	assert_string_equal(r.generation, "0003");
-	assert_true(there(d, "0003/key.uri"));
+	assert_string_equal(r.generation, "0002");
+	assert_true(there(d, "0002/key.uri"));
+	assert_false(there(d, "0002/key.pem"));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -310,7 +312,7 @@ main(void)
 	    T(a_token_that_is_not_there_is_waited_for),
 	    T(a_name_that_is_taken_is_left_alone),
 	    T(pruning_removes_keys_that_nothing_names),
-	    T(keys_in_files_and_in_the_token_live_side_by_side),
+	    T(a_staged_key_in_a_file_makes_room_for_one_in_the_token),
 	};
 	return cmocka_run_group_tests(tests, make_token, end_token);
 }

@@ -1,0 +1,131 @@
+/*
+ * muster certificates: the inventory of a running server, a page a request.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd/cmd.h"
+#include "cmd/remote.h"
+#include "codec/js.h"
+#include "codec/uri.h"
+
+#define PAGE_MAX   (16 << 20)
+#define PAGE_DEPTH 3
+#define DAY_MS     INT64_C(86400000)
+
+struct args {
+	struct remote r;
+	const char *device, *issuer, *state, *within;
+	int64_t before_ms; /* 0: whatever */
+	int64_t rows;
+};
+
+static void
+show_row(const struct args *a, const struct js *row)
+{
+	char until[CLOCK_TEXT], seen[CLOCK_TEXT] = "-";
+	int64_t seen_ms = js_as_int(js_get(row, "seenMs"));
+	if (a->r.json) {
+		auto_buf b = BUF_INIT(65536);
+		js_dump(row, JS_AS_BUILT, &b);
+		printf("%s\n", buf_text(&b));
+		return;
+	}
+	const char *custody = js_as_text(js_get(row, "custody"));
+	clock_iso(js_as_int(js_get(row, "notAfterMs")), 0, until);
+	if (seen_ms)
+		clock_iso(seen_ms, 0, seen);
+	printf("%-24s %-9s %-10s %-12s %-20s %-20s %-7s %.16s\n",
+	    js_as_text(js_get(row, "subject")), js_as_text(js_get(row, "profile")),
+	    js_as_text(js_get(row, "state")), js_as_text(js_get(row, "issuer")), until,
+	    seen, custody[0] ? custody : "-", js_as_text(js_get(row, "thumbprint")));
+}
+
+/* A page's lines up to the one that says it is whole; *ret_next lives in the arena. */
+static int
+show_page(struct args *a, struct span body, const char **ret_next, struct err *e)
+{
+	while (body.len) {
+		auto_(js_free) struct js *row =
+		    js_parse(span_split(&body, '\n'), PAGE_MAX, PAGE_DEPTH, e);
+		if (!row)
+			return err_wrap(e, "certificates");
+		if (js_as_bool(js_get(row, "end"))) {
+			*ret_next = arena_str(a->r.arena, js_as_str(js_get(row, "next")));
+			return 0;
+		}
+		show_row(a, row);
+		a->rows++;
+	}
+	return err_set(e, ERR_CORRUPT, "certificates: the answer was cut off");
+}
+
+static int
+get_page(struct args *a, const char **next, struct err *e)
+{
+	auto_buf target = BUF_INIT(4096), body = BUF_INIT(PAGE_MAX);
+	buf_str(&target, "/muster/certificates?deviceId=");
+	uri_encode(&target, span_str(a->device));
+	buf_str(&target, "&issuer=");
+	uri_encode(&target, span_str(a->issuer));
+	buf_str(&target, "&state=");
+	uri_encode(&target, span_str(a->state));
+	buf_printf(&target, "&expiresBeforeMs=%" PRId64 "&after=%s", a->before_ms, *next);
+	if (remote_get(&a->r, buf_text(&target), "certificates", &body, e))
+		return -1;
+	return show_page(a, buf_span(&body), next, e);
+}
+
+static int
+show_all(struct args *a, struct err *e)
+{
+	const char *next = "0";
+	int64_t within = 0;
+	if (a->within &&
+	    num_parse_duration_ms(span_str(a->within), 1, 36500 * DAY_MS, &within, e))
+		return err_wrap(e, "--expires-within");
+	a->before_ms = a->within ? clock_wall_ms(&clock_system) + within : 0;
+	if (remote_open(&a->r, e))
+		return -1;
+	if (!a->r.json)
+		printf("%-24s %-9s %-10s %-12s %-20s %-20s %-7s %s\n", "SUBJECT",
+		    "PROFILE", "STATE", "ISSUER", "UNTIL", "SEEN", "CUSTODY",
+		    "THUMBPRINT");
+	do {
+		if (get_page(a, &next, e))
+			return -1;
+	} while (next[0]);
+	return 0;
+}
+
+int
+cmd_certificates(int argc, char **argv, struct err *e)
+{
+	struct args a = {.device = "", .issuer = "", .state = ""};
+	const struct opt own[] = {
+	    {"issuer", "NAME", OPT_TEXT, &a.issuer, "those of this CA"},
+	    {"state", "STATE", OPT_TEXT, &a.state,
+		"valid, superseded, expired or revoked (default: any)"},
+	    {"expires-within", "TIME", OPT_TEXT, &a.within,
+		"that end sooner than that, e.g. 30d"},
+	};
+	enum { OWN = sizeof(own) / sizeof(own[0]) };
+	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
+	memcpy(rows, own, sizeof(own));
+	remote_rows(&a.r, rows + OWN, argc, argv);
+	const struct opt_cmd cmd = {"muster certificates [SUBJECT] [OPTIONS]",
+	    "Lists what a running server issued: state, end, when its device was last\n"
+	    "seen with it, and how the device says that it holds the key.",
+	    rows, 0, 1};
+	int at = opt_parse(&cmd, argc, argv, e);
+	int status = at;
+	if (at > 0) {
+		a.device = at < argc ? argv[at] : "";
+		status = show_all(&a, e);
+	}
+	remote_done(&a.r);
+	return status;
+}
