@@ -18,10 +18,10 @@ struct domain {
 	struct store *store;
 	const struct config *cfg;
 	const struct clock *clock;
-	struct arena *arena;       /* freed when the request is done */
+	struct arena *arena;               /* freed when the request is done */
 	const struct issuer_book *issuers; /* domain/issuer.h; NULL: not known yet */
-	struct throttle *throttle; /* registrations, azure profile */
-	struct est_guard *est;     /* enrolments under way */
+	struct throttle *throttle;         /* registrations, azure profile */
+	struct est_guard *est;             /* enrolments under way */
 };
 
 static inline int64_t

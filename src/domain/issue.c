@@ -31,8 +31,8 @@ server_cn(const struct config *cfg)
 }
 
 int
-issue_server(struct domain *d, struct span spki, struct ipc_signer_issue *ret,
-    struct err *e)
+issue_server(
+    struct domain *d, struct span spki, struct ipc_signer_issue *ret, struct err *e)
 {
 	const struct issuer_entry *by;
 	if (issuer_active(d, CA_SERVICE, &by, e))

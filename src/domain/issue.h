@@ -9,8 +9,8 @@
 
 /* What the signer is asked for an edge's TLS key: SANs are the configured names, the CN
  * is the first of them where it fits. */
-must_check int issue_server(struct domain *d, struct span spki,
-    struct ipc_signer_issue *ret, struct err *e);
+must_check int issue_server(
+    struct domain *d, struct span spki, struct ipc_signer_issue *ret, struct err *e);
 /* The record of what was issued; asked.spki must be there. */
 must_check int issue_record(struct domain *d, const struct ipc_signer_issue *asked,
     const struct ipc_signer_issued *got, struct err *e);

@@ -17,7 +17,7 @@ struct env {
 	const struct config *config;
 	struct core_link *core;
 	const struct chain_set *anchors; /* what chains are judged with; swapped whole */
-	struct crl_cache *crls; /* fetched from the core */
+	struct crl_cache *crls;          /* fetched from the core */
 	struct span
 	    ca_chain; /* our device CA and its root, DER after DER; EST's answer */
 };

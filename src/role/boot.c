@@ -56,7 +56,8 @@ find_account(const struct config *cfg, const char *role, struct boot *b, struct 
 	if (geteuid() != 0)
 		return 0;
 	/* PIN files and a token's own files belong to who starts the server, unless an
-	 * account was made for it: the key holder stays that user, without capabilities */
+	 * account was made for it: the key holder stays that user, without capabilities
+	 */
 	if (!cfg->server.user[0] && strcmp(role, "keyd") == 0)
 		return 0;
 	if (!cfg->server.user[0]) {

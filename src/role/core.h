@@ -34,9 +34,9 @@ struct core;
 
 /* One answer of the signer. ask: who asked, for core_answer, where it stands (NULL: our
  * own work, or the edge is gone). type: a row (SIGNER_ISSUED, SIGNER_SIGNED) or DONE,
- * with msg unpacked. why: what failed (msg may be NULL then), NULL where nothing did. last:
- * nothing follows, arg can go; ask is given with the last alone, so rows for an asker
- * are kept in arg until then. */
+ * with msg unpacked. why: what failed (msg may be NULL then), NULL where nothing did.
+ * last: nothing follows, arg can go; ask is given with the last alone, so rows for an
+ * asker are kept in arg until then. */
 struct core_reply {
 	const struct ask *ask;
 	enum ipc_type type;
@@ -76,11 +76,11 @@ struct core {
 	struct core_asked *asked; /* of the signer */
 	uint64_t next_id;
 	struct issuer_book issuers; /* as they are in the store */
-	bool anchors_changed; /* seen to when the turn is durable */
+	bool anchors_changed;       /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
 	struct core_pki *pki;
 	struct clone_list *clones; /* devices with signs of a copied key */
-	struct list jobs; /* what waits for a count (core_rollover.c) */
+	struct list jobs;          /* what waits for a count (core_rollover.c) */
 	int n_jobs;
 	struct loop_timer *job_timer;
 	char home[4096];
