@@ -399,29 +399,38 @@ is_undisturbed(const struct fleet *f, const struct device *d)
 	return d->habit != WEEKLY && d->first_renewal_ms;
 }
 
+/* The day by which so many of n had renewed. */
+static int
+day_of(const int by_day[DAYS], int n)
+{
+	int day = 0;
+	while (day < DAYS - 1 && (n -= by_day[day]) > 0)
+		day++;
+	return day;
+}
+
+/* Between the first and the last twentieth, so that one that came late stretches nothing.
+ */
 static void
 look_at_spread(struct fleet *f)
 {
-	int by_day[DAYS] = {0}, n = 0, first = DAYS, last = 0, peak = 0;
+	int by_day[DAYS] = {0}, n = 0, peak = 0;
 	for (size_t i = 0; i < f->n; i++) {
 		if (!is_undisturbed(f, &f->v[i]))
 			continue;
 		int day = (int)((f->v[i].first_renewal_ms - f->t0_ms) / DAY);
-		by_day[day]++;
 		n++;
-		first = day < first ? day : first;
-		last = day > last ? day : last;
-		peak = by_day[day] > peak ? by_day[day] : peak;
+		peak = ++by_day[day] > peak ? by_day[day] : peak;
 	}
+	int first = day_of(by_day, n / 20 + 1), last = day_of(by_day, n - n / 20);
+	int days = last - first + 1;
 	rules[RULE_SPREAD].looked = n;
-	printf(
-	    "spread of the first renewals: %d devices from day %d to day %d, at most %d "
-	    "a day\n",
+	printf("spread of the first renewals: %d devices, most of them from day %d to "
+	       "day %d, at most %d a day\n",
 	    n, first, last, peak);
-	bool narrow = n >= ENOUGH && last - first < 90 / 10 - 1;
-	if (narrow || (peak - FEW) * (last - first + 1) > 3 * n)
+	if ((n >= ENOUGH && days < 90 / 10) || (peak - FEW) * days > 3 * n)
 		complain(f, RULE_SPREAD, "peak %d, mean %.1f, %d days", peak,
-		    (double)n / (last - first + 1), last - first + 1);
+		    (double)n / days, days);
 }
 
 static int

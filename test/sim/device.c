@@ -523,7 +523,8 @@ draw_faults(struct device *d)
 		return;
 	if (dice_permille(d->faults))
 		cut_at((int)dice_between(1, CUT_SPAN));
-	if (d->habit != WEEKLY && dice_permille(d->faults / 2))
+	/* not where a week goes by, or a token, for each try */
+	if (d->habit != WEEKLY && !d->token[0] && dice_permille(d->faults / 2))
 		d->refuse_proofs = (int)dice_between(1, 4);
 	d->s->lose_next = dice_permille(d->faults / 2);
 	d->s->crash_next = dice_permille(d->faults / 4);
@@ -616,6 +617,7 @@ boot(struct device *d)
 	struct err e;
 	d->running = true;
 	d->connected = d->loaded = d->told = false;
+	d->refuse_proofs = 0; /* the hub is of another mind by then */
 	clock_floor_init(&d->time, &d->clock, BUILT_MS);
 	clock_floor_load(&d->time, d->dir);
 	if (load(d, &e))
