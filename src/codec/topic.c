@@ -208,6 +208,7 @@ topic_sub_hub(struct span filter, struct span device_id, struct span module_id)
 	    {"$iothub/twin/res/#", TOPIC_SUB_TWIN_RES},
 	    {"$iothub/twin/PATCH/properties/desired/#", TOPIC_SUB_TWIN_DESIRED},
 	    {"$iothub/methods/POST/#", TOPIC_SUB_METHODS},
+	    {"$iothub/credentials/res/#", TOPIC_SUB_CREDENTIALS},
 	};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (span_eq_str(filter, fixed[i].filter))
@@ -218,6 +219,25 @@ topic_sub_hub(struct span filter, struct span device_id, struct span module_id)
 	if (skip_own(&filter, SPAN_LIT("+"), module_id))
 		return sub_own(filter, module_id.len > 0);
 	return TOPIC_SUB_UNKNOWN;
+}
+
+static unsigned
+subs_shift(enum topic_sub sub)
+{
+	return 2 * ((unsigned)sub - TOPIC_SUB_C2D);
+}
+
+int
+topic_subs_qos(uint32_t subs, enum topic_sub sub)
+{
+	return (int)(subs >> subs_shift(sub) & 3) - 1;
+}
+
+uint32_t
+topic_subs_with(uint32_t subs, enum topic_sub sub, int qos)
+{
+	uint32_t rest = subs & ~(UINT32_C(3) << subs_shift(sub));
+	return rest | (uint32_t)(qos + 1) << subs_shift(sub);
 }
 
 bool

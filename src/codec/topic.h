@@ -51,7 +51,17 @@ enum topic_sub {
 	TOPIC_SUB_TWIN_RES,
 	TOPIC_SUB_TWIN_DESIRED,
 	TOPIC_SUB_METHODS,
+	TOPIC_SUB_CREDENTIALS, /* $iothub/credentials/res/# */
+	TOPIC_SUB_N
 };
+
+/* The hub subscriptions of a session as one number, which outlives its connections
+ * (protocol/device.md 3.5): two bits for each from TOPIC_SUB_C2D on, 0 where there is
+ * none, else 1 + its QoS. */
+/* The QoS granted, -1 where there is no such subscription. */
+int topic_subs_qos(uint32_t subs, enum topic_sub sub);
+/* qos -1 takes it away. */
+uint32_t topic_subs_with(uint32_t subs, enum topic_sub sub, int qos);
 
 /* What a SUBSCRIBE filter asks for. The hub's also takes devices/+/... as the own device.
  */

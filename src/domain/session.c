@@ -208,6 +208,7 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
 	if (store_hub_get(d->store, &hub, e))
 		return -1;
+	snprintf(ret->name, sizeof(ret->name), "%s", dev.id);
 	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
 	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
 	if (judge_credential(d, m, &dev, &hub, ret, no, e))
@@ -226,18 +227,17 @@ session_enter(struct session_table *t, const struct session *s, struct session *
     int64_t *ret_id)
 {
 	struct session *was;
-	HASH_FIND(hh_device, t->by_device, s->device_id, strlen(s->device_id), was);
+	HASH_FIND(hh_name, t->by_name, s->name, strlen(s->name), was);
 	if (was) {
 		*old = *was;
-		HASH_DELETE(hh_device, t->by_device, was);
+		HASH_DELETE(hh_name, t->by_name, was);
 		was->superseded = true;
 	}
 	struct session *new = own_alloc(sizeof(*new));
 	*new = *s;
 	new->id = t->next_id++;
 	HASH_ADD(hh, t->by_id, id, sizeof(new->id), new);
-	HASH_ADD_KEYPTR(
-	    hh_device, t->by_device, new->device_id, strlen(new->device_id), new);
+	HASH_ADD_KEYPTR(hh_name, t->by_name, new->name, strlen(new->name), new);
 	*ret_id = new->id;
 	return was != NULL;
 }
@@ -251,18 +251,18 @@ session_find(const struct session_table *t, int64_t id)
 }
 
 const struct session *
-session_of_device(const struct session_table *t, const char *device_id)
+session_of(const struct session_table *t, const char *name)
 {
 	struct session *s;
-	HASH_FIND(hh_device, t->by_device, device_id, strlen(device_id), s);
+	HASH_FIND(hh_name, t->by_name, name, strlen(name), s);
 	return s;
 }
 
 void
-session_yield(struct session_table *t, const char *device_id, uint64_t turn)
+session_yield(struct session_table *t, const char *name, uint64_t turn)
 {
 	struct session *s;
-	HASH_FIND(hh_device, t->by_device, device_id, strlen(device_id), s);
+	HASH_FIND(hh_name, t->by_name, name, strlen(name), s);
 	if (s)
 		s->yields = turn;
 }
@@ -287,7 +287,7 @@ session_leave(struct session_table *t, int64_t id)
 	if (!s)
 		return false;
 	if (!s->superseded)
-		HASH_DELETE(hh_device, t->by_device, s);
+		HASH_DELETE(hh_name, t->by_name, s);
 	HASH_DELETE(hh, t->by_id, s);
 	free(s);
 	return true;

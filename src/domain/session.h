@@ -2,17 +2,20 @@
 #define DOMAIN_SESSION_H
 /*
  * Connections to the hub: who may open one (protocol/device.md 3.1 to 3.5), and the table
- * of those that are open, one a device. The table lives in the core's memory; a core that
- * restarts starts with none, and edges close theirs.
+ * of those that are open, one an identity. The table lives in the core's memory; a core
+ * that restarts starts with none, and edges close theirs.
  */
 #include "base/map.h"
 #include "domain/domain.h"
 
-#define SESSION_CAS 8 /* CHAIN_DEPTH_MAX */
+#define SESSION_CAS  8 /* CHAIN_DEPTH_MAX */
+#define SESSION_NAME (2 * CAP_ID + 2)
 
 struct session {
 	int64_t id;
+	char name[SESSION_NAME]; /* the identity's: "dev", or "dev/mod" of a module */
 	char device_id[CAP_ID + 1];
+	char module_id[CAP_ID + 1]; /* "": the device itself */
 	char generation[41];
 	unsigned edge;   /* which link it came over */
 	bool by_key;     /* SAS with the device's own key */
@@ -27,14 +30,15 @@ struct session {
 	char address[48], address_before[48]; /* for domain/clone.h */
 	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
+	uint32_t subs;   /* codec/topic.h: topic_subs_qos */
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	uint64_t yields; /* the turn that granted a newer one, superseded at its end */
-	UT_hash_handle hh;        /* by id */
-	UT_hash_handle hh_device; /* by device_id */
+	UT_hash_handle hh;      /* by id */
+	UT_hash_handle hh_name; /* by name */
 };
 
 struct session_table {
-	struct session *by_id, *by_device;
+	struct session *by_id, *by_name;
 	int64_t next_id;
 };
 
@@ -53,10 +57,9 @@ must_check int session_judge(struct domain *d, const struct ipc_hub_open *m,
 bool session_enter(struct session_table *t, const struct session *s, struct session *old,
     int64_t *ret_id);
 const struct session *session_find(const struct session_table *t, int64_t id);
-const struct session *session_of_device(
-    const struct session_table *t, const char *device_id);
-/* Notes that this turn has granted the device a newer connection. */
-void session_yield(struct session_table *t, const char *device_id, uint64_t turn);
+const struct session *session_of(const struct session_table *t, const char *name);
+/* Notes that this turn has granted the identity a newer connection. */
+void session_yield(struct session_table *t, const char *name, uint64_t turn);
 /* How it was opened, in the words of the connection log: "x509" or "sas"; "hub" for a
  * policy's key, else "device". */
 const char *session_auth(const struct session *s);

@@ -118,7 +118,7 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 	const struct mqtt_terms terms = {.frame_max = FRAME_MAX,
 	    .idle_ms = mqtt_session_idle_ms(m->keep_alive_s, max_s),
 	    .inflight_max = INFLIGHT_MAX};
-	mqtt_session_accept(s, &terms);
+	mqtt_session_accept(s, &terms, false); /* never a session: 1.3 */
 }
 
 /* ---- answers ----------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ respond(struct mqtt_session *s, int status, struct span rid, int64_t retry_after
 	auto_buf topic = BUF_INIT(1024);
 	topic_write_dps_response(&topic, status, rid, retry_after_s);
 	if (d->subscribed && !topic.bad)
-		mqtt_session_publish(s, buf_span(&topic), body);
+		mqtt_session_publish(s, buf_span(&topic), body, 0);
 }
 
 static void
@@ -290,9 +290,8 @@ on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket
 }
 
 static uint8_t
-on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f)
+subscribe(struct dps *d, const struct mqtt_filter *f)
 {
-	struct dps *d = mqtt_session_ctx(s);
 	if (topic_sub_dps(f->filter) != TOPIC_SUB_DPS)
 		return MQTT_SUBACK_FAILURE;
 	d->subscribed = true;
@@ -300,11 +299,23 @@ on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f)
 }
 
 static void
-on_unsubscribe(struct mqtt_session *s, struct span filter)
+on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f, size_t n,
+    uint8_t *ret_codes, uint64_t ticket)
+{
+	for (size_t i = 0; i < n; i++)
+		ret_codes[i] = subscribe(mqtt_session_ctx(s), &f[i]);
+	mqtt_session_acked(s, ticket);
+}
+
+static void
+on_unsubscribe(
+    struct mqtt_session *s, const struct mqtt_filter *f, size_t n, uint64_t ticket)
 {
 	struct dps *d = mqtt_session_ctx(s);
-	if (topic_sub_dps(filter) == TOPIC_SUB_DPS)
-		d->subscribed = false;
+	for (size_t i = 0; i < n; i++)
+		if (topic_sub_dps(f[i].filter) == TOPIC_SUB_DPS)
+			d->subscribed = false;
+	mqtt_session_acked(s, ticket);
 }
 
 const struct mqtt_endpoint dps_mqtt_endpoint = {

@@ -173,7 +173,7 @@ on_opened(struct hub *h, const struct ipc_hub_opened *m)
 	const struct mqtt_terms terms = {.frame_max = body_max(c) + TOPIC_MAX + 16,
 	    .idle_ms = mqtt_session_idle_ms(h->keep_alive_s, c->hub.keepalive_max_s),
 	    .inflight_max = INFLIGHT_MAX};
-	mqtt_session_accept(h->mqtt, &terms);
+	mqtt_session_accept(h->mqtt, &terms, false);
 }
 
 static void
@@ -328,15 +328,19 @@ on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket
 
 /* Nothing is sent to devices yet, and nothing is granted that would not be delivered: the
  * gentle refusal (protocol/device.md 3.7). */
-static uint8_t
-on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f)
+static void
+on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f, size_t n,
+    uint8_t *ret_codes, uint64_t ticket)
 {
-	return MQTT_SUBACK_FAILURE;
+	memset(ret_codes, MQTT_SUBACK_FAILURE, n);
+	mqtt_session_acked(s, ticket);
 }
 
 static void
-on_unsubscribe(struct mqtt_session *s, struct span filter)
+on_unsubscribe(
+    struct mqtt_session *s, const struct mqtt_filter *f, size_t n, uint64_t ticket)
 {
+	mqtt_session_acked(s, ticket);
 }
 
 /* ---- the end ----------------------------------------------------------------------- */

@@ -28,11 +28,13 @@ static const struct sm machine = {"mqtt session", states, ST_N};
 enum { PAUSE_AUTH = 1, PAUSE_INFLIGHT = 2, PAUSE_CORE = 4 };
 
 enum {
-	FILTERS_MAX = 64, /* of one SUBSCRIBE; SDKs send five at most */
+	FILTERS_MAX = 16, /* of one SUBSCRIBE; SDKs send five at most */
+	DELIVER_ID = 1,
+	PUBLISH_ID = 1024, /* the first for what nobody waits for */
 	AGENT_MAX = 512,
 	API_VERSION_MAX = 64,
 	REASON_MAX = 200,
-	OUT_PACKET_MAX = 128 * 1024,
+	OUT_PACKET_MAX = 320 * 1024, /* the largest message, and its topic */
 };
 
 /* Numbers of protocol/device.md 3.14 for the connection log. */
@@ -43,11 +45,22 @@ enum {
 	CODE_TOO_LARGE = 413001,
 };
 
-/* A PUBLISH that is not acknowledged yet. */
+/* What is not acknowledged to the device yet: a PUBLISH, a SUBSCRIBE or an UNSUBSCRIBE.
+ */
 struct flight {
 	uint16_t id;
-	uint8_t qos;
+	uint8_t type; /* of the packet that came */
+	uint8_t qos;  /* of a PUBLISH */
+	uint8_t n;    /* of codes */
 	bool acked;
+	uint8_t *codes; /* of a SUBSCRIBE, else NULL */
+};
+
+/* What the device has not acknowledged to us. Its packet ID is that of its place, from
+ * DELIVER_ID on; publishes that nobody waits for take the IDs above. */
+struct delivery {
+	bool used;
+	int64_t token;
 };
 
 struct mqtt_session {
@@ -72,6 +85,9 @@ struct mqtt_session {
 	struct flight *ring;
 	size_t inflight_max;
 	uint64_t first_ticket, next_ticket;
+
+	struct delivery *deliveries; /* MQTT_DELIVER_MAX, made with the first */
+	uint16_t publish_id;         /* the last that was given, 0: none yet */
 };
 
 static size_t
@@ -131,10 +147,10 @@ write_packet(struct mqtt_session *s, const struct buf *b)
 }
 
 static void
-write_connack(struct mqtt_session *s, uint8_t code)
+write_connack(struct mqtt_session *s, bool present, uint8_t code)
 {
 	auto_buf b = BUF_INIT(8);
-	mqtt_write_connack(&b, false, code);
+	mqtt_write_connack(&b, present, code);
 	write_packet(s, &b);
 }
 
@@ -143,12 +159,12 @@ mqtt_session_refuse(struct mqtt_session *s, uint8_t code)
 {
 	if (s->state == ST_CLOSING)
 		return;
-	write_connack(s, code);
+	write_connack(s, false, code);
 	mqtt_session_close(s, 0, "refused");
 }
 
 void
-mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t)
+mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t, bool present)
 {
 	if (s->state == ST_CLOSING)
 		return;
@@ -156,7 +172,7 @@ mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t)
 	s->frame_max = t->frame_max;
 	s->inflight_max = t->inflight_max;
 	stream_idle(s->stream, t->idle_ms);
-	write_connack(s, 0);
+	write_connack(s, present, 0);
 	set_pause(s, PAUSE_AUTH, false);
 }
 
@@ -169,17 +185,64 @@ mqtt_session_idle_ms(uint16_t keep_alive_s, int64_t max_s)
 	return ms;
 }
 
-void
-mqtt_session_publish(struct mqtt_session *s, struct span topic, struct span payload)
+static void
+write_publish(struct mqtt_session *s, struct span topic, struct span payload, uint8_t qos,
+    bool dup, uint16_t id)
 {
-	if (s->state != ST_UP)
-		return;
 	auto_buf b = BUF_INIT(OUT_PACKET_MAX);
-	mqtt_write_publish(&b, topic, payload, 0, false, 0);
+	mqtt_write_publish(&b, topic, payload, qos, dup, id);
 	write_packet(s, &b);
 }
 
-/* Takes the done publishes off the front, PUBACK by PUBACK, in the order they came. */
+void
+mqtt_session_publish(
+    struct mqtt_session *s, struct span topic, struct span payload, uint8_t qos)
+{
+	if (s->state != ST_UP)
+		return;
+	if (qos)
+		s->publish_id = s->publish_id < PUBLISH_ID || s->publish_id == UINT16_MAX
+				    ? PUBLISH_ID
+				    : s->publish_id + 1;
+	write_publish(s, topic, payload, qos ? 1 : 0, false, qos ? s->publish_id : 0);
+}
+
+bool
+mqtt_session_deliver(struct mqtt_session *s, struct span topic, struct span payload,
+    bool dup, int64_t token)
+{
+	size_t i = 0;
+	if (s->state != ST_UP)
+		return false;
+	if (!s->deliveries)
+		s->deliveries = own_alloc(MQTT_DELIVER_MAX * sizeof(*s->deliveries));
+	while (i < MQTT_DELIVER_MAX && s->deliveries[i].used)
+		i++;
+	if (i == MQTT_DELIVER_MAX)
+		return false;
+	s->deliveries[i] = (struct delivery){.used = true, .token = token};
+	write_publish(s, topic, payload, 1, dup, (uint16_t)(DELIVER_ID + i));
+	return true;
+}
+
+size_t
+mqtt_session_queued(const struct mqtt_session *s)
+{
+	return s->stream ? stream_queued(s->stream) : 0;
+}
+
+static void
+write_ack(struct buf *b, const struct flight *f)
+{
+	if (f->type == MQTT_SUBSCRIBE)
+		mqtt_write_suback(b, f->id, f->codes, f->n);
+	else if (f->type == MQTT_UNSUBSCRIBE)
+		mqtt_write_unsuback(b, f->id);
+	else if (f->qos == 1)
+		mqtt_write_puback(b, f->id);
+}
+
+/* Takes the done requests off the front, ack by ack, in the order they came. */
 static void
 settle(struct mqtt_session *s)
 {
@@ -188,8 +251,8 @@ settle(struct mqtt_session *s)
 		const struct flight *f = &s->ring[s->first_ticket % s->inflight_max];
 		if (!f->acked)
 			break;
-		if (f->qos == 1)
-			mqtt_write_puback(&b, f->id);
+		write_ack(&b, f);
+		free(f->codes);
 		s->first_ticket++;
 	}
 	if (b.len)
@@ -241,56 +304,84 @@ on_second_connect(struct mqtt_session *s, const struct mqtt_packet *p)
 	mqtt_session_close(s, CODE_FORMAT, "second CONNECT (MQTT 3.1.0-2)");
 }
 
+/* A place in the ring for what the endpoint will acknowledge. */
+static struct flight *
+take_off(struct mqtt_session *s, uint8_t type, uint16_t id, uint64_t *ret_ticket)
+{
+	if (!s->ring)
+		s->ring = own_alloc(s->inflight_max * sizeof(*s->ring));
+	*ret_ticket = s->next_ticket++;
+	struct flight *f = &s->ring[*ret_ticket % s->inflight_max];
+	*f = (struct flight){.type = type, .id = id};
+	if (inflight(s) == s->inflight_max)
+		set_pause(s, PAUSE_INFLIGHT, true);
+	return f;
+}
+
 static void
 on_publish(struct mqtt_session *s, const struct mqtt_packet *p)
 {
 	const struct mqtt_publish *m = &p->publish;
+	uint64_t ticket;
 	if (m->qos == 2) {
 		mqtt_session_close(s, CODE_FORMAT, "QoS 2 publish");
 		return;
 	}
-	if (!s->ring)
-		s->ring = own_alloc(s->inflight_max * sizeof(*s->ring));
-	uint64_t ticket = s->next_ticket++;
-	s->ring[ticket % s->inflight_max] = (struct flight){.id = m->id, .qos = m->qos};
-	if (inflight(s) == s->inflight_max)
-		set_pause(s, PAUSE_INFLIGHT, true);
+	take_off(s, MQTT_PUBLISH, m->id, &ticket)->qos = m->qos;
 	s->endpoint->on_publish(s, m, ticket);
 }
 
-/* We send at QoS 0 alone, so there is nothing that a PUBACK could be for. */
+/* One that names nothing under way is for what nobody waits for, or came twice. */
 static void
 on_puback(struct mqtt_session *s, const struct mqtt_packet *p)
 {
+	size_t i = (size_t)p->puback_id - DELIVER_ID;
+	if (!s->deliveries || i >= MQTT_DELIVER_MAX || !s->deliveries[i].used)
+		return;
+	s->deliveries[i].used = false;
+	s->endpoint->on_delivered(s, s->deliveries[i].token);
+}
+
+/* The filters of a packet, or FILTERS_MAX + 1 where there are too many. */
+static size_t
+gather(struct mqtt_subscribe m, struct mqtt_filter *ret)
+{
+	size_t n = 0;
+	if (m.n > FILTERS_MAX)
+		return FILTERS_MAX + 1;
+	while (n < FILTERS_MAX && mqtt_filter_next(&m, &ret[n]))
+		n++;
+	return n;
 }
 
 static void
 on_subscribe(struct mqtt_session *s, const struct mqtt_packet *p)
 {
-	struct mqtt_subscribe m = p->subscribe;
-	uint8_t codes[FILTERS_MAX];
-	size_t n = 0;
-	if (m.n > FILTERS_MAX) {
-		mqtt_session_close(
-		    s, CODE_TOO_LARGE, "too many filters in one SUBSCRIBE");
+	struct mqtt_filter filters[FILTERS_MAX];
+	uint64_t ticket;
+	size_t n = gather(p->subscribe, filters);
+	if (n > FILTERS_MAX) {
+		mqtt_session_close(s, CODE_TOO_LARGE, "too many filters in one packet");
 		return;
 	}
-	for (struct mqtt_filter f; mqtt_filter_next(&m, &f);)
-		codes[n++] = s->endpoint->on_subscribe(s, &f);
-	auto_buf b = BUF_INIT(FILTERS_MAX + 16);
-	mqtt_write_suback(&b, m.id, codes, n);
-	write_packet(s, &b);
+	struct flight *f = take_off(s, MQTT_SUBSCRIBE, p->subscribe.id, &ticket);
+	f->n = (uint8_t)n;
+	f->codes = own_alloc(n + 1);
+	s->endpoint->on_subscribe(s, filters, n, f->codes, ticket);
 }
 
 static void
 on_unsubscribe(struct mqtt_session *s, const struct mqtt_packet *p)
 {
-	struct mqtt_subscribe m = p->subscribe;
-	for (struct mqtt_filter f; mqtt_filter_next(&m, &f);)
-		s->endpoint->on_unsubscribe(s, f.filter);
-	auto_buf b = BUF_INIT(16);
-	mqtt_write_unsuback(&b, m.id);
-	write_packet(s, &b);
+	struct mqtt_filter filters[FILTERS_MAX];
+	uint64_t ticket;
+	size_t n = gather(p->subscribe, filters);
+	if (n > FILTERS_MAX) {
+		mqtt_session_close(s, CODE_TOO_LARGE, "too many filters in one packet");
+		return;
+	}
+	take_off(s, MQTT_UNSUBSCRIBE, p->subscribe.id, &ticket);
+	s->endpoint->on_unsubscribe(s, filters, n, ticket);
 }
 
 static void
@@ -385,7 +476,10 @@ end(struct mqtt_session *s)
 		s->endpoint->on_gone(s, s->graceful, s->close_code, s->close_reason);
 	free(s->close_reason);
 	free(s->agent);
+	while (inflight(s))
+		free(s->ring[s->first_ticket++ % s->inflight_max].codes);
 	free(s->ring);
+	free(s->deliveries);
 	free(s);
 }
 

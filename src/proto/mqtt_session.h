@@ -30,9 +30,17 @@ struct mqtt_endpoint {
 	 * close. */
 	void (*on_publish)(
 	    struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket);
-	/* The SUBACK code for one filter. */
-	uint8_t (*on_subscribe)(struct mqtt_session *s, const struct mqtt_filter *f);
-	void (*on_unsubscribe)(struct mqtt_session *s, struct span filter);
+	/* One SUBSCRIBE with all its filters: fills their SUBACK codes before it returns.
+	 * mqtt_session_acked(s, ticket) must follow, now or when what was granted is
+	 * durable, or a close. */
+	void (*on_subscribe)(struct mqtt_session *s, const struct mqtt_filter *f,
+	    size_t n, uint8_t *ret_codes, uint64_t ticket);
+	/* The same for UNSUBSCRIBE, whose answer has no codes (3.11). */
+	void (*on_unsubscribe)(struct mqtt_session *s, const struct mqtt_filter *f,
+	    size_t n, uint64_t ticket);
+	/* The device acknowledged what mqtt_session_deliver sent with that token. NULL
+	 * where nothing is delivered. */
+	void (*on_delivered)(struct mqtt_session *s, int64_t token);
 	/* The last call for a session whose on_connect was called. The owner was dropped
 	 * before: no answer of the core comes any more. code, reason: for the connection
 	 * log. graceful: DISCONNECT was sent. */
@@ -47,14 +55,28 @@ struct mqtt_terms {
 	size_t inflight_max;
 };
 
-/* CONNACK 0, without a stored session. */
-void mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t);
+/* CONNACK 0. present: what was subscribed to before still stands (3.2.2.2). */
+void mqtt_session_accept(
+    struct mqtt_session *s, const struct mqtt_terms *t, bool present);
 /* CONNACK code (1, 3 or 5) and close. */
 void mqtt_session_refuse(struct mqtt_session *s, uint8_t code);
 /* The publish of that ticket is done: its PUBACK may leave. */
 void mqtt_session_acked(struct mqtt_session *s, uint64_t ticket);
-/* Sends at QoS 0. */
-void mqtt_session_publish(struct mqtt_session *s, struct span topic, struct span payload);
+/* Sends, at QoS 0 or 1, what nobody waits for: a PUBACK for it is taken and forgotten,
+ * since the C SDK never sends one (protocol/device.md section 7 row 10). */
+void mqtt_session_publish(
+    struct mqtt_session *s, struct span topic, struct span payload, uint8_t qos);
+/* How much mqtt_session_deliver may have under way; the SDKs' own receive windows are
+ * larger. */
+#define MQTT_DELIVER_MAX 16
+/* Sends at QoS 1; on_delivered(s, token) follows from the device's PUBACK, however late
+ * (row 11). false, and nothing was sent, where MQTT_DELIVER_MAX are unacknowledged. What
+ * is unacknowledged when the session ends is the endpoint's to remember; it comes again
+ * in another session only, never on this one. */
+must_check bool mqtt_session_deliver(struct mqtt_session *s, struct span topic,
+    struct span payload, bool dup, int64_t token);
+/* Bytes that wait to be sent to the device: push less to one that does not read. */
+size_t mqtt_session_queued(const struct mqtt_session *s);
 /* Closes; on_gone follows from the loop with this code and reason. Harmless again. */
 void mqtt_session_close(struct mqtt_session *s, uint32_t code, const char *reason);
 /* A line in the connection log about something this session was denied. */

@@ -157,9 +157,9 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    .peer = arena_str(ar, m->peer.address),
 	    .agent = arena_str(ar, m->peer.agent)};
 	if (core_log_conn(c, &line, e) ||
-	    store_device_seen(c->store, g.session.device_id, true, domain_now(&c->d), e))
+	    store_device_seen(c->store, g.session.name, true, domain_now(&c->d), e))
 		return -1;
-	session_yield(&c->sessions, g.session.device_id, turn_number(c->turn));
+	session_yield(&c->sessions, g.session.name, turn_number(c->turn));
 	turn_after(c->turn, after_granted, &g, sizeof(g));
 	return 0;
 }

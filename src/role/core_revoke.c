@@ -40,7 +40,7 @@ core_note_cert(
 {
 	struct device_cert_seen seen;
 	struct arena *a = turn_arena(c->turn);
-	const struct session *was = session_of_device(&c->sessions, s->device_id);
+	const struct session *was = session_of(&c->sessions, s->name);
 	bool alternates = clone_follow(s, was, m->peer.address);
 	if (!s->serial[0])
 		return 0;
@@ -71,7 +71,7 @@ ends_session(struct core *c, const struct session *s, bool *ret, struct err *e)
 	struct store_device dev;
 	struct refusal no = {0};
 	*ret = true;
-	if (store_device_get(c->store, s->device_id, turn_arena(c->turn), &dev, e))
+	if (store_device_get(c->store, s->name, turn_arena(c->turn), &dev, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	if (!dev.enabled)
 		return 0;
@@ -86,7 +86,7 @@ session_effect(
     struct core *c, const char *device_id, struct revoke_effect *ret, struct err *e)
 {
 	bool ends;
-	const struct session *s = session_of_device(&c->sessions, device_id);
+	const struct session *s = session_of(&c->sessions, device_id);
 	*ret = (struct revoke_effect){"unchanged", "the device is not connected"};
 	if (!s)
 		return 0;

@@ -48,7 +48,7 @@ recheck(struct core *c, const struct session *s)
 	auto_(arena_free) struct arena *a = arena_new(1 << 20);
 	if (store_hub_get(c->store, &hub, &e))
 		return;
-	bool gone = store_device_get(c->store, s->device_id, a, &dev, &e) != 0;
+	bool gone = store_device_get(c->store, s->name, a, &dev, &e) != 0;
 	if (gone && e.code != ERR_NOT_FOUND)
 		return;
 	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(s, &dev, &hub))
@@ -61,7 +61,7 @@ static void
 after_recheck_device(void *arg, const void *item)
 {
 	struct core *c = arg;
-	const struct session *s = session_of_device(&c->sessions, item);
+	const struct session *s = session_of(&c->sessions, item);
 	if (s)
 		recheck(c, s);
 }
@@ -106,8 +106,7 @@ core_record_end(struct core *c, const struct session *s, uint32_t code,
 		return -1;
 	if (s->superseded || s->yields == turn_number(c->turn))
 		return 0;
-	bool failed =
-	    store_device_seen(c->store, s->device_id, false, domain_now(&c->d), e);
+	bool failed = store_device_seen(c->store, s->name, false, domain_now(&c->d), e);
 	return failed && e->code != ERR_NOT_FOUND ? -1 : 0; /* deleted meanwhile */
 }
 

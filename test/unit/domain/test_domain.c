@@ -582,12 +582,12 @@ session_table_keeps_one_connection_a_device(void **state)
 	session_yield(&t, "nobody", 7);
 	assert_int_equal(session_find(&t, first)->yields, 0);
 	assert_int_equal(session_find(&t, second)->yields, 7);
-	assert_int_equal(session_of_device(&t, "d1")->id, second);
+	assert_int_equal(session_of(&t, "d1")->id, second);
 	assert_true(session_leave(&t, first));
 	assert_false(session_leave(&t, first));
-	assert_int_equal(session_of_device(&t, "d1")->id, second);
+	assert_int_equal(session_of(&t, "d1")->id, second);
 	assert_true(session_leave(&t, second));
-	assert_null(session_of_device(&t, "d1"));
+	assert_null(session_of(&t, "d1"));
 	session_table_done(&t);
 }
 

@@ -1,0 +1,1 @@
+-- Twins: when each property changed. Subscriptions that outlive a connection.

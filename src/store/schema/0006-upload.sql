@@ -1,0 +1,1 @@
+-- File uploads under way, and what services are told of those that ended.

@@ -1,0 +1,1 @@
+-- Modules: identities below a device.

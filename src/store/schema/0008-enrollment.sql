@@ -1,0 +1,1 @@
+-- Individual enrollments, and the provisioning service's certificates.

@@ -1,0 +1,1 @@
+-- Several hubs, and how devices are spread over them.
