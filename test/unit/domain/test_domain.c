@@ -571,7 +571,7 @@ static void
 session_table_keeps_one_connection_a_device(void **state)
 {
 	struct session_table t;
-	struct session s = {.device_id = "d1"}, old = {0};
+	struct session s = {.name = "d1"}, old = {0};
 	int64_t first, second;
 	session_table_init(&t);
 	assert_false(session_enter(&t, &s, &old, &first));
