@@ -45,6 +45,17 @@ enum right {
 enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509, CRED_BASIC };
 /* device.auth: as enum store_auth, for those who may not see the store. */
 enum ipc_auth { IPC_AUTH_NONE, IPC_AUTH_SAS, IPC_AUTH_SELF_SIGNED, IPC_AUTH_CA };
+/* c2d.ack: which outcomes the sender wants to hear of (protocol/device.md 3.8). */
+enum ipc_ack { IPC_ACK_NONE, IPC_ACK_POSITIVE, IPC_ACK_NEGATIVE, IPC_ACK_FULL };
+enum ipc_settle { IPC_SETTLE_COMPLETE, IPC_SETTLE_REJECT, IPC_SETTLE_ABANDON };
+/* feedback.outcome, as service.md 2.8 has them. */
+enum ipc_outcome {
+	IPC_OUTCOME_SUCCESS,
+	IPC_OUTCOME_EXPIRED,
+	IPC_OUTCOME_EXHAUSTED,
+	IPC_OUTCOME_REJECTED,
+	IPC_OUTCOME_PURGED
+};
 /* group.attestation: as enum store_attestation. */
 enum ipc_attestation { IPC_ATTESTATION_X509 = 1, IPC_ATTESTATION_SYMMETRIC };
 
