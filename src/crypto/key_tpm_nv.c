@@ -91,7 +91,7 @@ TSS2_RC
 key_tpm_nv_read(struct key_tpm *t, uint32_t index, struct buf *out, struct err *e)
 {
 	ESYS_TR nv = ESYS_TR_NONE;
-	TPMS_NV_PUBLIC p;
+	TPMS_NV_PUBLIC p = {0};
 	auto_buf raw = BUF_INIT(UINT16_MAX);
 	TSS2_RC rc = look(t, index, &nv, &p, e);
 	if (rc)
@@ -139,7 +139,7 @@ TSS2_RC
 key_tpm_nv_remove(struct key_tpm *t, uint32_t index, struct err *e)
 {
 	ESYS_TR nv = ESYS_TR_NONE;
-	TPMS_NV_PUBLIC p;
+	TPMS_NV_PUBLIC p = {0};
 	TSS2_RC rc = look(t, index, &nv, &p, e);
 	if (rc)
 		return rc;
