@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/ext.h"
+#include "codec/hub_conf.h"
 #include "codec/id.h"
 #include "codec/key_uri.h"
 
@@ -56,23 +57,23 @@ static const struct conf_key keys[] = {
 const struct conf_table config_table = {keys, sizeof(keys) / sizeof(keys[0])};
 
 struct names {
-	const char *v[CONFIG_NAMES_MAX];
+	struct span v[CONFIG_NAMES_MAX];
 	size_t n;
 };
 
 static int
-add_name(struct names *all, const char *key, const char *name, struct err *e)
+add_name(struct names *all, const char *key, struct span name, struct err *e)
 {
-	if (!id_is_host(span_str(name)))
-		return err_set(
-		    e, ERR_PARSE, "%s: '%s' is no host name or address", key, name);
+	if (!id_is_host(name))
+		return err_set(e, ERR_PARSE, "%s: '%.*s' is no host name or address", key,
+		    SPAN_FMT(name));
 	for (size_t i = 0; i < all->n; i++)
-		if (span_ieq_str(span_str(name), all->v[i]))
+		if (span_ieq(name, all->v[i]))
 			return 0;
 	if (all->n == CONFIG_NAMES_MAX)
 		return err_set(e, ERR_LIMIT,
-		    "server.name and hub.name: over %d names, which one certificate must "
-		    "hold",
+		    "server.name, hub.name and hub.alias: over %d names, which one "
+		    "certificate must hold",
 		    CONFIG_NAMES_MAX);
 	all->v[all->n++] = name;
 	return 0;
@@ -125,11 +126,11 @@ config_check(const struct config *c, struct err *e)
 		if (check_custody(c->pki.custody.v[i], e))
 			return -1;
 	for (size_t i = 0; i < c->server.name.n; i++)
-		if (add_name(&all, "server.name", c->server.name.v[i], e))
+		if (add_name(&all, "server.name", span_str(c->server.name.v[i]), e))
 			return -1;
 	for (size_t i = 0; i < c->hub.name.n; i++) {
 		const char *name = c->hub.name.v[i];
-		if (add_name(&all, "hub.name", name, e))
+		if (add_name(&all, "hub.name", span_str(name), e))
 			return -1;
 		if (!strchr(name, '.'))
 			return err_set(e, ERR_PARSE,
@@ -137,7 +138,10 @@ config_check(const struct config *c, struct err *e)
 			    "name",
 			    name);
 	}
-	return 0;
+	for (size_t i = 0; i < c->hub.alias.n; i++)
+		if (add_name(&all, "hub.alias", hub_conf_alias(c->hub.alias.v[i]), e))
+			return -1;
+	return hub_conf_check(c, e);
 }
 
 void

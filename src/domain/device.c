@@ -11,6 +11,7 @@
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/sas_key.h"
+#include "domain/hubs.h"
 #include "store/pki.h"
 
 #define TAGS_MAX    (8 * 1024)
@@ -48,6 +49,7 @@ device_blank(struct domain *d, const char *id)
 	    .created_ms = now,
 	    .status_updated_ms = 0,
 	    .group_id = "",
+	    .hub = "",
 	    .tags = SPAN_LIT("{}"),
 	    .desired = SPAN_LIT("{}"),
 	    .reported = SPAN_LIT("{}"),
@@ -60,6 +62,13 @@ int
 device_get(struct domain *d, struct span id, struct store_device *ret, struct err *e)
 {
 	return store_device_get(d->store, arena_str(d->arena, id), d->arena, ret, e);
+}
+
+int
+device_find(struct domain *d, struct span host, struct span id, struct store_device *ret,
+    struct err *e)
+{
+	return hubs_check(d, host, id, e) ? -1 : device_get(d, id, ret, e);
 }
 
 static struct span
@@ -148,13 +157,15 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
 			return err_set(e, ERR_PARSE, "device ID '%s' is malformed", id);
 		struct store_device dev = device_blank(d, id);
 		fill(d, m, &dev);
+		dev.hub = hubs_asked(d->cfg, m->peer.host);
 		if (store_device_add(d->store, &dev, e))
 			return -1;
 		*ret = dev;
 		return 0;
 	}
 	struct store_device dev;
-	if (store_device_get(d->store, id, d->arena, &dev, e))
+	if (hubs_check(d, m->peer.host, m->id, e) ||
+	    store_device_get(d->store, id, d->arena, &dev, e))
 		return -1;
 	if (!device_etag_matches(m->if_match, dev.etag))
 		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", id);
@@ -183,7 +194,7 @@ int
 device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e)
 {
 	struct store_device dev;
-	if (device_get(d, m->id, &dev, e))
+	if (device_find(d, m->peer.host, m->id, &dev, e))
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.etag))
 		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", dev.id);
@@ -220,7 +231,7 @@ device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
     struct store_device *ret, struct err *e)
 {
 	struct store_device dev;
-	if (device_get(d, m->id, &dev, e))
+	if (device_find(d, m->peer.host, m->id, &dev, e))
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.twin_etag))
 		return err_set(e, ERR_CONFLICT, "twin %s: etag does not match", dev.id);

@@ -10,6 +10,11 @@
 must_check int device_get(
     struct domain *d, struct span id, struct store_device *ret, struct err *e);
 
+/* The same through the service API of the hub that host names (domain/hubs.h): an identity
+ * on another one is not there. */
+must_check int device_find(struct domain *d, struct span host, struct span id,
+    struct store_device *ret, struct err *e);
+
 /* PUT: creates without If-Match (EXISTS when it is there), rewrites with one. A SAS
  * identity without keys gets fresh ones; a member not given is cleared, as Azure does. */
 must_check int device_put(struct domain *d, const struct ipc_device_put *m,

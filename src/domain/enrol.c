@@ -219,8 +219,8 @@ apply_initial_twin(const struct store_group *g, struct store_device *dev)
 }
 
 static int
-write_identity(struct domain *d, const struct attested *a, const char *id, bool reset,
-    struct refusal *no, struct err *e)
+write_identity(struct domain *d, const struct attested *a, const char *id,
+    const char *hub, bool reset, struct refusal *no, struct err *e)
 {
 	struct store_device dev;
 	bool is_new = false;
@@ -241,6 +241,7 @@ write_identity(struct domain *d, const struct attested *a, const char *id, bool 
 	if (!keep)
 		give_credential(d, a, &dev);
 	dev.group_id = a->group.id;
+	dev.hub = hub;
 	dev.etag++;
 	return is_new ? store_device_add(d->store, &dev, e)
 		      : store_device_put(d->store, &dev, e);
@@ -325,14 +326,15 @@ static int
 assign(struct domain *d, const struct attested *a, struct store_registration *r,
     const struct store_registration *was, struct refusal *no, struct err *e)
 {
-	const char *hub = was && !a->group.update_hub
-			      ? was->hub
-			      : alloc_hub(span_str(r->id), a->group.allocation,
-				    a->group.hubs, &d->cfg->hub.name);
+	const struct alloc_ask ask = {.registration_id = span_str(r->id),
+	    .policy = a->group.allocation,
+	    .hubs = a->group.hubs};
+	const char *hub =
+	    was && !a->group.update_hub ? was->hub : alloc_hub(d->cfg, &ask);
 	if (!hub)
 		return refusal_set(no, REFUSAL_ALLOCATION, "group %s", a->group.id);
 	bool reset = was && a->group.update_hub && !a->group.migrate_data;
-	if (write_identity(d, a, r->device_id, reset, no, e))
+	if (write_identity(d, a, r->device_id, hub, reset, no, e))
 		return -1;
 	r->hub = hub;
 	r->status = "assigned";

@@ -4,22 +4,31 @@
 #include "domain/issue.h"
 
 #include "base/hex.h"
+#include "codec/hub_conf.h"
 #include "codec/id.h"
 #include "crypto/digest.h"
 #include "domain/issuer.h"
 
-/* Adds the names that are not there yet. */
+/* Adds a name that is not there yet. */
 static void
-add_names(const struct conf_list *list, struct buf *names)
+add_name(struct span name, struct buf *names)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		bool listed = false;
-		struct span rest = buf_span(names);
-		while (rest.len)
-			listed |= span_ieq_str(span_split(&rest, ' '), list->v[i]);
-		if (!listed)
-			buf_printf(names, "%s%s", names->len ? " " : "", list->v[i]);
-	}
+	struct span rest = buf_span(names);
+	while (rest.len)
+		if (span_ieq(span_split(&rest, ' '), name))
+			return;
+	buf_printf(names, "%s%.*s", names->len ? " " : "", SPAN_FMT(name));
+}
+
+static void
+add_all_names(const struct config *cfg, struct buf *names)
+{
+	for (size_t i = 0; i < cfg->server.name.n; i++)
+		add_name(span_str(cfg->server.name.v[i]), names);
+	for (size_t i = 0; i < cfg->hub.name.n; i++)
+		add_name(span_str(cfg->hub.name.v[i]), names);
+	for (size_t i = 0; i < cfg->hub.alias.n; i++)
+		add_name(hub_conf_alias(cfg->hub.alias.v[i]), names);
 }
 
 /* Peers look at the SANs; a CN is for people, and holds 64 characters at most (X.520). */
@@ -38,8 +47,7 @@ issue_server(
 	if (issuer_active(d, CA_SERVICE, &by, e))
 		return -1;
 	auto_buf names = BUF_INIT(4096);
-	add_names(&d->cfg->server.name, &names);
-	add_names(&d->cfg->hub.name, &names);
+	add_all_names(d->cfg, &names);
 	*ret = (struct ipc_signer_issue){.profile = PROFILE_SERVER,
 	    .subject = server_cn(d->cfg),
 	    .names = arena_span(d->arena, buf_span(&names)),

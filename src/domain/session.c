@@ -11,7 +11,9 @@
 #include "base/hex.h"
 #include "base/rand.h"
 #include "crypto/digest.h"
+#include "codec/hub_conf.h"
 #include "domain/compliance.h"
+#include "domain/hubs.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
 #include "domain/revoke.h"
@@ -149,17 +151,6 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 	return 0;
 }
 
-static bool
-is_our_hub(const struct domain *d, struct span host)
-{
-	size_t colon = span_rfind(host, ':');
-	for (size_t i = 0; i < d->cfg->hub.name.n; i++)
-		if (span_ieq_str(host, d->cfg->hub.name.v[i]) ||
-		    span_ieq_str(span_head(host, colon), d->cfg->hub.name.v[i]))
-			return true;
-	return false;
-}
-
 /* "se" is any number its sender likes: beyond the calendar it is no time, and a sum with
  * it could overflow. */
 static int64_t
@@ -192,7 +183,8 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	struct store_hub hub;
 	*no = (struct refusal){0};
 	*ret = (struct session){.opened_ms = domain_now(d)};
-	if (!is_our_hub(d, m->host))
+	ret->hub = hub_conf_find(d->cfg, m->host);
+	if (!ret->hub)
 		return refusal_set(
 		    no, REFUSAL_WRONG_HOST, "%.*s", SPAN_FMT(span_head(m->host, 100)));
 	const char *id = arena_str(d->arena, m->device_id);
@@ -201,6 +193,9 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 			return -1;
 		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s", id);
 	}
+	if (!hubs_serves(d->cfg, ret->hub, &dev))
+		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s is on %s, not on %s",
+		    id, dev.hub, ret->hub);
 	if (m->module_id.len)
 		return refusal_set(
 		    no, REFUSAL_MODULE_UNKNOWN, "%s/%.*s", id, SPAN_FMT(m->module_id));
@@ -308,10 +303,11 @@ still_has_key(const struct session *s, const struct store_device *dev)
 }
 
 bool
-session_still_admitted(
-    const struct session *s, const struct store_device *dev, const struct store_hub *hub)
+session_still_admitted(const struct config *cfg, const struct session *s,
+    const struct store_device *dev, const struct store_hub *hub)
 {
-	if (!dev->enabled || strcmp(s->generation, dev->generation) != 0)
+	if (!dev->enabled || strcmp(s->generation, dev->generation) != 0 ||
+	    !hubs_serves(cfg, s->hub, dev))
 		return false;
 	if (s->by_key)
 		return may_use_keys(dev) && !hub->disable_device_sas &&

@@ -30,6 +30,7 @@ struct session {
 	char address[48], address_before[48]; /* for domain/clone.h */
 	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
+	const char *hub; /* that it is a connection to: the configuration's name */
 	uint32_t subs;   /* codec/topic.h: topic_subs_qos */
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	uint64_t yields; /* the turn that granted a newer one, superseded at its end */
@@ -73,8 +74,8 @@ must_check int session_check_revoked(
     struct domain *d, const struct session *s, struct refusal *no, struct err *e);
 
 /* True where an identity as it is now is the one that was admitted and would still admit
- * the credential of an open session. */
-bool session_still_admitted(
-    const struct session *s, const struct store_device *dev, const struct store_hub *hub);
+ * the credential of an open session, at its hub. */
+bool session_still_admitted(const struct config *cfg, const struct session *s,
+    const struct store_device *dev, const struct store_hub *hub);
 
 #endif

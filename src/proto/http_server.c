@@ -218,7 +218,8 @@ take_peer(struct http_call *c)
 	c->peer = (struct ipc_peer){.address = span_head(span_str(http_peer(c->req)), 64),
 	    .proto = http_ssl(c->req) ? SPAN_LIT("https") : SPAN_LIT("http"),
 	    .agent = span_head(span_str(agent), 512),
-	    .api_version = span_has(version, 0) ? SPAN_NONE : span_head(version, 64)};
+	    .api_version = span_has(version, 0) ? SPAN_NONE : span_head(version, 64),
+	    .host = span_head(span_str(http_header(c->req, "Host")), CAP_HOST)};
 }
 
 static void

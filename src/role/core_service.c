@@ -10,6 +10,7 @@
 #include "domain/device.h"
 #include "domain/enrol.h"
 #include "domain/group.h"
+#include "domain/hubs.h"
 #include "domain/policy.h"
 #include "role/core.h"
 
@@ -71,7 +72,7 @@ on_device_get(struct core *c, const struct ask *a, const void *msg, struct err *
 {
 	const struct ipc_device_get *m = msg;
 	struct store_device d;
-	if (device_get(&c->d, m->id, &d, e))
+	if (device_find(&c->d, m->peer.host, m->id, &d, e))
 		return -1;
 	return answer_device_done(c, a, &d, true, e);
 }
@@ -141,8 +142,8 @@ on_device_query(struct core *c, const struct ask *a, const void *msg, struct err
 {
 	const struct ipc_device_query *m = msg;
 	struct listing l = {.c = c, .a = a, .left = page(m->limit, DEVICES_PAGE)};
-	int rc = store_device_each(c->store, arena_str(turn_arena(c->turn), m->after),
-	    l.left + 1, visit_device, &l, e);
+	int rc = hubs_each(&c->d, hubs_asked(&c->cfg, m->peer.host),
+	    arena_str(turn_arena(c->turn), m->after), l.left + 1, visit_device, &l, e);
 	return finish_listing(&l, rc, e);
 }
 
@@ -151,7 +152,7 @@ on_twin_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_twin_get *m = msg;
 	struct store_device d;
-	if (device_get(&c->d, m->id, &d, e))
+	if (device_find(&c->d, m->peer.host, m->id, &d, e))
 		return -1;
 	return answer_device_done(c, a, &d, false, e);
 }

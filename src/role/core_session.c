@@ -51,7 +51,7 @@ recheck(struct core *c, const struct session *s)
 	bool gone = store_device_get(c->store, s->name, a, &dev, &e) != 0;
 	if (gone && e.code != ERR_NOT_FOUND)
 		return;
-	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(s, &dev, &hub))
+	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(&c->cfg, s, &dev, &hub))
 		close_session(c, s, "identity no longer admits this credential");
 	else
 		recheck_certificate(c, s, a);

@@ -23,7 +23,8 @@ static const struct stmt_col cols[] = {
     COL(last_activity_ms),
     COL(connected),
     COL(group_id),
-#define TWIN_FIRST 18
+    COL(hub),
+#define TWIN_FIRST 19
     STMT_JSON(struct store_device, tags),
     STMT_JSON(struct store_device, desired),
     STMT_JSON(struct store_device, reported),
@@ -113,6 +114,21 @@ store_device_all_gone(struct store *s, int64_t at_ms, struct err *e)
 	return stmt_run(&q, e);
 }
 
+static int
+visit_all(struct stmt *q,
+    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
+    struct err *e)
+{
+	struct store_device d;
+	int r;
+	while ((r = stmt_row(q, &device, &d, e)) > 0) {
+		int stop = visit(ctx, &d, e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}
+
 int
 store_device_each(struct store *s, const char *after, int64_t limit,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
@@ -123,14 +139,22 @@ store_device_each(struct store *s, const char *after, int64_t limit,
 		return -1;
 	stmt_bind_text(&q, 1, after);
 	stmt_bind_int(&q, 2, limit);
-	struct store_device d;
-	int r;
-	while ((r = stmt_row(&q, &device, &d, e)) > 0) {
-		int stop = visit(ctx, &d, e);
-		if (stop)
-			return stop;
-	}
-	return r;
+	return visit_all(&q, visit, ctx, e);
+}
+
+int
+store_device_each_of(struct store *s, const char *hubs, bool except, const char *after,
+    int64_t limit, int (*visit)(void *ctx, const struct store_device *d, struct err *e),
+    void *ctx, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_EACH_OF, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, after);
+	stmt_bind_int(&q, 2, limit);
+	stmt_bind_text(&q, 3, hubs);
+	stmt_bind_int(&q, 4, except);
+	return visit_all(&q, visit, ctx, e);
 }
 
 int

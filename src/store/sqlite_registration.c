@@ -20,6 +20,10 @@ static const struct stmt_col cols[] = {
     COL(created_ms),
     COL(updated_ms),
     COL(ready_ms),
+    STMT_JSON(struct store_registration, payload),
+    COL(hubs),
+    COL(deadline_ms),
+    COL(cert),
 };
 static const struct stmt_shape registration = STMT_SHAPE("registration", cols);
 

@@ -73,6 +73,7 @@ struct store_device {
 	const char *group_id; /* enrollment group that made it, "" = by hand */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
+	const char *hub; /* that serves it; "" = any does (domain/hubs.h) */
 };
 
 must_check int store_device_get(struct store *s, const char *id, struct arena *a,
@@ -93,6 +94,13 @@ must_check int store_device_all_gone(struct store *s, int64_t at_ms, struct err 
 /* Visits rows in ascending ID order after "after" ("" = from the first), at most limit.
  * The row is valid during the call; a non-zero return stops and is handed on. */
 must_check int store_device_each(struct store *s, const char *after, int64_t limit,
+    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
+    struct err *e);
+
+/* As store_device_each, of those alone whose hub is one of "hubs" (names joined by a
+ * space), or, where except is set, is none of them. */
+must_check int store_device_each_of(struct store *s, const char *hubs, bool except,
+    const char *after, int64_t limit,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e);
 
@@ -149,6 +157,10 @@ struct store_registration {
 	int64_t etag, created_ms, updated_ms;
 	int64_t
 	    ready_ms; /* azure profile: when a poll may answer "assigned"; 0 = at once */
+	struct span payload;  /* JSON for the device; empty = none */
+	const char *hubs;     /* assigned to before, joined by a space */
+	int64_t deadline_ms;  /* "assigning": when it has failed; 0 = it does not wait */
+	const char *cert;     /* SHA-256 of the certificate issued with it, "" = none */
 };
 
 must_check int store_registration_get(struct store *s, const char *id, struct arena *a,

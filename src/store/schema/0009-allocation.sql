@@ -1,1 +1,12 @@
 -- Several hubs, and how devices are spread over them.
+
+-- The hub that serves the identity; '' = made before hubs were told apart: any does.
+ALTER TABLE device ADD COLUMN hub TEXT NOT NULL DEFAULT '' COLLATE NOCASE;
+
+-- payload: what the webhook answered for the device, '' = nothing. hubs: those that it was
+-- assigned to before, joined by a space. deadline_ms: when an answer that "assigning" waits for
+-- can come no more. cert: SHA-256 of the certificate issued with it.
+ALTER TABLE registration ADD COLUMN payload TEXT NOT NULL DEFAULT '';
+ALTER TABLE registration ADD COLUMN hubs TEXT NOT NULL DEFAULT '';
+ALTER TABLE registration ADD COLUMN deadline_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE registration ADD COLUMN cert TEXT NOT NULL DEFAULT '';

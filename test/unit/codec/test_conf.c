@@ -5,6 +5,7 @@
 #include "../test.h"
 
 #include "codec/config.h"
+#include "codec/hub_conf.h"
 
 struct small {
 	bool flag;
@@ -270,6 +271,55 @@ names_that_no_certificate_can_hold_are_refused(void **state)
 	    &e, LIMIT);
 }
 
+static const char *
+find(const struct config *cfg, const char *host)
+{
+	return hub_conf_find(cfg, span_str(host));
+}
+
+static void
+hubs_are_found_by_name_and_alias_with_a_port_or_without(void **state)
+{
+	struct config cfg = {0};
+	struct err e = {0};
+	(void)state;
+	conf_defaults(&config_table, &cfg, a);
+	assert_ok(conf_set(&config_table, SPAN_LIT("hub.name"),
+		      SPAN_LIT("One.example two.example"), &cfg, a, &e),
+	    &e);
+	assert_ok(conf_set(&config_table, SPAN_LIT("hub.alias"),
+		      SPAN_LIT("old=TWO.example ::1=one.example"), &cfg, a, &e),
+	    &e);
+	assert_ok(config_check(&cfg, &e), &e);
+	assert_string_equal(find(&cfg, "one.EXAMPLE"), "One.example");
+	assert_string_equal(find(&cfg, "one.example:8443"), "One.example");
+	assert_string_equal(find(&cfg, "Old:1"), "two.example");
+	assert_string_equal(find(&cfg, "[::1]:443"), "One.example");
+	assert_null(find(&cfg, "three.example"));
+	assert_null(find(&cfg, ""));
+	assert_null(find(&cfg, "one"));
+}
+
+static void
+lists_about_hubs_name_hubs_that_there_are(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	assert_ok(check_with("dps.hub_weights", "127.0.0.1=1000", &e), &e);
+	assert_fails(check_with("dps.hub_weights", "127.0.0.1=0", &e), &e, PARSE);
+	assert_fails(check_with("dps.hub_weights", "127.0.0.1=1001", &e), &e, PARSE);
+	assert_fails(check_with("dps.hub_weights", "127.0.0.1", &e), &e, PARSE);
+	assert_fails(check_with("dps.hub_weights", "other.example=1", &e), &e, PARSE);
+	assert_fails(check_with("dps.hubs_excluded", "other.example", &e), &e, PARSE);
+	assert_fails(check_with("hub.alias", "old", &e), &e, PARSE);
+	assert_fails(check_with("hub.alias", "old=other.example", &e), &e, PARSE);
+	assert_fails(check_with("hub.alias", "127.0.0.1=127.0.0.1", &e), &e, PARSE);
+	assert_ok(check_with("dps.regions", "eu=10.0.0.0/8", &e), &e);
+	assert_fails(check_with("dps.regions", "eu=10.0.0.1/8", &e), &e, PARSE);
+	assert_fails(check_with("dps.regions", "e:u=10.0.0.0/8", &e), &e, PARSE);
+	assert_fails(check_with("dps.latencies", "eu:127.0.0.1=5", &e), &e, PARSE);
+}
+
 #define fresh(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -288,6 +338,8 @@ main(void)
 	    fresh(manual_has_every_key_with_its_bounds),
 	    fresh(server_defaults_are_those_of_the_table),
 	    fresh(names_that_no_certificate_can_hold_are_refused),
+	    fresh(hubs_are_found_by_name_and_alias_with_a_port_or_without),
+	    fresh(lists_about_hubs_name_hubs_that_there_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

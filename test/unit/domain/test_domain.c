@@ -12,7 +12,6 @@
 #include "crypto/chain.h"
 #include "crypto/digest.h"
 #include "crypto/sas_key.h"
-#include "domain/alloc.h"
 #include "domain/device.h"
 #include "domain/domain.h"
 #include "domain/enrol.h"
@@ -498,7 +497,7 @@ stays(struct world *w, const struct session *s)
 	struct store_device d = device(w, s->device_id);
 	struct store_hub h;
 	assert_ok(store_hub_get(w->d.store, &h, &w->e), &w->e);
-	return session_still_admitted(s, &d, &h);
+	return session_still_admitted(&w->cfg, s, &d, &h);
 }
 
 static void
@@ -744,33 +743,6 @@ group_beyond_the_limit_is_refused_not_ignored(void **state)
 }
 
 static void
-alloc_moves_only_what_must_move_when_a_hub_is_added(void **state)
-{
-	const char *names[] = {"a.x", "b.x", "c.x", "d.x"};
-	struct conf_list three = {names, 3}, four = {names, 4};
-	int moved = 0, count[4] = {0};
-	for (int i = 0; i < 4000; i++) {
-		char id[20];
-		snprintf(id, sizeof(id), "Dev-%d", i);
-		const char *was = alloc_hub(span_str(id), "hashed", "", &three);
-		const char *is = alloc_hub(span_str(id), "hashed", "", &four);
-		if (was != is) {
-			assert_string_equal(is, "d.x");
-			moved++;
-		}
-		for (int h = 0; h < 4; h++)
-			count[h] += is == names[h];
-	}
-	assert_in_range(moved, 850, 1150);
-	for (int h = 0; h < 4; h++)
-		assert_in_range(count[h], 850, 1150);
-	assert_ptr_equal(alloc_hub(SPAN_LIT("X"), "hashed", "", &four),
-	    alloc_hub(SPAN_LIT("x"), "hashed", "", &four));
-	assert_string_equal(alloc_hub(SPAN_LIT("x"), "static", "c.x b.x", &four), "b.x");
-	assert_null(alloc_hub(SPAN_LIT("x"), "hashed", "z.x", &four));
-}
-
-static void
 throttle_refills_evenly_and_never_above_its_burst(void **state)
 {
 	struct throttle t;
@@ -827,7 +799,6 @@ main(void)
 	    row(issue_for_a_server_takes_names_too_long_for_a_cn),
 	    row(group_refuses_a_certificate_that_stands_in_another),
 	    row(group_beyond_the_limit_is_refused_not_ignored),
-	    cmocka_unit_test(alloc_moves_only_what_must_move_when_a_hub_is_added),
 	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
 	    cmocka_unit_test(throttle_refills_at_a_slow_rate_however_often_it_is_asked),
 	};

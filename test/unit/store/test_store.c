@@ -29,6 +29,7 @@ static const struct store_device full_device = {
     .desired_version = 31,
     .reported_version = 32,
     .twin_etag = 33,
+    .hub = "One.Example",
 };
 
 static void
@@ -58,6 +59,7 @@ assert_same_device(const struct store_device *d, const struct store_device *w)
 	assert_int_equal(d->desired_version, w->desired_version);
 	assert_int_equal(d->reported_version, w->reported_version);
 	assert_int_equal(d->twin_etag, w->twin_etag);
+	assert_string_equal(d->hub, w->hub);
 }
 
 static void
@@ -218,6 +220,31 @@ device_each_pages_in_order_and_hands_on_a_stop(void **state)
 	seen = (struct seen){.stop_at = 2};
 	assert_int_equal(store_device_each(s, "", 10, on_device, &seen, &e), 7);
 	assert_string_equal(seen.text, "a b ");
+}
+
+static void
+device_each_of_knows_hubs_without_case_and_those_of_none(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	const struct store_device rows[] = {{.id = "a", .hub = "one.x"},
+	    {.id = "b", .hub = "TWO.x"}, {.id = "c"}, {.id = "d", .hub = "one"},
+	    {.id = "e", .hub = "two.x"}};
+	for (size_t i = 0; i < 5; i++)
+		assert_ok(store_device_add(s, &rows[i], &e), &e);
+	struct seen seen = {0};
+	assert_ok(
+	    store_device_each_of(s, "Two.X", false, "", 9, on_device, &seen, &e), &e);
+	assert_string_equal(seen.text, "b e ");
+	seen = (struct seen){0};
+	assert_ok(store_device_each_of(
+		      s, "one.x two.x", true, "", 9, on_device, &seen, &e),
+	    &e);
+	assert_string_equal(seen.text, "c d ");
+	seen = (struct seen){0};
+	assert_ok(
+	    store_device_each_of(s, "two.x", true, "a", 1, on_device, &seen, &e), &e);
+	assert_string_equal(seen.text, "c ");
 }
 
 static int
@@ -396,6 +423,10 @@ static const struct store_registration full_registration = {
     .created_ms = 2,
     .updated_ms = 3,
     .ready_ms = 4,
+    .payload = {(const uint8_t *)"{\"p\":1}", 7},
+    .hubs = "one.example",
+    .deadline_ms = 9,
+    .cert = "c3",
 };
 
 static void
@@ -417,6 +448,10 @@ assert_same_registration(
 	assert_int_equal(r->created_ms, w->created_ms);
 	assert_int_equal(r->updated_ms, w->updated_ms);
 	assert_int_equal(r->ready_ms, w->ready_ms);
+	assert_span(r->payload, w->payload);
+	assert_string_equal(r->hubs, w->hubs);
+	assert_int_equal(r->deadline_ms, w->deadline_ms);
+	assert_string_equal(r->cert, w->cert);
 }
 
 static void
@@ -932,6 +967,7 @@ main(void)
 	    IN_STORE(device_seen_moves_the_connection_and_nothing_else),
 	    IN_STORE(device_all_gone_disconnects_those_that_were_connected),
 	    IN_STORE(device_each_pages_in_order_and_hands_on_a_stop),
+	    IN_STORE(device_each_of_knows_hubs_without_case_and_those_of_none),
 	    IN_STORE(a_visitor_may_call_the_store),
 	    IN_STORE(device_counts_add_up),
 	    IN_STORE(group_ids_ignore_case_and_keep_their_first_spelling),

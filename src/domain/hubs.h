@@ -1,0 +1,30 @@
+#ifndef DOMAIN_HUBS_H
+#define DOMAIN_HUBS_H
+/*
+ * Several hubs in one server (docs/decisions/0023). An identity is on one of them at a
+ * time: the one it was assigned to or made in. One that is on none (made before hubs were
+ * told apart, or on a hub that is no more) is served by each, and listed with the first,
+ * so that no change of hub.name leaves a device outside. A module is where its device is.
+ */
+#include "domain/domain.h"
+
+/* The hub that a service request is for: what it calls us by, else the first. */
+const char *hubs_asked(const struct config *cfg, struct span host);
+/* The hub that an identity is on; NULL: on none, or of no hub of ours. */
+const char *hubs_of(const struct config *cfg, const struct store_device *dev);
+/* Whether a hub (a name of hub_conf_find) serves the identity, which is a device's. */
+bool hubs_serves(
+    const struct config *cfg, const char *hub, const struct store_device *dev);
+
+/* NOT_FOUND, in the words of an identity that is not there, where the device of "name"
+ * (or of the module "dev/mod") is on another hub than the one asked by host, or nowhere.
+ */
+must_check int hubs_check(
+    struct domain *d, struct span host, struct span name, struct err *e);
+
+/* store_device_each of what a hub lists. */
+must_check int hubs_each(struct domain *d, const char *hub, const char *after,
+    int64_t limit, int (*visit)(void *ctx, const struct store_device *d, struct err *e),
+    void *ctx, struct err *e);
+
+#endif
