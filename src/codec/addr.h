@@ -1,9 +1,9 @@
 #ifndef CODEC_ADDR_H
 #define CODEC_ADDR_H
 /*
- * IP addresses and prefixes in text: dotted IPv4, and IPv6 as RFC 4291 2.2 has it, without
- * a zone. An IPv4 address is held as the IPv6 address it maps to (2.5.5.2), so one
- * comparison serves both.
+ * IP addresses and prefixes in text: dotted IPv4, and IPv6 as RFC 4291 2.2 has it,
+ * without a zone. An IPv4 address is held as the IPv6 address it maps to (2.5.5.2), so
+ * one comparison serves both.
  */
 #include "base/err.h"
 #include "base/span.h"

@@ -10,8 +10,8 @@
 must_check int device_get(
     struct domain *d, struct span id, struct store_device *ret, struct err *e);
 
-/* The same through the service API of the hub that host names (domain/hubs.h): an identity
- * on another one is not there. */
+/* The same through the service API of the hub that host names (domain/hubs.h): an
+ * identity on another one is not there. */
 must_check int device_find(struct domain *d, struct span host, struct span id,
     struct store_device *ret, struct err *e);
 
