@@ -4,9 +4,11 @@
 #include "crypto/tls.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <time.h>
 
 #include "crypto/ossl.h"
+#include "crypto/tls_ticket.h"
 
 #define PEER_BYTES_MAX (64 * 1024) /* of certificates in one handshake */
 
@@ -114,6 +116,7 @@ new_ctx(const SSL_METHOD *method, struct err *e)
 
 struct tls_server {
 	SSL_CTX *ctx;
+	struct tls_ticket_keys tickets; /* what each new ctx begins with */
 };
 
 /* Any certificate will do: CertificateVerify has proved its key, chain.h judges it later.
@@ -124,23 +127,27 @@ on_peer_chain(X509_STORE_CTX *ctx, void *arg)
 	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
 	bool fits = !sent || sk_X509_num(sent) <= TLS_PEER_MAX;
 	X509_STORE_CTX_set_error(ctx, fits ? X509_V_OK : X509_V_ERR_CERT_CHAIN_TOO_LONG);
+	tls_ticket_fits(
+	    X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()), ctx);
 	return fits;
 }
 
-/* No resumption of any kind: a session must not outlive a revocation, and a ticket that
- * holds a client certificate costs more than it saves (LIBRARIES 3.2). */
+/* No sessions in memory; tickets where there are keys for them. */
 static SSL_CTX *
-server_ctx(struct span pem, struct key *key, struct err *e)
+server_ctx(struct span pem, struct key *key, const struct tls_ticket_keys *tickets,
+    struct err *e)
 {
 	static const unsigned char context[] = "muster";
 	auto_(SSL_CTX_free) SSL_CTX *ctx = new_ctx(TLS_server_method(), e);
 	if (!ctx || use_chain(ctx, pem, key, e) < 0)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(ctx, PEER_BYTES_MAX);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(ctx, on_peer_chain, NULL);
+	if (tls_ticket_use(ctx, tickets, e) < 0)
+		return NULL;
 	if (SSL_CTX_set_num_tickets(ctx, 0) == 1 &&
 	    SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1) == 1)
 		return TAKE(ctx);
@@ -151,19 +158,19 @@ server_ctx(struct span pem, struct key *key, struct err *e)
 struct tls_server *
 tls_server_new(struct span chain_pem, struct key *key, struct err *e)
 {
-	SSL_CTX *ctx = server_ctx(chain_pem, key, e);
-	if (!ctx)
-		return NULL;
 	struct tls_server *t = own_alloc(sizeof(*t));
-	t->ctx = ctx;
-	return t;
+	t->ctx = server_ctx(chain_pem, key, &t->tickets, e);
+	if (t->ctx)
+		return t;
+	tls_server_free(t);
+	return NULL;
 }
 
 int
 tls_server_replace(
     struct tls_server *t, struct span chain_pem, struct key *key, struct err *e)
 {
-	SSL_CTX *ctx = server_ctx(chain_pem, key, e);
+	SSL_CTX *ctx = server_ctx(chain_pem, key, &t->tickets, e);
 	if (!ctx)
 		return -1;
 	SSL_CTX_free(t->ctx); /* live connections hold their own reference */
@@ -184,7 +191,32 @@ tls_server_free(struct tls_server *t)
 	if (!t)
 		return;
 	SSL_CTX_free(t->ctx);
+	own_wipe(t, sizeof(*t));
 	free(t);
+}
+
+static void
+take_key(struct span from, struct tls_ticket_key *to)
+{
+	static_assert(sizeof(*to) == TLS_TICKET_KEY, "no padding");
+	assert(from.len == sizeof(*to));
+	memcpy(to, from.p, sizeof(*to));
+}
+
+void
+tls_server_tickets(struct tls_server *t, struct span now, struct span before)
+{
+	take_key(now, &t->tickets.now);
+	take_key(before.len ? before : now, &t->tickets.before);
+	t->tickets.valid = true;
+	tls_ticket_keys(t->ctx, &t->tickets);
+}
+
+void
+tls_offer_ticket(SSL *ssl)
+{
+	if (!(SSL_get_options(ssl) & SSL_OP_NO_TICKET))
+		(void)SSL_set_num_tickets(ssl, 1);
 }
 
 SSL *
@@ -196,6 +228,8 @@ tls_server_ssl(struct tls_server *t, struct err *e)
 		return NULL;
 	}
 	SSL_set_accept_state(ssl);
+	if (!t->tickets.valid)
+		tls_ticket_none(ssl);
 	return ssl;
 }
 
@@ -387,6 +421,8 @@ tls_peer_chain(SSL *ssl, struct cert_list *ret, struct err *e)
 	for (int i = SSL_is_server(ssl) ? 0 : 1; leaf && i < sk_X509_num(sent); i++)
 		if (add_peer(&l, sk_X509_value(sent, i), e) < 0)
 			return err_wrap(e, "the peer's chain");
+	if (leaf && SSL_is_server(ssl) && tls_ticket_chain(ssl, &l, e) < 0)
+		return err_wrap(e, "the peer's chain");
 	*ret = l;
 	l.n = 0;
 	return 0;
@@ -450,6 +486,12 @@ const char *
 tls_cipher(const SSL *ssl)
 {
 	return SSL_get_cipher_name(ssl);
+}
+
+bool
+tls_resumed(const SSL *ssl)
+{
+	return SSL_session_reused(ssl) == 1;
 }
 
 const char *

@@ -35,6 +35,17 @@ must_check int tls_server_add(
     struct tls_server *t, struct span chain_pem, struct key *key, struct err *e);
 void tls_server_free(struct tls_server *t);
 own_define(struct tls_server, tls_server_free);
+/* Keys of session tickets: what new ones are made with, and what older ones may have been
+ * made with (empty: none). Without keys, as at first, nobody resumes. Whoever shares them
+ * takes each other's tickets. TLS 1.2 clients that ask for one get a ticket; those of 1.3
+ * where tls_offer_ticket said so, since one costs a fifth of a handshake (LIBRARIES 3.2).
+ * A resumed session shows the certificates of the handshake it comes from, to be judged
+ * anew. */
+#define TLS_TICKET_KEY    80
+#define TLS_TICKET_LIFE_S (6 * 3600)
+void tls_server_tickets(struct tls_server *t, struct span now, struct span before);
+/* Before the handshake: the client probably comes back soon. */
+void tls_offer_ticket(struct ssl_st *ssl);
 /* A new server-side SSL; the caller owns it (bufferevent_openssl takes it over). */
 must_check struct ssl_st *tls_server_ssl(struct tls_server *t, struct err *e);
 /* The context new connections are made from; borrowed, changes with a replace. For
@@ -89,6 +100,7 @@ must_check int tls_channel_binding(struct ssl_st *ssl, enum tls_binding which,
 const char *tls_version(const struct ssl_st *ssl); /* "TLSv1.3" */
 const char *tls_cipher(const struct ssl_st *ssl);
 const char *tls_sni(const struct ssl_st *ssl); /* NULL: none sent */
+bool tls_resumed(const struct ssl_st *ssl);
 /* Takes OpenSSL's oldest queued error into e and empties the queue: "context: certificate
  * verify failed". Never a secret. Returns -1. */
 int tls_error(struct err *e, enum err_code code, const char *context);

@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "crypto/tls.h"
 #include "io/accept.h"
 #include "io/netbuf.h"
 #include "io/sock.h"
@@ -203,6 +204,8 @@ on_accepted(struct event_base *base, void *arg)
 	struct err e;
 	struct bufferevent *bev = netbuf_new(base, -1, h->tls, false, &e);
 	bool refused = !bev;
+	if (bev && h->tls)
+		tls_offer_ticket(netbuf_ssl(bev)); /* such clients come often */
 	if (refused) {
 		log_event(LOG_ERROR, "http.accept", LOG_ERR(&e));
 		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);

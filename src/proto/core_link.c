@@ -230,7 +230,7 @@ on_frame(void *arg, struct ipc_frame *f)
 		lose(k);
 		return;
 	}
-	if (f->type == IPC_ANCHORS || f->type == IPC_SESSION_CLOSE)
+	if (f->id == 0) /* questions count from one */
 		k->ops->on_push(k->arg, f->type, &msg);
 	else
 		dispatch(k, f->id, f->type, &msg);

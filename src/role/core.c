@@ -272,7 +272,8 @@ link_edge(struct core *c, unsigned index, int fd)
 	edge->link = ipc_new(c->loop, fd, &core_link_opts, &edge_ops, edge, &e);
 	if (!edge->link)
 		log_event(LOG_ERROR, "core.link", LOG_ERR(&e));
-	else if (issuer_is_ready(&c->d))
+	core_send_tickets(c, edge);
+	if (edge->link && issuer_is_ready(&c->d))
 		core_send_anchors(c, edge);
 }
 
@@ -330,6 +331,7 @@ on_housekeeping(void *arg)
 {
 	struct core *c = arg;
 	struct err e = {0};
+	core_rotate_tickets(c);
 	if (c->refusals_unlogged) {
 		log_event(LOG_WARN, "core.refusals_unlogged",
 		    LOG_INT("count", c->refusals_unlogged));
@@ -412,6 +414,7 @@ start(struct core *c, int fd, struct err *e)
 	c->pki = core_pki_new(c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
+	core_rotate_tickets(c);
 	c->housekeeping = loop_timer_new(c->loop, on_housekeeping, c);
 	loop_timer_repeat(c->housekeeping, HOUSEKEEPING_MS);
 	if (boot_jail(JAIL_CORE, &b, 256, NULL, e))

@@ -5,6 +5,7 @@
  * from edges over their links, asks the signer, and lets answers out when they are
  * durable.
  */
+#include "crypto/tls.h"
 #include "domain/issuer.h"
 #include "domain/est_guard.h"
 #include "domain/session.h"
@@ -59,6 +60,11 @@ struct core_asked {
 	UT_hash_handle hh;
 };
 
+struct core_tickets {
+	uint8_t now[TLS_TICKET_KEY], before[TLS_TICKET_KEY];
+	int64_t made_ms; /* of the loop's clock; 0: not yet */
+};
+
 struct core {
 	struct loop *loop;
 	struct config cfg;
@@ -78,6 +84,7 @@ struct core {
 	struct issuer_book issuers; /* as they are in the store */
 	bool anchors_changed;       /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
+	struct core_tickets tickets;
 	struct core_pki *pki;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	struct list jobs;          /* what waits for a count (core_rollover.c) */
@@ -153,6 +160,10 @@ void core_settle(struct core *c, const struct ask *a, const struct err *why);
 void core_give_up(struct core *c, const struct err *why);
 /* Tells edges (NULL: all) what chains are judged with. */
 void core_send_anchors(struct core *c, struct core_edge *only);
+/* Tells edges (NULL: all) the keys of TLS session tickets; makes new ones when it is
+ * time. */
+void core_send_tickets(struct core *c, const struct core_edge *only);
+void core_rotate_tickets(struct core *c);
 /* A session is over: the connection log's line, and the device's state, unless it was
  * taken over (in this turn perhaps) or is no more. */
 must_check int core_record_end(struct core *c, const struct session *s, uint32_t code,

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "codec/der.h"
 #include "codec/js.h"
-#include "codec/pem.h"
 #include "crypto/chain.h"
 #include "crypto/tls.h"
 #include "io/ipc.h"
@@ -24,12 +23,11 @@
 #include "proto/mqtt_server.h"
 #include "role/boot.h"
 #include "role/key_client.h"
+#include "role/server_cert.h"
 
 enum {
 	LISTENERS = 3, /* kinds of them */
 	LISTENERS_MAX = 8,
-	TICK_FIRST_MS = 200, /* until there is a certificate */
-	TICK_MS = 15000,
 	DRAIN_TICK_MS = 50,
 	DRAIN_MS = 3000,
 	SPARE_FDS = 64,
@@ -58,14 +56,9 @@ struct edge {
 	struct stream_listener *listeners[LISTENERS_MAX];
 	size_t n_listeners;
 
-	struct tls_server *tls;  /* NULL before the first certificate */
+	struct server_cert *cert;
 	struct key_client *keys; /* for server.tls_key in a token */
-	struct key *next_key;    /* of the certificate that is asked for; NULL: none is */
-	int64_t got_at_ms, renew_at_ms; /* wall clock */
-	uint8_t issuer[DIGEST_SHA256];  /* of tls */
-	uint8_t wanted[DIGEST_SHA256];  /* the CA that issues them now */
-	struct core_owner owner;
-	struct loop_timer *tick;
+	struct loop_timer *drained;
 
 	struct chain_set *anchors;
 	struct buf ca_chain;
@@ -85,8 +78,9 @@ listen_mqtt(struct edge *d, int fd, struct err *e)
 		own_close(&fd);
 		return err_set(e, ERR_LIMIT, "over %d listeners", LISTENERS_MAX);
 	}
-	struct stream_listener *n = stream_listen(d->loop, fd, d->tls, &opts,
-	    (size_t)d->cfg.server.max_connections, mqtt_server_on_accept, d->mqtt, e);
+	struct stream_listener *n =
+	    stream_listen(d->loop, fd, server_cert_tls(d->cert), &opts,
+		(size_t)d->cfg.server.max_connections, mqtt_server_on_accept, d->mqtt, e);
 	if (!n)
 		return -1;
 	d->listeners[d->n_listeners++] = n;
@@ -107,7 +101,7 @@ static void
 open_listeners(struct edge *d)
 {
 	struct err e = {0};
-	if (!d->tls || !d->has_anchors || d->draining)
+	if (!server_cert_tls(d->cert) || !d->has_anchors || d->draining)
 		return;
 	while (d->n_waiting) {
 		struct waiting w = d->waiting[--d->n_waiting];
@@ -116,116 +110,12 @@ open_listeners(struct edge *d)
 	}
 }
 
-/* ---- the certificate --------------------------------------------------------------- */
-
-static int
-write_chain(struct span ders, struct buf *pem, struct err *e)
-{
-	struct der_tlv one;
-	while (ders.len) {
-		if (der_next(&ders, &one, e))
-			return -1;
-		pem_write(pem, "CERTIFICATE", one.whole);
-	}
-	return buf_check(pem, "certificate chain", e);
-}
-
-static int
-use_cert(struct edge *d, const struct ipc_tls_cert *m, struct err *e)
-{
-	auto_buf pem = BUF_INIT(CERT_PEM_MAX);
-	if (write_chain(m->chain, &pem, e))
-		return -1;
-	if (d->tls)
-		return tls_server_replace(d->tls, buf_span(&pem), d->next_key, e);
-	d->tls = tls_server_new(buf_span(&pem), d->next_key, e);
-	if (!d->tls)
-		return -1;
-	http_server_set_tls(d->http, d->tls);
-	return 0;
-}
-
-/* The second of the chain. One that cannot be told is that of the CA wanted: the chain
- * has been read once already. */
 static void
-note_issuer(struct edge *d, struct span chain)
-{
-	struct der_tlv one;
-	struct err e;
-	memcpy(d->issuer, d->wanted, sizeof(d->issuer));
-	if (der_next(&chain, &one, &e) == 0 && der_next(&chain, &one, &e) == 0)
-		digest_sha256(one.whole, d->issuer);
-}
-
-static void
-on_tls_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
+on_certificate(void *arg, struct tls_server *tls)
 {
 	struct edge *d = arg;
-	auto_(key_free) struct key *key = d->next_key;
-	struct err e = {0};
-	(void)tag;
-	if (type == IPC_DONE) {
-		const struct ipc_done *done = msg;
-		d->next_key = NULL;
-		log_event(LOG_DEBUG, "edge.no_certificate", LOG_SPAN("why", done->text));
-		return; /* the tick asks again */
-	}
-	const struct ipc_tls_cert *m = msg;
-	int rc = use_cert(d, m, &e);
-	d->next_key = NULL;
-	if (rc) {
-		log_event(LOG_ERROR, "edge.certificate", LOG_ERR(&e));
-		return;
-	}
-	int64_t now = clock_wall_ms(loop_clock(d->loop));
-	note_issuer(d, m->chain);
-	d->got_at_ms = now;
-	d->renew_at_ms = now + (m->not_after_ms - now) / 3 * 2;
-	log_event(LOG_INFO, "edge.certificate", LOG_INT("until_ms", m->not_after_ms));
-	loop_timer_repeat(d->tick, TICK_MS);
+	http_server_set_tls(d->http, tls);
 	open_listeners(d);
-}
-
-/* Each certificate has a key of its own, made here and kept in memory alone, unless the
- * configuration names one in a token: then each handshake waits for that token, and so
- * does all else on this edge (docs/limits.md). */
-static int
-ask_cert(struct edge *d, struct err *e)
-{
-	bool token = d->cfg.server.tls_key[0];
-	auto_(key_free) struct key *key =
-	    token ? key_client_fetch(d->keys, "server.tls_key", e)
-		  : key_generate(KEY_P256, e);
-	if (!key)
-		return -1;
-	const struct ipc_tls_request m = {.spki = key_spki(key)};
-	const struct core_asker who = {.owner = &d->owner, .fn = on_tls_answer, .arg = d};
-	if (core_link_ask(d->core, &who, IPC_TLS_REQUEST, &m, e))
-		return -1;
-	d->next_key = TAKE(key);
-	return 0;
-}
-
-/* A clock that was set back further than notBefore lies behind makes the certificate one
- * of the future, which peers refuse. */
-static bool
-is_cert_due(const struct edge *d)
-{
-	int64_t now = clock_wall_ms(loop_clock(d->loop));
-	return !d->tls || now >= d->renew_at_ms ||
-	       memcmp(d->issuer, d->wanted, sizeof(d->issuer)) != 0 ||
-	       now < d->got_at_ms - d->cfg.pki.backdate_ms;
-}
-
-static void
-on_tick(void *arg)
-{
-	struct edge *d = arg;
-	struct err e = {0};
-	if (!is_cert_due(d) || d->next_key || !core_link_is_up(d->core))
-		return;
-	if (ask_cert(d, &e))
-		log_event(LOG_WARN, "edge.certificate", LOG_ERR(&e));
 }
 
 /* ---- the core ---------------------------------------------------------------------- */
@@ -268,12 +158,10 @@ take_anchors(struct edge *d, const struct ipc_anchors *m)
 	buf_reset(&d->ca_chain);
 	buf_put_span(&d->ca_chain, m->ca_chain);
 	d->env.ca_chain = buf_span(&d->ca_chain);
-	if (m->server_issuer.len == sizeof(d->wanted))
-		memcpy(d->wanted, m->server_issuer.p, sizeof(d->wanted));
 	d->has_anchors = true;
 	log_event(LOG_INFO, "edge.anchors", LOG_INT("count", chain_set_len(d->anchors)));
 	open_listeners(d);
-	on_tick(d); /* the servers' CA may be another */
+	server_cert_issuer(d->cert, m->server_issuer);
 }
 
 static void
@@ -282,6 +170,8 @@ on_core_push(void *arg, enum ipc_type type, const void *msg)
 	struct edge *d = arg;
 	if (type == IPC_ANCHORS)
 		take_anchors(d, msg);
+	else if (type == IPC_TICKETS)
+		server_cert_tickets(d->cert, msg);
 	else
 		hub_mqtt_on_session_close(d->hub, msg);
 }
@@ -340,9 +230,9 @@ drain(struct edge *d)
 	http_server_drain(d->http);
 	http_server_drain(d->public);
 	mqtt_server_close_all(d->mqtt, "server stops");
-	loop_timer_free(d->tick);
-	d->tick = loop_timer_new(d->loop, on_drain, d);
-	loop_timer_repeat(d->tick, DRAIN_TICK_MS);
+	server_cert_rest(d->cert);
+	d->drained = loop_timer_new(d->loop, on_drain, d);
+	loop_timer_repeat(d->drained, DRAIN_TICK_MS);
 }
 
 static void
@@ -363,7 +253,7 @@ attach_core(struct edge *d, int fd)
 	if (core_link_attach(d->core, fd, &e))
 		log_event(LOG_ERROR, "edge.core", LOG_ERR(&e));
 	else
-		on_tick(d);
+		server_cert_hurry(d->cert);
 }
 
 static void
@@ -409,8 +299,13 @@ make_servers(struct edge *d, struct err *e)
 	d->keys = key_client_new();
 	d->anchors = chain_set_new();
 	d->ca_chain = BUF_INIT(CAP_CHAIN);
-	core_link_owner_init(&d->owner);
 	d->core = core_link_new(d->loop, &core_link_defaults, &core_ops, d);
+	d->cert = server_cert_new(&(struct server_cert_opts){.loop = d->loop,
+	    .config = &d->cfg,
+	    .core = d->core,
+	    .keys = d->keys,
+	    .on_ready = on_certificate,
+	    .arg = d});
 	d->env = (struct env){
 	    .loop = d->loop, .config = &d->cfg, .core = d->core, .anchors = d->anchors};
 	d->hub = hub_mqtt_new(&d->env);
@@ -456,8 +351,6 @@ start(struct edge *d, int fd, struct err *e)
 	d->main = ipc_new(d->loop, fd, &link_opts, &main_ops, d, e);
 	if (!d->main)
 		return -1;
-	d->tick = loop_timer_new(d->loop, on_tick, d);
-	loop_timer_repeat(d->tick, TICK_FIRST_MS);
 	if (boot_jail(JAIL_EDGE, &b, nofile, NULL, e))
 		return -1;
 	return boot_ready(d->main, e);
@@ -475,12 +368,10 @@ stop(struct edge *d)
 	while (d->n_waiting)
 		own_close(&d->waiting[--d->n_waiting].fd);
 	hub_mqtt_free(d->hub);
-	core_link_drop(d->core, &d->owner);
+	server_cert_free(d->cert);
 	core_link_free(d->core);
 	ipc_free(d->main);
-	loop_timer_free(d->tick);
-	key_free(d->next_key);
-	tls_server_free(d->tls);
+	loop_timer_free(d->drained);
 	key_client_free(d->keys);
 	chain_set_free(d->anchors);
 	buf_done(&d->ca_chain);

@@ -70,11 +70,12 @@ def tls(ca, cert=None, key=None, least=None, most=None):
 class Client:
     """One TLS connection. Reads and writes whole packets; a test may write raw bytes."""
 
-    def __init__(self, port, context, host="127.0.0.1", timeout=20, source=None):
+    def __init__(self, port, context, host="127.0.0.1", timeout=20, source=None,
+                 session=None):
         raw = socket.create_connection((host, port), timeout, source and (source, 0))
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self.sock = context.wrap_socket(raw, server_hostname=host)
+            self.sock = context.wrap_socket(raw, server_hostname=host, session=session)
         except BaseException:
             raw.close()
             raise

@@ -466,13 +466,25 @@ class Credentials(harness.ServerCase):
         session = client.sock.session
         client.disconnect()
         self.assertEqual(self.op.delete("/devices/n-res", If_Match="*").status, 204)
-        raw = harness.socket.create_connection(("127.0.0.1", self.server.mqtt_port), 10)
-        again = mqtt.Client.__new__(mqtt.Client)
-        again.sock = context.wrap_socket(raw, server_hostname="127.0.0.1", session=session)
-        again.pending, again.number, again.inbox = b"", 0, []
+        again = mqtt.Client(self.server.mqtt_port, context, session=session)
+        self.assertTrue(again.sock.session_reused)
         with again, self.assertRaises(mqtt.Refused) as got:
             again.connect("n-res", mqtt.hub_user("n-res"))
         self.assertEqual(got.exception.code, 5)
+
+    def test_client_that_knows_no_ecdsa_is_served(self):
+        """Old stacks: the cloud's own certificate is an RSA one (section 6)."""
+        key = self.sas_device("n-rsa")
+        context = mqtt.tls(self.server.ca, most=ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+
+        def look():
+            try:
+                return mqtt.Client(self.server.mqtt_port, context)
+            except (ssl.SSLError, OSError):
+                return None  # this edge has not made its key yet
+        with self.eventually(look, 30, "an RSA certificate") as client:
+            client.connect("n-rsa", mqtt.hub_user("n-rsa"), token("127.0.0.1/devices/n-rsa", key))
 
 
 if __name__ == "__main__":

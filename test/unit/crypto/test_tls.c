@@ -429,6 +429,119 @@ server_ends_handshakes_with_too_long_chains(void **state)
 	assert_false(handshake(&p));
 }
 
+/* ---- tickets ------------------------------------------------------------------------
+ */
+
+static struct span
+ticket_key(uint8_t fill, uint8_t out[TLS_TICKET_KEY])
+{
+	memset(out, fill, TLS_TICKET_KEY);
+	return span_of(out, TLS_TICKET_KEY);
+}
+
+static void
+use_keys(struct tls_server *t, uint8_t now, uint8_t before)
+{
+	uint8_t a[TLS_TICKET_KEY], b[TLS_TICKET_KEY];
+	struct span older = before ? ticket_key(before, b) : SPAN_NONE;
+	tls_server_tickets(t, ticket_key(now, a), older);
+}
+
+/* Connects, offering what was kept before; keeps what there is to resume with. */
+static bool
+connect_again(struct world *w, struct tls_client *c, int version, SSL_SESSION **kept,
+    struct cert_list *ret_peer)
+{
+	struct err e = {0};
+	char byte;
+	auto_pair p;
+	join(&p, w->server, tls_client_ssl(c, "hub.example.net", &e));
+	tls_offer_ticket(p.server);
+	SSL_set_max_proto_version(p.client, version);
+	if (*kept)
+		SSL_set_session(p.client, *kept);
+	assert_true(handshake(&p));
+	SSL_read(p.client, &byte, 1); /* a ticket of 1.3 comes after the handshake */
+	assert_ok(tls_peer_chain(p.server, ret_peer, &e), &e);
+	SSL_SESSION_free(*kept);
+	*kept = SSL_get1_session(p.client);
+	/* freed without it, a connection spoils its session */
+	SSL_set_shutdown(p.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	return tls_resumed(p.server);
+}
+
+static void
+check_resumption(int version)
+{
+	auto_world w;
+	world_init(&w);
+	auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+	SSL_SESSION *kept = NULL;
+	auto_cert_list first = {.n = 0}, second = {.n = 0}, third = {.n = 0},
+		       fourth = {.n = 0};
+	use_keys(w.server, 1, 0);
+	assert_false(connect_again(&w, c, version, &kept, &first));
+	assert_true(connect_again(&w, c, version, &kept, &second));
+	assert_int_equal(second.n, 2); /* to be judged anew, all of it */
+	for (size_t i = 0; i < 2; i++)
+		assert_memory_equal(
+		    first.v[i]->sha256, second.v[i]->sha256, DIGEST_SHA256);
+	use_keys(w.server, 2, 1);
+	assert_true(connect_again(&w, c, version, &kept, &third));
+	assert_int_equal(third.n, 2);
+	use_keys(w.server, 4, 3);
+	assert_false(connect_again(&w, c, version, &kept, &fourth));
+	assert_int_equal(fourth.n, 2);
+	SSL_SESSION_free(kept);
+}
+
+static void
+resumed_session_of_1_2_shows_the_chain_of_its_first_handshake(void **state)
+{
+	check_resumption(TLS1_2_VERSION);
+}
+
+static void
+resumed_session_of_1_3_shows_the_chain_of_its_first_handshake(void **state)
+{
+	check_resumption(TLS1_3_VERSION);
+}
+
+static void
+nobody_resumes_without_keys(void **state)
+{
+	auto_world w;
+	world_init(&w);
+	auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+	SSL_SESSION *kept = NULL;
+	for (int i = 0; i < 2; i++) {
+		auto_cert_list peer = {.n = 0};
+		assert_false(connect_again(&w, c, TLS1_2_VERSION, &kept, &peer));
+	}
+	SSL_SESSION_free(kept);
+}
+
+/* Nine CA certificates are more than a ticket carries. */
+static void
+large_chain_gets_no_ticket(void **state)
+{
+	auto_world w;
+	world_init(&w);
+	for (int i = 0; i < 8; i++)
+		cert_write_pem(w.root.cert->der, &w.device_pem);
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		auto_(tls_client_free) struct tls_client *c = new_client(&w, true);
+		SSL_SESSION *kept = NULL;
+		use_keys(w.server, 1, 0);
+		for (int i = 0; i < 2; i++) {
+			auto_cert_list peer = {.n = 0};
+			assert_false(connect_again(&w, c, version, &kept, &peer));
+			assert_int_equal(peer.n, 10);
+		}
+		SSL_SESSION_free(kept);
+	}
+}
+
 int
 main(void)
 {
@@ -446,6 +559,12 @@ main(void)
 	    cmocka_unit_test(server_replaces_its_certificate_under_live_connections),
 	    cmocka_unit_test(server_with_two_key_types_serves_rsa_only_clients),
 	    cmocka_unit_test(server_ends_handshakes_with_too_long_chains),
+	    cmocka_unit_test(
+		resumed_session_of_1_2_shows_the_chain_of_its_first_handshake),
+	    cmocka_unit_test(
+		resumed_session_of_1_3_shows_the_chain_of_its_first_handshake),
+	    cmocka_unit_test(nobody_resumes_without_keys),
+	    cmocka_unit_test(large_chain_gets_no_ticket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
