@@ -15,7 +15,8 @@ enum kind {
 	KIND_STR,
 	KIND_BLOB,
 	KIND_NEST_peer,
-	KIND_NEST_cred
+	KIND_NEST_cred,
+	KIND_NEST_c2d
 };
 
 struct field {
@@ -107,6 +108,9 @@ pack(const struct field *f, const void *msg, struct buf *out, struct err *e)
 		case KIND_NEST_cred:
 			rc = pack(fields_cred, at, out, e);
 			break;
+		case KIND_NEST_c2d:
+			rc = pack(fields_c2d, at, out, e);
+			break;
 		case KIND_END:
 			break;
 		}
@@ -164,6 +168,9 @@ unpack(const struct field *f, struct cursor *c, void *msg, struct err *e)
 			break;
 		case KIND_NEST_cred:
 			rc = unpack(fields_cred, c, at, e);
+			break;
+		case KIND_NEST_c2d:
+			rc = unpack(fields_c2d, c, at, e);
 			break;
 		case KIND_END:
 			break;

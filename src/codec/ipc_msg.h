@@ -66,6 +66,7 @@ enum ipc_attestation { IPC_ATTESTATION_X509 = 1, IPC_ATTESTATION_SYMMETRIC };
 #define IPC_TYPE_BLOB                   struct span
 #define IPC_TYPE_NEST_peer              struct ipc_peer
 #define IPC_TYPE_NEST_cred              struct ipc_cred
+#define IPC_TYPE_NEST_c2d               struct ipc_c2d
 #define IPC_MEMBER_(S, KIND, name, cap) IPC_TYPE_##KIND name;
 
 struct ipc_peer {

@@ -393,6 +393,15 @@ http_header_count(const struct http_req *r, const char *name)
 	return n;
 }
 
+void
+http_each_header(const struct http_req *r,
+    void (*fn)(void *ctx, const char *name, const char *value), void *ctx)
+{
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		fn(ctx, kv->key, kv->value);
+}
+
 const char *
 http_peer(const struct http_req *r)
 {

@@ -68,6 +68,9 @@ struct span http_body(const struct http_req *r);
 const char *http_header(const struct http_req *r, const char *name);
 /* How many times the header came: a repeated Authorization is refused, not guessed at. */
 size_t http_header_count(const struct http_req *r, const char *name);
+/* Every header, in the order they came, each as often as it came. */
+void http_each_header(const struct http_req *r,
+    void (*fn)(void *ctx, const char *name, const char *value), void *ctx);
 const char *http_peer(const struct http_req *r); /* "203.0.113.7:49152" */
 /* The connection for crypto/tls.h: NULL when plain or once the peer is gone. */
 struct ssl_st *http_ssl(const struct http_req *r);

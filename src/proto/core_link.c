@@ -21,7 +21,7 @@ struct ask {
 	enum ipc_type type;
 	struct core_asker who;
 	int64_t deadline_ms;
-	struct list by_time; /* in core_link.asks: oldest deadline first */
+	struct list by_time; /* in core_link.asks, or in .patient */
 	struct list by_owner;
 	UT_hash_handle hh;
 };
@@ -34,7 +34,8 @@ struct core_link {
 	struct ipc_link *ipc;     /* NULL while there is no core */
 	struct loop_timer *sweep; /* runs while questions are open */
 	struct ask *by_id;
-	struct list asks;
+	struct list asks;    /* oldest deadline first */
+	struct list patient; /* those with a time of their own, in no order: few */
 	uint64_t last_id;
 	struct buf pack;
 };
@@ -75,7 +76,7 @@ unlink_ask(struct core_link *k, struct ask *a)
 	HASH_DEL(k->by_id, a);
 	list_del(&a->by_time);
 	list_del(&a->by_owner);
-	if (list_empty(&k->asks))
+	if (!k->by_id)
 		loop_timer_cancel(k->sweep);
 }
 
@@ -103,17 +104,39 @@ fail_ask(struct core_link *k, struct ask *a, enum err_code code)
 	who.fn(who.arg, who.tag, IPC_DONE, &done);
 }
 
+static struct ask *
+first_overdue(struct core_link *k, int64_t now)
+{
+	list_each (it, &k->patient) {
+		struct ask *a = list_of(it, struct ask, by_time);
+		if (a->deadline_ms <= now)
+			return a;
+	}
+	if (list_empty(&k->asks))
+		return NULL;
+	struct ask *a = list_of(k->asks.next, struct ask, by_time);
+	return a->deadline_ms <= now ? a : NULL;
+}
+
+/* From the start again after each: who is told may drop others. */
 static void
 on_sweep(void *arg)
 {
 	struct core_link *k = arg;
 	int64_t now = loop_now_ms(k->loop);
-	while (!list_empty(&k->asks)) {
-		struct ask *a = list_of(k->asks.next, struct ask, by_time);
-		if (a->deadline_ms > now)
-			return;
+	struct ask *a;
+	while ((a = first_overdue(k, now)))
 		fail_ask(k, a, ERR_TIMEOUT);
-	}
+}
+
+/* Gives it its time anew. */
+static void
+arm(struct core_link *k, struct ask *a)
+{
+	int64_t wait_ms = a->who.wait_ms ? a->who.wait_ms : k->opts.answer_ms;
+	a->deadline_ms = loop_now_ms(k->loop) + wait_ms;
+	list_del(&a->by_time);
+	list_push(a->who.wait_ms ? &k->patient : &k->asks, &a->by_time);
 }
 
 struct core_link *
@@ -127,6 +150,7 @@ core_link_new(struct loop *l, const struct core_link_opts *opts,
 	k->arg = arg;
 	k->pack = BUF_INIT(PACK_MAX);
 	list_init(&k->asks);
+	list_init(&k->patient);
 	k->sweep = loop_timer_new(l, on_sweep, k);
 	return k;
 }
@@ -137,6 +161,8 @@ core_link_free(struct core_link *k)
 	if (!k)
 		return;
 	list_each_safe (it, &k->asks)
+		drop_ask(k, list_of(it, struct ask, by_time));
+	list_each_safe (it, &k->patient)
 		drop_ask(k, list_of(it, struct ask, by_time));
 	if (k->ipc)
 		ipc_flush(k->ipc); /* sessions that ended just now */
@@ -166,6 +192,9 @@ lose(struct core_link *k)
 	ipc_free(TAKE(k->ipc));
 	while (!list_empty(&k->asks))
 		fail_ask(k, list_of(k->asks.next, struct ask, by_time), ERR_UNAVAILABLE);
+	while (!list_empty(&k->patient))
+		fail_ask(
+		    k, list_of(k->patient.next, struct ask, by_time), ERR_UNAVAILABLE);
 	k->ops->on_lost(k->arg);
 }
 
@@ -209,9 +238,7 @@ dispatch(struct core_link *k, uint64_t id, enum ipc_type type, const void *msg)
 		drop_ask(k, a);
 	} else {
 		/* A list that keeps coming is no silence. */
-		a->deadline_ms = loop_now_ms(k->loop) + k->opts.answer_ms;
-		list_del(&a->by_time);
-		list_push(&k->asks, &a->by_time);
+		arm(k, a);
 	}
 	who.fn(who.arg, who.tag, type, msg);
 }
@@ -279,9 +306,8 @@ core_link_ask(struct core_link *k, const struct core_asker *who, enum ipc_type t
 	a->id = id;
 	a->type = type;
 	a->who = *who;
-	a->deadline_ms = loop_now_ms(k->loop) + k->opts.answer_ms;
 	HASH_ADD(hh, k->by_id, id, sizeof(a->id), a);
-	list_push(&k->asks, &a->by_time);
+	arm(k, a);
 	list_push(&who->owner->asks, &a->by_owner);
 	if (!loop_timer_is_started(k->sweep))
 		loop_timer_repeat(k->sweep, SWEEP_MS);

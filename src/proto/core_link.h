@@ -38,6 +38,7 @@ struct core_asker {
 	core_link_answer *fn;
 	void *arg; /* lives as long as the owner is not dropped */
 	uint64_t tag;
+	int64_t wait_ms; /* silence before it fails with ERR_TIMEOUT; 0: the link's own */
 };
 
 struct core_link_ops {

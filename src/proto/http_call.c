@@ -232,8 +232,16 @@ void
 http_call_ask(struct http_call *c, enum ipc_type type, const void *msg,
     void (*fn)(struct http_call *c, enum ipc_type type, const void *msg))
 {
+	http_call_ask_for(c, 0, type, msg, fn);
+}
+
+void
+http_call_ask_for(struct http_call *c, int64_t wait_ms, enum ipc_type type,
+    const void *msg, void (*fn)(struct http_call *c, enum ipc_type type, const void *msg))
+{
 	struct err e = {0};
-	const struct core_asker who = {.owner = &c->owner, .fn = on_answer, .arg = c};
+	const struct core_asker who = {
+	    .owner = &c->owner, .fn = on_answer, .arg = c, .wait_ms = wait_ms};
 	c->on_answer = fn;
 	if (!core_link_ask(c->env->core, &who, type, msg, &e))
 		return;

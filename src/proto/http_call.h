@@ -63,6 +63,11 @@ struct http_call {
 void http_call_ask(struct http_call *c, enum ipc_type type, const void *msg,
     void (*fn)(struct http_call *c, enum ipc_type type, const void *msg));
 
+/* The same for what takes its time: the core may be silent for wait_ms. */
+void http_call_ask_for(struct http_call *c, int64_t wait_ms, enum ipc_type type,
+    const void *msg,
+    void (*fn)(struct http_call *c, enum ipc_type type, const void *msg));
+
 /* Ends: a complete answer. type NULL: no Content-Type. */
 void http_call_reply(struct http_call *c, int status, const char *type, struct span body);
 /* Ends: JSON; v is taken. */

@@ -57,7 +57,7 @@ put_common(struct js *o, const struct ipc_device *m)
 	json_put_span(o, "statusReason", m->status_reason);
 	js_set_text(o, "connectionState", m->connected ? "Connected" : "Disconnected");
 	json_put_time_or_never(o, "lastActivityTime", m->last_activity_ms);
-	js_set_int(o, "cloudToDeviceMessageCount", 0); /* none can be queued yet */
+	js_set_int(o, "cloudToDeviceMessageCount", m->c2d_count);
 	struct js *capabilities = js_object();
 	js_set_bool(capabilities, "iotEdge", m->iot_edge);
 	js_set(o, "capabilities", capabilities);

@@ -4,10 +4,11 @@
 #include "proto/props.h"
 
 #include "codec/js.h"
+#include "codec/topic.h"
 #include "codec/uri.h"
 #include "codec/utf8.h"
 
-enum { PAIR_MAX = 64 * 1024 };
+enum { PAIR_MAX = 64 * 1024, PROPS_DEPTH = 3 };
 
 /* Bag key to the name in AMQP and HTTP. */
 static const struct {
@@ -127,4 +128,34 @@ props_from_bag(
 	js_set(o, "system", b.sys_props);
 	js_dump(o, JS_SORTED, out);
 	return buf_check(out, "properties", e);
+}
+
+/* ---- to a device ------------------------------------------------------------------- */
+
+static const char *
+system_key(const char *name)
+{
+	for (size_t i = 0; i < sizeof(system_names) / sizeof(system_names[0]); i++) {
+		if (!strcmp(system_names[i].name, name))
+			return system_names[i].key;
+	}
+	return name;
+}
+
+int
+props_to_bag(struct span json, struct buf *topic, struct err *e)
+{
+	auto_(js_free) struct js *o = js_parse(json, PAIR_MAX, PROPS_DEPTH, e);
+	if (!o)
+		return err_wrap(e, "properties");
+	struct js_iter it = js_members(js_get(o, "system"));
+	while (js_next(&it))
+		if (js_as_str(it.value).len)
+			topic_bag_put(
+			    topic, span_str(system_key(it.key)), js_as_str(it.value));
+	it = js_members(js_get(o, "application"));
+	while (js_next(&it))
+		if (js_as_str(it.value).len)
+			topic_bag_put(topic, span_str(it.key), js_as_str(it.value));
+	return buf_check(topic, "topic", e);
 }

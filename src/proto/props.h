@@ -20,4 +20,9 @@ struct props_marks {
 must_check int props_from_bag(
     struct span bag, const struct props_marks *marks, struct buf *out, struct err *e);
 
+/* The other way, for a message to a device: appends json's pairs to a topic, system ones
+ * first, without those that are null or empty: C skips them, and Node makes "undefined"
+ * of them (3.10). ERR_PARSE where it is no such object. */
+must_check int props_to_bag(struct span json, struct buf *topic, struct err *e);
+
 #endif

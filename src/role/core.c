@@ -18,12 +18,16 @@
 #include "domain/policy.h"
 #include "io/jail.h"
 #include "role/boot.h"
+#include "role/core_c2d.h"
+#include "role/core_method.h"
 #include "role/core_pki.h"
+#include "store/c2d.h"
 #include "store/pki.h"
 
 #define HOUSEKEEPING_MS             5000
 #define BACKLOG_MS                  50 /* while there is more to trim */
 #define TRIM_BATCH                  2000
+#define C2D_BATCH                   500
 #define REFUSALS_PER_MIN            12000 /* lines; beyond, refusals are counted but not written */
 #define CONNLOG_ROWS                10000000 /* some GB, whatever comes */
 #define AZURE_REGISTRATIONS_PER_MIN 1000
@@ -178,6 +182,8 @@ find_handler(enum ipc_type type)
 	    core_crl_handler,
 	    core_ocsp_handler,
 	    core_health_handler,
+	    core_method_handler,
+	    core_c2d_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -242,6 +248,7 @@ on_edge_closed(void *arg, const struct err *why)
 	core_forget_sessions(edge->core, edge->index);
 	core_forget_rollovers(edge->core, edge->index);
 	core_forget_signings(edge->core, edge->index);
+	core_method_forget(edge->core, edge->index);
 }
 
 static const struct ipc_ops edge_ops = {
@@ -267,6 +274,7 @@ link_edge(struct core *c, unsigned index, int fd)
 		core_forget_sessions(c, index);
 		core_forget_rollovers(c, index);
 		core_forget_signings(c, index);
+		core_method_forget(c, index);
 	}
 	*edge = (struct core_edge){.core = c, .index = index};
 	edge->link = ipc_new(c->loop, fd, &core_link_opts, &edge_ops, edge, &e);
@@ -321,7 +329,10 @@ trim(struct core *c, struct err *e)
 	    store_conn_trim(c->store, now - c->cfg.hub.connlog_retention_ms, CONNLOG_ROWS,
 		TRIM_BATCH, &conns, e))
 		return -1;
-	bool more = events == TRIM_BATCH || conns == TRIM_BATCH;
+	bool messages;
+	if (core_c2d_tidy(c, C2D_BATCH, &messages, e))
+		return -1;
+	bool more = messages || events == TRIM_BATCH || conns == TRIM_BATCH;
 	loop_timer_repeat(c->housekeeping, more ? BACKLOG_MS : HOUSEKEEPING_MS);
 	return 0;
 }
@@ -371,7 +382,8 @@ log_start(struct core *c, struct err *e)
 	if (store_begin(c->store, e))
 		return -1;
 	if (core_log_conn(c, &line, e) ||
-	    store_device_all_gone(c->store, domain_now(&c->d), e)) {
+	    store_device_all_gone(c->store, domain_now(&c->d), e) ||
+	    store_c2d_free_all(c->store, e)) {
 		store_rollback(c->store);
 		return -1;
 	}
@@ -412,6 +424,8 @@ start(struct core *c, int fd, struct err *e)
 		return -1;
 	c->clones = own_alloc(sizeof(*c->clones));
 	c->pki = core_pki_new(c);
+	c->c2d = core_c2d_new(c);
+	c->methods = core_method_new(c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
 	core_rotate_tickets(c);
@@ -436,6 +450,8 @@ stop(struct core *c)
 	session_table_done(&c->sessions);
 	est_guard_done(&c->est);
 	core_pki_free(c->pki);
+	core_c2d_free(c->c2d);
+	core_method_free(c->methods);
 	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);

@@ -87,7 +87,9 @@ struct core {
 	struct core_tickets tickets;
 	struct core_pki *pki;
 	struct clone_list *clones; /* devices with signs of a copied key */
-	struct list jobs;          /* what waits for a count (core_rollover.c) */
+	struct core_c2d *c2d;
+	struct core_method *methods;
+	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
 	struct loop_timer *job_timer;
 	char home[4096];
@@ -112,6 +114,23 @@ core_handler *core_revoke_handler(enum ipc_type type);
 core_handler *core_crl_handler(enum ipc_type type);
 core_handler *core_ocsp_handler(enum ipc_type type);
 core_handler *core_health_handler(enum ipc_type type);
+core_handler *core_method_handler(enum ipc_type type);
+core_handler *core_c2d_handler(enum ipc_type type);
+
+/* What the request of a device over HTTPS begins with (c2d_receive and the like). */
+struct core_device_head {
+	struct ipc_peer peer;
+	struct ipc_cred cred;
+	struct span host, device_id, module_id;
+};
+/* Judges such a request (msg: its struct) by its own credential, as a connection would
+ * be: *ret says who it is, and is in no table. !*ret_ok: refused; that is logged and
+ * answered. */
+must_check int core_admit(struct core *c, const struct ask *a, const void *msg,
+    struct session *ret, bool *ret_ok, struct err *e);
+/* A session was opened, or its subscriptions changed, and that is durable and told to its
+ * edge: what waits for it goes out. */
+void core_session_ready(struct core *c, int64_t session);
 
 /* An answer row to a. */
 must_check int core_answer(struct core *c, const struct ask *a, enum ipc_type type,

@@ -67,7 +67,7 @@ core_settle(struct core *c, const struct ask *a, const struct err *why)
 		return;
 	}
 	core_failure(why, &m);
-	if (a && core_answer(c, a, IPC_DONE, &m, &e))
+	if (a && a->id && core_answer(c, a, IPC_DONE, &m, &e))
 		turn_spoil(c->turn, &e);
 }
 
@@ -100,8 +100,8 @@ core_fail(void *arg, const struct ask *a, const struct err *why)
 	enum ipc_type type = is_open ? IPC_HUB_OPENED : IPC_DONE;
 	log_event(LOG_ERROR, "core.turn", LOG_STR("asked", ipc_msg_row(a->type)->name),
 	    LOG_ERR(why));
-	if (a->type == IPC_HUB_CLOSED || a->type == IPC_REFUSED)
-		return;
+	if (!a->id)
+		return; /* it was told, not asked */
 	if (ipc_msg_pack(type, msg, &body, &e) == 0)
 		core_send(c, a->edge, type, a->id, buf_span(&body));
 }

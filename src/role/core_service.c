@@ -13,6 +13,7 @@
 #include "domain/hubs.h"
 #include "domain/policy.h"
 #include "role/core.h"
+#include "store/c2d.h"
 
 #define DEVICES_PAGE 1000
 #define GROUPS_PAGE  100
@@ -32,6 +33,9 @@ static int
 answer_device(struct core *c, const struct ask *a, const struct store_device *d,
     bool keys, struct err *e)
 {
+	struct store_c2d_load queue;
+	if (store_c2d_load(c->store, d->id, 0, domain_now(&c->d), &queue, e))
+		return -1;
 	struct ipc_device m = {.id = span_str(d->id),
 	    .generation = span_str(d->generation),
 	    .etag = d->etag,
@@ -54,7 +58,8 @@ answer_device(struct core *c, const struct ask *a, const struct store_device *d,
 	    .reported = d->reported,
 	    .desired_version = d->desired_version,
 	    .reported_version = d->reported_version,
-	    .twin_etag = d->twin_etag};
+	    .twin_etag = d->twin_etag,
+	    .c2d_count = queue.pending};
 	return core_answer(c, a, IPC_DEVICE, &m, e);
 }
 

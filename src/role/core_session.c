@@ -1,10 +1,12 @@
 /*
- * Sessions that must go: their identity no longer admits them, or their edge is gone.
+ * Sessions that come, and those that must go: their identity no longer admits them, or
+ * their edge is gone.
  */
 #include <string.h>
 
 #include "base/log.h"
-#include "role/core.h"
+#include "role/core_c2d.h"
+#include "role/core_method.h"
 
 static void
 close_session(struct core *c, const struct session *s, const char *reason)
@@ -102,12 +104,22 @@ core_record_end(struct core *c, const struct session *s, uint32_t code,
 	    .reason = reason,
 	    .peer = "",
 	    .agent = ""};
-	if (core_log_conn(c, &line, e))
+	if (core_log_conn(c, &line, e) || core_c2d_ended(c, s, e))
 		return -1;
 	if (s->superseded || s->yields == turn_number(c->turn))
 		return 0;
 	bool failed = store_device_seen(c->store, s->name, false, domain_now(&c->d), e);
 	return failed && e->code != ERR_NOT_FOUND ? -1 : 0; /* deleted meanwhile */
+}
+
+void
+core_session_ready(struct core *c, int64_t session)
+{
+	const struct session *s = session_find(&c->sessions, session);
+	if (!s)
+		return;
+	core_c2d_due(c, s);
+	core_method_ready(c, s);
 }
 
 void

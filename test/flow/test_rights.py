@@ -65,6 +65,14 @@ NEEDS = {
     "GET /muster/crl": ("RegistryRead", None),
     "PUT /muster/crl": ("operator", {}),
     "GET /muster/health": ("ServiceConnect", None),
+    "POST /twins/{}/methods": ("ServiceConnect", {"methodName": "m"}),
+    "POST /twins/{}/modules/{}/methods": ("ServiceConnect", {"methodName": "m"}),
+    "POST /messages/devicebound": ("ServiceConnect", {}),
+    "POST /devices/{}/messages/devicebound": ("ServiceConnect", {}),
+    "DELETE /devices/{}/commands": ("ServiceConnect", None),
+    "GET /messages/servicebound/feedback": ("ServiceConnect", None),
+    "DELETE /messages/servicebound/feedback/{}": ("ServiceConnect", None),
+    "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
     "GET /muster/events": ("ServiceConnect", None),
     "GET /muster/connections": ("ServiceConnect", None),
 }
@@ -106,7 +114,8 @@ class Rights(harness.ServerCase):
     def ask(self, caller, route, device):
         method, path = route.split(" ", 1)
         body = self.csr if NEEDS[route][1] == "CSR" else NEEDS[route][1]
-        return caller.call(method, path.replace("{}", device), body)
+        return caller.call(method, path.replace("{}", device), body,
+                           iothub_to="/devices/%s/messages/devicebound" % device)
 
     def refuses(self, name, caller):
         for route, (right, _) in NEEDS.items():

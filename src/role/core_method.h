@@ -1,0 +1,17 @@
+#ifndef ROLE_CORE_METHOD_H
+#define ROLE_CORE_METHOD_H
+/*
+ * Direct methods under way (protocol/device.md 3.11, service.md 2.6). They live in the
+ * core's memory alone: a call that nobody waits for any more is nothing.
+ */
+#include "role/core.h"
+
+struct core_method *core_method_new(struct core *c);
+void core_method_free(struct core_method *k);
+
+/* A session was opened or subscribed: calls that wait for it are sent. */
+void core_method_ready(struct core *c, const struct session *s);
+/* An edge is gone, and with it who asked over it. */
+void core_method_forget(struct core *c, unsigned edge);
+
+#endif
