@@ -1,7 +1,7 @@
 #ifndef DOMAIN_HUBS_H
 #define DOMAIN_HUBS_H
 /*
- * Several hubs in one server (docs/decisions/0023). An identity is on one of them at a
+ * Several hubs in one server (docs/decisions/0019). An identity is on one of them at a
  * time: the one it was assigned to or made in. One that is on none (made before hubs were
  * told apart, or on a hub that is no more) is served by each, and listed with the first,
  * so that no change of hub.name leaves a device outside. A module is where its device is.
