@@ -1,50 +1,24 @@
 /*
- * Hub sessions over MQTT: opened by the core, fed to it, closed by either.
+ * Hub sessions over MQTT: opened by the core, closed by either; their telemetry and
+ * wills. Other topics are other files': takers[] says whose.
  */
 #include "proto/hub_mqtt.h"
 
 #include <stdlib.h>
 
-#include "base/map.h"
 #include "base/rand.h"
 #include "codec/config.h"
-#include "codec/topic.h"
 #include "codec/username.h"
 #include "io/loop.h"
 #include "proto/credential.h"
 #include "proto/env.h"
+#include "proto/hub_impl.h"
 #include "proto/props.h"
 
 enum {
 	INFLIGHT_MAX = 64,
 	TOPIC_MAX = 65535,
 	JITTER_MS = 60000,
-	CODE_UNSUPPORTED = 400003,
-	CODE_ARGUMENT = 400004,
-	CODE_UNAUTHORIZED = 401002,
-	CODE_EXPIRED = 401003,
-	CODE_TOO_LARGE = 413001,
-};
-
-struct hub_mqtt {
-	const struct env *env;
-	struct hub *by_session;
-	struct core_owner owner; /* of what outlives a connection: wills */
-};
-
-struct hub {
-	struct hub_mqtt *all;
-	struct mqtt_session *mqtt;
-	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
-	uint16_t keep_alive_s;
-	bool told_unsupported, by_cert;
-	struct loop_timer *expiry;          /* NULL where the credential has no end */
-	struct span device_id, module_id;   /* into text */
-	struct span will_bag, will_payload; /* into will */
-	bool has_will, will_retain;
-	uint8_t *will;
-	UT_hash_handle hh;
-	char text[];
 };
 
 struct hub_mqtt *
@@ -132,7 +106,7 @@ static void
 on_expired(void *arg)
 {
 	struct hub *h = arg;
-	mqtt_session_close(h->mqtt, CODE_EXPIRED,
+	mqtt_session_close(h->mqtt, HUB_CODE_EXPIRED,
 	    h->by_cert ? "certificate expired" : "SAS token expired");
 }
 
@@ -211,31 +185,31 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 	struct err e = {0};
 	struct username_hub u;
 	if (username_parse_hub(m->user, &u, &e)) {
-		refuse(s, m->client_id, CODE_UNAUTHORIZED, e.text);
+		refuse(s, m->client_id, HUB_CODE_UNAUTHORIZED, e.text);
 		return;
 	}
 	mqtt_session_set_agent(s, u.client_agent, u.api_version);
 	if (u.device_id.len > CAP_ID || u.module_id.len > CAP_ID ||
 	    u.host.len > CAP_HOST) {
-		refuse(s, u.device_id, CODE_ARGUMENT, "user name: an ID is too long");
+		refuse(s, u.device_id, HUB_CODE_ARGUMENT, "user name: an ID is too long");
 		return;
 	}
 	if (!is_client_id(m->client_id, &u)) {
-		refuse(
-		    s, u.device_id, CODE_UNAUTHORIZED, "client ID is not the device's");
+		refuse(s, u.device_id, HUB_CODE_UNAUTHORIZED,
+		    "client ID is not the device's");
 		return;
 	}
 	auto_(credential_free) struct credential *cred =
 	    mqtt_session_credential(s, m->password, &e);
 	if (!cred) {
-		refuse(s, u.device_id, CODE_UNAUTHORIZED, e.text);
+		refuse(s, u.device_id, HUB_CODE_UNAUTHORIZED, e.text);
 		return;
 	}
 	struct hub *h = hub_new(s, &u);
 	h->keep_alive_s = m->keep_alive_s;
 	mqtt_session_set_ctx(s, h);
 	if (keep_will(h, m, &e)) {
-		refuse(s, u.device_id, CODE_ARGUMENT, e.text);
+		refuse(s, u.device_id, HUB_CODE_ARGUMENT, e.text);
 		return;
 	}
 	open_session(h, &u, cred);
@@ -259,8 +233,8 @@ on_stored(void *arg, uint64_t ticket, enum ipc_type type, const void *msg)
 	mqtt_session_close(h->mqtt, d->error ? d->error : 500001, reason);
 }
 
-static void
-close_unfit(struct hub *h, struct span topic, uint32_t code, const char *why)
+void
+hub_mqtt_close_unfit(struct hub *h, struct span topic, uint32_t code, const char *why)
 {
 	mqtt_session_refused(h->mqtt, h->device_id, code, "publish to %.*s: %s",
 	    SPAN_FMT(span_head(topic, 128)), why);
@@ -268,19 +242,24 @@ close_unfit(struct hub *h, struct span topic, uint32_t code, const char *why)
 }
 
 static void
-on_telemetry(
-    struct hub *h, const struct mqtt_publish *m, struct span bag, uint64_t ticket)
+on_telemetry(struct hub *h, const struct mqtt_publish *m, const struct topic_hub *t,
+    uint64_t ticket)
 {
+	struct span bag = t->bag;
 	const struct env *env = h->all->env;
 	struct err e = {0};
 	auto_buf props = BUF_INIT(CAP_JSON);
 	const struct props_marks marks = {.retain = m->retain, .dup = m->dup};
+	/* Node adds a slash behind the bag of a module's output (3.8). */
+	if (h->module_id.len && span_ends(bag, SPAN_LIT("/")))
+		bag.len--;
 	if (m->payload.len + bag.len > body_max(env->config)) {
-		close_unfit(h, m->topic, CODE_TOO_LARGE, "message too large");
+		hub_mqtt_close_unfit(
+		    h, m->topic, HUB_CODE_TOO_LARGE, "message too large");
 		return;
 	}
 	if (props_from_bag(bag, &marks, &props, &e)) {
-		close_unfit(h, m->topic, CODE_TOO_LARGE, e.text);
+		hub_mqtt_close_unfit(h, m->topic, HUB_CODE_TOO_LARGE, e.text);
 		return;
 	}
 	const struct ipc_hub_event ev = {
@@ -297,15 +276,23 @@ on_telemetry(
  * not look at; closing here would send them into a reconnect loop, so the publish is
  * dropped and the connection log says so, once. */
 static void
-on_unsupported(struct hub *h, const struct mqtt_publish *m, uint64_t ticket)
+on_unsupported(struct hub *h, const struct mqtt_publish *m, const struct topic_hub *t,
+    uint64_t ticket)
 {
 	if (!h->told_unsupported)
-		mqtt_session_refused(h->mqtt, h->device_id, CODE_UNSUPPORTED,
+		mqtt_session_refused(h->mqtt, h->device_id, HUB_CODE_UNSUPPORTED,
 		    "publish to %.*s: not served by this version",
 		    SPAN_FMT(span_head(m->topic, 128)));
 	h->told_unsupported = true;
 	mqtt_session_acked(h->mqtt, ticket);
 }
+
+static hub_publish_fn *const takers[] = {
+    [TOPIC_TELEMETRY] = on_telemetry,
+    [TOPIC_TWIN_GET] = on_unsupported,
+    [TOPIC_TWIN_REPORT] = on_unsupported,
+    [TOPIC_METHOD_RESPONSE] = on_unsupported,
+};
 
 static void
 on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket)
@@ -314,16 +301,10 @@ on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket
 	struct err e = {0};
 	struct topic_hub t;
 	if (topic_parse_hub(m->topic, h->device_id, h->module_id, &t, &e)) {
-		close_unfit(h, m->topic, CODE_ARGUMENT, e.text);
+		hub_mqtt_close_unfit(h, m->topic, HUB_CODE_ARGUMENT, e.text);
 		return;
 	}
-	/* Node adds a slash behind the bag of a module's output (3.8). */
-	if (h->module_id.len && span_ends(t.bag, SPAN_LIT("/")))
-		t.bag.len--;
-	if (t.kind == TOPIC_TELEMETRY)
-		on_telemetry(h, m, t.bag, ticket);
-	else
-		on_unsupported(h, m, ticket);
+	takers[t.kind](h, m, &t, ticket);
 }
 
 /* Nothing is sent to devices yet, and nothing is granted that would not be delivered: the
@@ -390,12 +371,19 @@ on_gone(struct mqtt_session *s, bool graceful, uint32_t code, const char *reason
 	free(h);
 }
 
+struct hub *
+hub_mqtt_find(const struct hub_mqtt *all, int64_t session)
+{
+	struct hub *h = NULL;
+	HASH_FIND(hh, all->by_session, &session, sizeof(session), h);
+	return h;
+}
+
 void
 hub_mqtt_on_session_close(struct hub_mqtt *all, const struct ipc_session_close *m)
 {
-	struct hub *h = NULL;
+	struct hub *h = hub_mqtt_find(all, m->session);
 	char reason[201];
-	HASH_FIND(hh, all->by_session, &m->session, sizeof(m->session), h);
 	if (!h)
 		return;
 	if (!span_to_str(m->reason, reason, sizeof(reason)))

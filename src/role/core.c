@@ -1,6 +1,6 @@
 /*
  * The core process: links, the dispatch of messages, housekeeping. Rules are in domain/,
- * handlers in core_device.c and core_service.c; core_answer.c, core_session.c and
+ * handlers in core_device.c, core_hub.c and so on; core_answer.c, core_session.c and
  * core_signer.c hold the rest of the process.
  */
 #include "role/core.h"
@@ -172,6 +172,7 @@ find_handler(enum ipc_type type)
 {
 	static core_handler *(*const parts[])(enum ipc_type) = {
 	    core_device_handler,
+	    core_hub_handler,
 	    core_service_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,

@@ -101,9 +101,11 @@ struct core {
 typedef int core_handler(
     struct core *c, const struct ask *a, const void *msg, struct err *e);
 
-/* The table's parts: core_device.c has DPS and hub, core_service.c the service API. NULL
- * where the message is not theirs. A new file adds its own to parts[] in core.c. */
+/* The table's parts: core_device.c has DPS, core_hub.c connections to the hub,
+ * core_service.c the service API. NULL where the message is not theirs. A new file adds
+ * its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
+core_handler *core_hub_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);
@@ -170,6 +172,12 @@ must_check int core_note_cert(
 void core_send(
     void *arg, unsigned edge, enum ipc_type type, uint64_t id, struct span body);
 void core_fail(void *arg, const struct ask *a, const struct err *why);
+/* For turn_after: packs and sends, now. To a link that is gone it is lost, as is the
+ * connection behind it. */
+void core_send_late(
+    struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg);
+/* The session an edge names, if it is one of its own; NULL: it is over. */
+const struct session *core_session(struct core *c, const struct ask *a, int64_t id);
 /* The answer to a request that failed by class; spans borrow from why. */
 void core_failure(const struct err *why, struct ipc_done *m);
 /* What a handler's failure becomes: an answer to a (NULL: none), or a spoiled turn. */

@@ -148,9 +148,12 @@ build_anchors(const struct ipc_anchors *m)
 	return set;
 }
 
+/* ---- pushes: a function a message; to add one, a row in pushes[] ---- */
+
 static void
-take_anchors(struct edge *d, const struct ipc_anchors *m)
+on_anchors(struct edge *d, const void *msg)
 {
+	const struct ipc_anchors *m = msg;
 	struct chain_set *old = d->anchors;
 	d->anchors = build_anchors(m);
 	d->env.anchors = d->anchors;
@@ -165,15 +168,31 @@ take_anchors(struct edge *d, const struct ipc_anchors *m)
 }
 
 static void
+on_session_close(struct edge *d, const void *msg)
+{
+	hub_mqtt_on_session_close(d->hub, msg);
+}
+
+static void
+on_tickets(struct edge *d, const void *msg)
+{
+	server_cert_tickets(d->cert, msg);
+}
+
+typedef void push_fn(struct edge *d, const void *msg);
+static push_fn *const pushes[IPC_N] = {
+    [IPC_ANCHORS] = on_anchors,
+    [IPC_SESSION_CLOSE] = on_session_close,
+    [IPC_TICKETS] = on_tickets,
+};
+
+/* A DONE here is the failure of what had no answer to fail (HUB_CLOSED): nobody waits. */
+static void
 on_core_push(void *arg, enum ipc_type type, const void *msg)
 {
 	struct edge *d = arg;
-	if (type == IPC_ANCHORS)
-		take_anchors(d, msg);
-	else if (type == IPC_TICKETS)
-		server_cert_tickets(d->cert, msg);
-	else
-		hub_mqtt_on_session_close(d->hub, msg);
+	if (pushes[type])
+		pushes[type](d, msg);
 }
 
 static void

@@ -1,0 +1,55 @@
+#ifndef PROTO_HUB_IMPL_H
+#define PROTO_HUB_IMPL_H
+/*
+ * The inside of the hub over MQTT, for its own files: hub_mqtt.c has connections,
+ * telemetry and wills; every other family of topics is a file of its own that takes its
+ * publishes (takers[] in hub_mqtt.c) and the core's pushes for a session (pushes[] in
+ * role/edge.c).
+ */
+#include "base/map.h"
+#include "codec/topic.h"
+#include "proto/hub_mqtt.h"
+
+/* Numbers for the connection log and error bodies (protocol/device.md 3.14). */
+enum {
+	HUB_CODE_UNSUPPORTED = 400003,
+	HUB_CODE_ARGUMENT = 400004,
+	HUB_CODE_UNAUTHORIZED = 401002,
+	HUB_CODE_EXPIRED = 401003,
+	HUB_CODE_TOO_LARGE = 413001,
+};
+
+struct hub_mqtt {
+	const struct env *env;
+	struct hub *by_session;
+	struct core_owner owner; /* of what outlives a connection: wills */
+};
+
+/* A connection. */
+struct hub {
+	struct hub_mqtt *all;
+	struct mqtt_session *mqtt;
+	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
+	uint16_t keep_alive_s;
+	bool told_unsupported, by_cert;
+	struct loop_timer *expiry;          /* NULL where the credential has no end */
+	struct span device_id, module_id;   /* into text */
+	struct span will_bag, will_payload; /* into will */
+	bool has_will, will_retain;
+	uint8_t *will;
+	UT_hash_handle hh;
+	char text[];
+};
+
+/* Takes a publish whose topic is t. mqtt_session_acked(h->mqtt, ticket) must follow, now
+ * or later, or a close. */
+typedef void hub_publish_fn(struct hub *h, const struct mqtt_publish *m,
+    const struct topic_hub *t, uint64_t ticket);
+
+/* NULL where the connection of that session is gone. */
+struct hub *hub_mqtt_find(const struct hub_mqtt *all, int64_t session);
+/* Closes over a publish that no client of ours makes, and says so in the log. */
+void hub_mqtt_close_unfit(
+    struct hub *h, struct span topic, uint32_t code, const char *why);
+
+#endif
