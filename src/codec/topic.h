@@ -58,6 +58,9 @@ enum topic_sub {
 /* The hub subscriptions of a session as one number, which outlives its connections
  * (protocol/device.md 3.5): two bits for each from TOPIC_SUB_C2D on, 0 where there is
  * none, else 1 + its QoS. */
+/* Set in it where the session outlives its connection (CleanSession 0), so that one with
+ * no subscription is told from none. */
+#define TOPIC_SUBS_KEPT (UINT32_C(1) << 31)
 /* The QoS granted, -1 where there is no such subscription. */
 int topic_subs_qos(uint32_t subs, enum topic_sub sub);
 /* qos -1 takes it away. */

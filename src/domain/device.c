@@ -1,5 +1,5 @@
 /*
- * Device identities and their twins.
+ * Device identities.
  */
 #include "domain/device.h"
 
@@ -9,15 +9,11 @@
 #include "base/num.h"
 #include "base/rand.h"
 #include "codec/id.h"
-#include "codec/js.h"
 #include "crypto/sas_key.h"
 #include "domain/hubs.h"
+#include "domain/twin.h"
 #include "store/c2d.h"
 #include "store/pki.h"
-
-#define TAGS_MAX    (8 * 1024)
-#define DESIRED_MAX (32 * 1024)
-#define TWIN_DEPTH  (JS_TWIN_DEPTH + 2)
 
 bool
 device_etag_matches(struct span if_match, int64_t etag)
@@ -38,8 +34,7 @@ new_generation(struct domain *d)
 struct store_device
 device_blank(struct domain *d, const char *id)
 {
-	int64_t now = domain_now(d);
-	return (struct store_device){.id = id,
+	struct store_device dev = {.id = id,
 	    .generation = new_generation(d),
 	    .etag = 1,
 	    .enabled = true,
@@ -47,16 +42,12 @@ device_blank(struct domain *d, const char *id)
 	    .auth = STORE_AUTH_NONE,
 	    .primary_thumb = "",
 	    .secondary_thumb = "",
-	    .created_ms = now,
+	    .created_ms = domain_now(d),
 	    .status_updated_ms = 0,
 	    .group_id = "",
-	    .hub = "",
-	    .tags = SPAN_LIT("{}"),
-	    .desired = SPAN_LIT("{}"),
-	    .reported = SPAN_LIT("{}"),
-	    .desired_version = 1,
-	    .reported_version = 1,
-	    .twin_etag = 1};
+	    .hub = ""};
+	twin_begin(d, &dev);
+	return dev;
 }
 
 int
@@ -205,51 +196,17 @@ device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e
 	return store_device_del(d->store, dev.id, e);
 }
 
-/* One section of the twin: merged or replaced, then checked against Azure's limits. */
-static int
-update_section(struct domain *d, const char *what, struct span given, bool replace,
-    size_t max, struct span *section, struct err *e)
-{
-	auto_(js_free) struct js *patch = js_parse(given, CAP_JSON, TWIN_DEPTH, e);
-	if (!patch)
-		return err_wrap(e, "%s", what);
-	auto_(js_free) struct js *was =
-	    replace ? js_object() : js_parse(*section, CAP_JSON, TWIN_DEPTH, e);
-	if (!was)
-		return err_wrap(e, "%s as stored", what);
-	auto_(js_free) struct js *is = js_twin_merge(was, patch, max, e);
-	if (!is)
-		return err_wrap(e, "%s", what);
-	auto_buf text = BUF_INIT(CAP_JSON);
-	js_dump(is, JS_AS_BUILT, &text);
-	if (buf_check(&text, what, e))
-		return -1;
-	*section = arena_span(d->arena, buf_span(&text));
-	return 0;
-}
-
 int
 device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
-    struct store_device *ret, struct err *e)
+    struct store_device *ret, struct span *ret_change, struct err *e)
 {
 	struct store_device dev;
 	if (device_find(d, m->peer.host, m->id, &dev, e))
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.twin_etag))
 		return err_set(e, ERR_CONFLICT, "twin %s: etag does not match", dev.id);
-	bool replace = m->replace != 0;
-	if (m->tags.len &&
-	    update_section(d, "tags", m->tags, replace, TAGS_MAX, &dev.tags, e))
+	if (twin_change(d, m, &dev, ret_change, e))
 		return err_wrap(e, "twin %s", dev.id);
-	if (m->desired.len) {
-		if (update_section(
-			d, "desired", m->desired, replace, DESIRED_MAX, &dev.desired, e))
-			return err_wrap(e, "twin %s", dev.id);
-		dev.desired_version++;
-	}
-	dev.twin_etag++;
-	if (store_device_put(d->store, &dev, e))
-		return -1;
 	*ret = dev;
 	return 0;
 }

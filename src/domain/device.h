@@ -22,9 +22,9 @@ must_check int device_put(struct domain *d, const struct ipc_device_put *m,
 must_check int device_delete(
     struct domain *d, const struct ipc_device_delete *m, struct err *e);
 
-/* PATCH (merge, null deletes) and PUT (replace) of tags and desired properties. */
+/* PATCH and PUT of tags and desired properties; *ret_change as twin_change says. */
 must_check int device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
-    struct store_device *ret, struct err *e);
+    struct store_device *ret, struct span *ret_change, struct err *e);
 
 /* A new identity with defaults filled in (generation, times, empty twin), not stored. */
 struct store_device device_blank(struct domain *d, const char *id);

@@ -18,6 +18,7 @@
 #include "domain/revoke.h"
 #include "domain/throttle.h"
 #include "domain/token.h"
+#include "domain/twin.h"
 
 /* azure profile: how long a registration is "assigning" before a poll may succeed. */
 #define AZURE_ASSIGN_MS 1500
@@ -209,15 +210,6 @@ is_downgrade(const struct store_device *dev, const struct attested *a)
 	return a->by_key && is_x509;
 }
 
-static void
-apply_initial_twin(const struct store_group *g, struct store_device *dev)
-{
-	dev->tags = g->tags;
-	dev->desired = g->desired;
-	dev->desired_version++;
-	dev->twin_etag++;
-}
-
 static int
 write_identity(struct domain *d, const struct attested *a, const char *id,
     const char *hub, bool reset, struct refusal *no, struct err *e)
@@ -236,8 +228,9 @@ write_identity(struct domain *d, const struct attested *a, const char *id,
 	bool keep = is_downgrade(&dev, a);
 	if (keep && !dev.sas_window)
 		return refusal_set(no, REFUSAL_DOWNGRADE, "%s", id);
-	if (is_new || reset)
-		apply_initial_twin(&a->group, &dev);
+	if ((is_new || reset) &&
+	    twin_initial(d, a->group.tags, a->group.desired, &dev, e))
+		return -1;
 	if (!keep)
 		give_credential(d, a, &dev);
 	dev.group_id = a->group.id;

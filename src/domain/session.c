@@ -206,6 +206,7 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	snprintf(ret->name, sizeof(ret->name), "%s", dev.id);
 	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
 	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
+	ret->subs = dev.subs;
 	if (judge_credential(d, m, &dev, &hub, ret, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE && revoke_check(d, &m->cred, no, e))
@@ -260,6 +261,15 @@ session_yield(struct session_table *t, const char *name, uint64_t turn)
 	HASH_FIND(hh_name, t->by_name, name, strlen(name), s);
 	if (s)
 		s->yields = turn;
+}
+
+void
+session_subscribe(struct session_table *t, int64_t id, uint32_t subs)
+{
+	struct session *s;
+	HASH_FIND(hh, t->by_id, &id, sizeof(id), s);
+	if (s)
+		s->subs = subs;
 }
 
 const char *

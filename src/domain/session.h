@@ -31,7 +31,7 @@ struct session {
 	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
 	const char *hub; /* that it is a connection to: the configuration's name */
-	uint32_t subs;   /* codec/topic.h: topic_subs_qos */
+	uint32_t subs;   /* codec/topic.h: topic_subs_qos; session_judge: as it is kept */
 	bool superseded; /* by a newer one of the device; its edge has yet to close it */
 	uint64_t yields; /* the turn that granted a newer one, superseded at its end */
 	UT_hash_handle hh;      /* by id */
@@ -61,6 +61,8 @@ const struct session *session_find(const struct session_table *t, int64_t id);
 const struct session *session_of(const struct session_table *t, const char *name);
 /* Notes that this turn has granted the identity a newer connection. */
 void session_yield(struct session_table *t, const char *name, uint64_t turn);
+/* What the session of that ID is subscribed to from now on. */
+void session_subscribe(struct session_table *t, int64_t id, uint32_t subs);
 /* How it was opened, in the words of the connection log: "x509" or "sas"; "hub" for a
  * policy's key, else "device". */
 const char *session_auth(const struct session *s);

@@ -52,6 +52,8 @@ single_answer(enum ipc_type asked)
 		return IPC_DPS_STATE;
 	case IPC_HUB_OPEN:
 		return IPC_HUB_OPENED;
+	case IPC_HUB_TWIN_GET:
+		return IPC_HUB_TWIN;
 	default:
 		return IPC_DONE;
 	}

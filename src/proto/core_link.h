@@ -27,8 +27,8 @@ bool core_link_is_asking(const struct core_owner *o);
 
 /* An answer: msg is a struct of type, valid during the call. Zero or more rows, then
  * exactly one last frame: IPC_DONE, or the single answer of the message (IPC_TLS_CERT,
- * IPC_DPS_STATE to a register or poll, IPC_HUB_OPENED). A failure of the link is an
- * IPC_DONE with code ERR_UNAVAILABLE or ERR_TIMEOUT. tag is the asker's. */
+ * IPC_DPS_STATE to a register or poll, IPC_HUB_OPENED, IPC_HUB_TWIN). A failure of the
+ * link is an IPC_DONE with code ERR_UNAVAILABLE or ERR_TIMEOUT. tag is the asker's. */
 typedef void core_link_answer(
     void *arg, uint64_t tag, enum ipc_type type, const void *msg);
 

@@ -31,12 +31,14 @@ struct hub {
 	struct mqtt_session *mqtt;
 	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
 	uint16_t keep_alive_s;
-	bool told_unsupported, by_cert;
+	uint32_t subs; /* codec/topic.h; what the core may still be storing included */
+	bool told_unsupported, told_filter, by_cert;
 	struct loop_timer *expiry;          /* NULL where the credential has no end */
 	struct span device_id, module_id;   /* into text */
 	struct span will_bag, will_payload; /* into will */
 	bool has_will, will_retain;
 	uint8_t *will;
+	struct list twin_calls; /* hub_twin.c: what waits for the core */
 	UT_hash_handle hh;
 	char text[];
 };
@@ -46,10 +48,28 @@ struct hub {
 typedef void hub_publish_fn(struct hub *h, const struct mqtt_publish *m,
     const struct topic_hub *t, uint64_t ticket);
 
+/* Asks the core for this connection: fn(h, tag, ..) answers. What cannot be asked closes
+ * it, and the device comes back. */
+void hub_mqtt_ask(struct hub *h, enum ipc_type type, const void *msg,
+    core_link_answer *fn, uint64_t tag);
+/* Closes over a question that failed on our side: no fast errors, which some clients
+ * repeat at once (protocol/device.md section 7 row 3). */
+void hub_mqtt_close_failed(struct hub *h, const char *what, const struct ipc_done *d);
 /* NULL where the connection of that session is gone. */
 struct hub *hub_mqtt_find(const struct hub_mqtt *all, int64_t session);
 /* Closes over a publish that no client of ours makes, and says so in the log. */
 void hub_mqtt_close_unfit(
     struct hub *h, struct span topic, uint32_t code, const char *why);
+
+/* hub_subs.c: SUBSCRIBE and UNSUBSCRIBE. */
+void hub_subs_on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f, size_t n,
+    uint8_t *ret_codes, uint64_t ticket);
+void hub_subs_on_unsubscribe(
+    struct mqtt_session *s, const struct mqtt_filter *f, size_t n, uint64_t ticket);
+
+/* hub_twin.c */
+hub_publish_fn hub_twin_on_get, hub_twin_on_report;
+/* The connection ends: forgets what waits. */
+void hub_twin_drop(struct hub *h);
 
 #endif

@@ -94,6 +94,7 @@ hub_new(struct mqtt_session *s, const struct username_hub *u)
 	struct hub *h = own_alloc(sizeof(*h) + u->device_id.len + u->module_id.len);
 	h->all = mqtt_session_arg(s);
 	h->mqtt = s;
+	list_init(&h->twin_calls);
 	memcpy(h->text, u->device_id.p, u->device_id.len);
 	if (u->module_id.len)
 		memcpy(h->text + u->device_id.len, u->module_id.p, u->module_id.len);
@@ -142,12 +143,13 @@ on_opened(struct hub *h, const struct ipc_hub_opened *m)
 		return;
 	}
 	h->session = m->session;
+	h->subs = m->subs;
 	HASH_ADD(hh, h->all->by_session, session, sizeof(h->session), h);
 	arm_expiry(h, m->close_ms);
 	const struct mqtt_terms terms = {.frame_max = body_max(c) + TOPIC_MAX + 16,
 	    .idle_ms = mqtt_session_idle_ms(h->keep_alive_s, c->hub.keepalive_max_s),
 	    .inflight_max = INFLIGHT_MAX};
-	mqtt_session_accept(h->mqtt, &terms, false);
+	mqtt_session_accept(h->mqtt, &terms, m->present != 0);
 }
 
 static void
@@ -163,14 +165,16 @@ on_open_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 }
 
 static void
-open_session(struct hub *h, const struct username_hub *u, const struct credential *cred)
+open_session(struct hub *h, const struct username_hub *u, const struct credential *cred,
+    bool clean)
 {
 	struct err e = {0};
 	const struct ipc_hub_open m = {.peer = *mqtt_session_peer(h->mqtt),
 	    .cred = *credential_ipc(cred),
 	    .host = u->host,
 	    .device_id = h->device_id,
-	    .module_id = h->module_id};
+	    .module_id = h->module_id,
+	    .clean = clean};
 	const struct core_asker who = {
 	    .owner = mqtt_session_owner(h->mqtt), .fn = on_open_answer, .arg = h};
 	h->by_cert = m.cred.kind == CRED_X509;
@@ -212,7 +216,28 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 		refuse(s, u.device_id, HUB_CODE_ARGUMENT, e.text);
 		return;
 	}
-	open_session(h, &u, cred);
+	open_session(h, &u, cred, m->clean);
+}
+
+/* ---- questions for the core -------------------------------------------------------- */
+
+void
+hub_mqtt_ask(struct hub *h, enum ipc_type type, const void *msg, core_link_answer *fn,
+    uint64_t tag)
+{
+	struct err e = {0};
+	const struct core_asker who = {
+	    .owner = mqtt_session_owner(h->mqtt), .fn = fn, .arg = h, .tag = tag};
+	if (core_link_ask(h->all->env->core, &who, type, msg, &e))
+		mqtt_session_close(h->mqtt, 503001, "core does not take messages");
+}
+
+void
+hub_mqtt_close_failed(struct hub *h, const char *what, const struct ipc_done *d)
+{
+	char reason[200];
+	snprintf(reason, sizeof(reason), "%s: %s", what, err_row(d->code)->words);
+	mqtt_session_close(h->mqtt, d->error ? d->error : 500001, reason);
 }
 
 /* ---- telemetry --------------------------------------------------------------------- */
@@ -222,15 +247,11 @@ on_stored(void *arg, uint64_t ticket, enum ipc_type type, const void *msg)
 {
 	struct hub *h = arg;
 	const struct ipc_done *d = msg;
-	if (d->code == ERR_OK) {
-		mqtt_session_acked(h->mqtt, ticket);
-		return;
-	}
 	/* Without a PUBACK the device sends it again when it is back. */
-	char reason[200];
-	snprintf(
-	    reason, sizeof(reason), "message not stored: %s", err_row(d->code)->words);
-	mqtt_session_close(h->mqtt, d->error ? d->error : 500001, reason);
+	if (d->code != ERR_OK)
+		hub_mqtt_close_failed(h, "message not stored", d);
+	else
+		mqtt_session_acked(h->mqtt, ticket);
 }
 
 void
@@ -264,15 +285,10 @@ on_telemetry(struct hub *h, const struct mqtt_publish *m, const struct topic_hub
 	}
 	const struct ipc_hub_event ev = {
 	    .session = h->session, .props = buf_span(&props), .body = m->payload};
-	const struct core_asker who = {.owner = mqtt_session_owner(h->mqtt),
-	    .fn = on_stored,
-	    .arg = h,
-	    .tag = ticket};
-	if (core_link_ask(env->core, &who, IPC_HUB_EVENT, &ev, &e))
-		mqtt_session_close(h->mqtt, 503001, "core does not take messages");
+	hub_mqtt_ask(h, IPC_HUB_EVENT, &ev, on_stored, ticket);
 }
 
-/* Twins and methods are not served yet. Their SUBSCRIBE was refused, which the SDKs do
+/* Methods are not served yet. Their SUBSCRIBE was refused, which the SDKs do
  * not look at; closing here would send them into a reconnect loop, so the publish is
  * dropped and the connection log says so, once. */
 static void
@@ -289,8 +305,8 @@ on_unsupported(struct hub *h, const struct mqtt_publish *m, const struct topic_h
 
 static hub_publish_fn *const takers[] = {
     [TOPIC_TELEMETRY] = on_telemetry,
-    [TOPIC_TWIN_GET] = on_unsupported,
-    [TOPIC_TWIN_REPORT] = on_unsupported,
+    [TOPIC_TWIN_GET] = hub_twin_on_get,
+    [TOPIC_TWIN_REPORT] = hub_twin_on_report,
     [TOPIC_METHOD_RESPONSE] = on_unsupported,
 };
 
@@ -305,23 +321,6 @@ on_publish(struct mqtt_session *s, const struct mqtt_publish *m, uint64_t ticket
 		return;
 	}
 	takers[t.kind](h, m, &t, ticket);
-}
-
-/* Nothing is sent to devices yet, and nothing is granted that would not be delivered: the
- * gentle refusal (protocol/device.md 3.7). */
-static void
-on_subscribe(struct mqtt_session *s, const struct mqtt_filter *f, size_t n,
-    uint8_t *ret_codes, uint64_t ticket)
-{
-	memset(ret_codes, MQTT_SUBACK_FAILURE, n);
-	mqtt_session_acked(s, ticket);
-}
-
-static void
-on_unsubscribe(
-    struct mqtt_session *s, const struct mqtt_filter *f, size_t n, uint64_t ticket)
-{
-	mqtt_session_acked(s, ticket);
 }
 
 /* ---- the end ----------------------------------------------------------------------- */
@@ -367,6 +366,7 @@ on_gone(struct mqtt_session *s, bool graceful, uint32_t code, const char *reason
 		tell_closed(h->all, h->session, code, reason);
 	}
 	loop_timer_free(h->expiry);
+	hub_twin_drop(h);
 	free(h->will);
 	free(h);
 }
@@ -414,7 +414,7 @@ const struct mqtt_endpoint hub_mqtt_endpoint = {
     .plane = "hub",
     .on_connect = on_connect,
     .on_publish = on_publish,
-    .on_subscribe = on_subscribe,
-    .on_unsubscribe = on_unsubscribe,
+    .on_subscribe = hub_subs_on_subscribe,
+    .on_unsubscribe = hub_subs_on_unsubscribe,
     .on_gone = on_gone,
 };

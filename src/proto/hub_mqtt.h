@@ -2,9 +2,9 @@
 #define PROTO_HUB_MQTT_H
 /*
  * The hub over MQTT (protocol/device.md 3): sessions the core has opened, telemetry,
- * wills. The core decides who may connect and which session gives way; here each session
- * knows its number and ends when told so or when its token's time is over. What is not
- * served yet is refused and listed in docs/limits.md.
+ * wills, subscriptions, twins. The core decides who may connect and which session gives
+ * way; here each session knows its number and ends when told so or when its token's time
+ * is over. What is not served yet is refused and listed in docs/limits.md.
  */
 #include "codec/ipc_msg.h"
 #include "proto/mqtt_session.h"
@@ -20,6 +20,8 @@ own_define(struct hub_mqtt, hub_mqtt_free);
 
 /* The core ends a session: taken over, revoked, disabled. */
 void hub_mqtt_on_session_close(struct hub_mqtt *h, const struct ipc_session_close *m);
+/* Desired properties of a session's device changed. */
+void hub_twin_on_desired(struct hub_mqtt *h, const struct ipc_hub_desired *m);
 /* A session that the core opened for a connection that is gone. */
 void hub_mqtt_on_orphan(struct hub_mqtt *h, const struct ipc_hub_opened *m);
 /* The core is gone, and with it every session: all are closed, devices come back. */

@@ -81,15 +81,6 @@ identity(const struct ipc_device *m)
 /* ---- twins ------------------------------------------------------------------------- */
 
 static struct js *
-section(struct span doc, int64_t version)
-{
-	struct js *o = json_doc(doc);
-	js_set(o, "$metadata", js_object());
-	js_set_int(o, "$version", version);
-	return o;
-}
-
-static struct js *
 twin(const struct ipc_device *m)
 {
 	struct js *o = js_object();
@@ -104,10 +95,14 @@ twin(const struct ipc_device *m)
 	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
 	js_set(o, "x509Thumbprint", thumbs);
 	js_set_text(o, "modelId", "");
-	js_set_int(o, "version", m->twin_etag);
+	/* of the whole: the etag is the service's part of it, which a report leaves alone
+	 */
+	js_set_int(o, "version", m->twin_etag + m->reported_version);
 	json_put_doc(o, "tags", m->tags);
-	js_set(properties, "desired", section(m->desired, m->desired_version));
-	js_set(properties, "reported", section(m->reported, m->reported_version));
+	js_set(properties, "desired",
+	    twin_json_section(m->desired, m->desired_meta, m->desired_version));
+	js_set(properties, "reported",
+	    twin_json_section(m->reported, m->reported_meta, m->reported_version));
 	js_set(o, "properties", properties);
 	return o;
 }
@@ -457,8 +452,8 @@ static void
 change_twin(struct http_call *c, bool replace)
 {
 	struct err e = {0};
-	auto_buf tags = BUF_INIT(CAP_JSON);
-	auto_buf desired = BUF_INIT(CAP_JSON);
+	auto_buf tags = BUF_INIT(CAP_TWIN);
+	auto_buf desired = BUF_INIT(CAP_TWIN);
 	struct ipc_twin_patch m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0], .replace = replace};
 	auto_(js_free) struct js *o = http_call_object(c, TWIN_JSON_DEPTH, &e);

@@ -6,8 +6,9 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "codec/ipc_msg.h"
 
-enum { DOC_MAX = 48 * 1024, DOC_DEPTH = 32 };
+enum { DOC_MAX = CAP_META, DOC_DEPTH = 32 };
 
 /* A peer's word cut to a cap, or a header, need not be UTF-8: what is not ASCII then
  * reads as '?'. */

@@ -1,9 +1,11 @@
 /*
- * Checked copies of twin sections.
+ * Checked copies of twin sections; sections with their metadata.
  */
 #include "proto/twin_json.h"
 
+#include "codec/ipc_msg.h"
 #include "codec/js.h"
+#include "proto/json.h"
 
 /* The az extension sends a group's desired properties back wrapped in the name of its own
  * model's field (protocol/clients.md 1.16). */
@@ -40,4 +42,50 @@ twin_json_parse(const struct js *o, struct buf *tags, struct buf *desired, struc
 	if (write_section(t, "tags", TWIN_JSON_TAGS_MAX, tags, e))
 		return -1;
 	return write_section(d, "properties.desired", TWIN_JSON_DESIRED_MAX, desired, e);
+}
+
+/* What services add on the way out is dropped from a device's words as well: it may
+ * report what it was sent. */
+int
+twin_json_report(struct span text, struct buf *patch, struct err *e)
+{
+	auto_(js_free) struct js *v = js_parse(text, CAP_TWIN, JS_TWIN_DEPTH + 2, e);
+	if (!v)
+		return -1;
+	if (!js_is(v, JS_OBJECT))
+		return err_set(e, ERR_PARSE, "a patch is an object");
+	js_del(v, "$metadata");
+	js_del(v, "$version");
+	if (js_twin_check(v, TWIN_JSON_REPORTED_MAX, e))
+		return -1;
+	js_dump(v, JS_AS_BUILT, patch);
+	return buf_check(patch, "reported", e);
+}
+
+/* The times of tree, which is what meta is about; around: the stamp of what tree is in.
+ */
+static struct js *
+expand(const struct js *tree, const struct js *meta, const struct js *around)
+{
+	const struct js *own = js_is(meta, JS_ARRAY) ? meta : js_get(meta, "");
+	const struct js *stamp = own ? own : around;
+	struct js *o = js_object();
+	json_put_time_or_never(o, "$lastUpdated", js_as_int(js_at(stamp, 0)));
+	if (js_len(stamp) > 1)
+		js_set_int(o, "$lastUpdatedVersion", js_as_int(js_at(stamp, 1)));
+	struct js_iter it = js_members(tree);
+	while (js_next(&it))
+		js_set(o, it.key, expand(it.value, js_get(meta, it.key), stamp));
+	return o;
+}
+
+struct js *
+twin_json_section(struct span doc, struct span meta, int64_t version)
+{
+	struct js *o = json_doc(doc);
+	auto_(js_free) struct js *times = json_doc(meta);
+	struct js *metadata = expand(o, times, NULL);
+	js_set(o, "$metadata", metadata);
+	js_set_int(o, "$version", version);
+	return o;
 }

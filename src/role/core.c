@@ -173,6 +173,7 @@ find_handler(enum ipc_type type)
 	static core_handler *(*const parts[])(enum ipc_type) = {
 	    core_device_handler,
 	    core_hub_handler,
+	    core_twin_handler,
 	    core_service_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,

@@ -106,6 +106,7 @@ typedef int core_handler(
  * its own to parts[] in core.c. */
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_hub_handler(enum ipc_type type);
+core_handler *core_twin_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);
@@ -178,6 +179,10 @@ void core_send_late(
     struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg);
 /* The session an edge names, if it is one of its own; NULL: it is over. */
 const struct session *core_session(struct core *c, const struct ask *a, int64_t id);
+/* Tells the device that its desired properties changed (change: from domain/twin.h,
+ * empty: they did not), where it is connected and wants to know. */
+must_check int core_twin_changed(
+    struct core *c, const struct store_device *dev, struct span change, struct err *e);
 /* The answer to a request that failed by class; spans borrow from why. */
 void core_failure(const struct err *why, struct ipc_done *m);
 /* What a handler's failure becomes: an answer to a (NULL: none), or a spoiled turn. */

@@ -1,10 +1,11 @@
 /*
- * Connections to the hub and their telemetry.
+ * Connections to the hub, what they are subscribed to, and their telemetry.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "codec/topic.h"
 #include "role/boot.h"
 #include "role/core.h"
 
@@ -13,6 +14,7 @@ struct granted {
 	struct ask ask;
 	struct session session;
 	int64_t close_ms;
+	bool present; /* the session goes on that an earlier connection began */
 };
 
 void
@@ -41,7 +43,10 @@ after_granted(void *arg, const void *item)
 			SPAN_LIT("400027: closed by a newer connection of the device")};
 		core_send_late(c, old.edge, IPC_SESSION_CLOSE, 0, &close);
 	}
-	struct ipc_hub_opened opened = {.session = id, .close_ms = g.close_ms};
+	struct ipc_hub_opened opened = {.session = id,
+	    .close_ms = g.close_ms,
+	    .present = g.present,
+	    .subs = g.session.subs & ~TOPIC_SUBS_KEPT};
 	core_send_late(c, g.ask.edge, IPC_HUB_OPENED, g.ask.id, &opened);
 }
 
@@ -57,6 +62,19 @@ refuse_open(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
 	return core_answer(c, a, IPC_HUB_OPENED, &opened, e);
 }
 
+/* All subscriptions of CleanSession 0 stand until they are taken back, over reconnects
+ * and our own restarts, those at QoS 0 too: Python subscribes once and never again, Node
+ * never again to its twin (protocol/device.md 3.5, section 7 rows 1 and 2). */
+static int
+begin_subs(struct core *c, bool clean, struct granted *g, struct err *e)
+{
+	struct session *s = &g->session;
+	uint32_t was = s->subs;
+	s->subs = clean ? 0 : was | TOPIC_SUBS_KEPT;
+	g->present = !clean && was;
+	return s->subs == was ? 0 : store_device_subs(c->store, s->name, s->subs, e);
+}
+
 static int
 on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -68,7 +86,7 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (no.code != REFUSAL_NONE)
 		return refuse_open(c, a, m, &no, e);
 	g.session.edge = a->edge;
-	if (core_note_cert(c, m, &g.session, e))
+	if (core_note_cert(c, m, &g.session, e) || begin_subs(c, m->clean, &g, e))
 		return -1;
 	struct arena *ar = turn_arena(c->turn);
 	struct store_conn line = {.what = "connect",
@@ -110,6 +128,22 @@ on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *
 	return rc;
 }
 
+/* What the newer session of a device began with is not changed by an older one. */
+static int
+on_hub_subscribe(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_subscribe *m = msg;
+	const struct session *s = core_session(c, a, m->session);
+	if (!s || s->superseded || s->yields == turn_number(c->turn))
+		return err_set(e, ERR_UNAVAILABLE, "the session is over");
+	uint32_t kept = s->subs & TOPIC_SUBS_KEPT;
+	uint32_t subs = (m->subs & ~TOPIC_SUBS_KEPT) | kept;
+	if (kept && store_device_subs(c->store, s->name, subs, e))
+		return -1;
+	session_subscribe(&c->sessions, s->id, subs);
+	return core_done(c, a, "", 0, e);
+}
+
 static int
 on_hub_event(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -137,6 +171,7 @@ core_hub_handler(enum ipc_type type)
 	    [IPC_HUB_OPEN] = on_hub_open,
 	    [IPC_HUB_CLOSED] = on_hub_closed,
 	    [IPC_HUB_EVENT] = on_hub_event,
+	    [IPC_HUB_SUBSCRIBE] = on_hub_subscribe,
 	};
 	return handlers[type];
 }

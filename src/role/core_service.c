@@ -59,7 +59,9 @@ answer_device(struct core *c, const struct ask *a, const struct store_device *d,
 	    .desired_version = d->desired_version,
 	    .reported_version = d->reported_version,
 	    .twin_etag = d->twin_etag,
-	    .c2d_count = queue.pending};
+	    .c2d_count = queue.pending,
+	    .desired_meta = d->desired_meta,
+	    .reported_meta = d->reported_meta};
 	return core_answer(c, a, IPC_DEVICE, &m, e);
 }
 
@@ -137,7 +139,9 @@ static int
 visit_device(void *ctx, const struct store_device *d, struct err *e)
 {
 	struct listing *l = ctx;
-	if (!take_row(l, d->id, d->tags.len + d->desired.len + d->reported.len + 512))
+	size_t twin = d->tags.len + d->desired.len + d->desired_meta.len +
+		      d->reported.len + d->reported_meta.len;
+	if (!take_row(l, d->id, twin + 512))
 		return 1;
 	return answer_device(l->c, l->a, d, false, e);
 }
@@ -166,7 +170,9 @@ static int
 on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	struct store_device d;
-	if (device_twin_patch(&c->d, msg, &d, e))
+	struct span change;
+	if (device_twin_patch(&c->d, msg, &d, &change, e) ||
+	    core_twin_changed(c, &d, change, e))
 		return -1;
 	return answer_device_done(c, a, &d, false, e);
 }

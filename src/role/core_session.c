@@ -47,7 +47,7 @@ recheck(struct core *c, const struct session *s)
 	struct store_device dev;
 	struct store_hub hub;
 	struct err e;
-	auto_(arena_free) struct arena *a = arena_new(1 << 20);
+	auto_(arena_free) struct arena *a = arena_new(8 << 20);
 	if (store_hub_get(c->store, &hub, &e))
 		return;
 	bool gone = store_device_get(c->store, s->name, a, &dev, &e) != 0;

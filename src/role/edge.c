@@ -179,11 +179,18 @@ on_tickets(struct edge *d, const void *msg)
 	server_cert_tickets(d->cert, msg);
 }
 
+static void
+on_desired(struct edge *d, const void *msg)
+{
+	hub_twin_on_desired(d->hub, msg);
+}
+
 typedef void push_fn(struct edge *d, const void *msg);
 static push_fn *const pushes[IPC_N] = {
     [IPC_ANCHORS] = on_anchors,
     [IPC_SESSION_CLOSE] = on_session_close,
     [IPC_TICKETS] = on_tickets,
+    [IPC_HUB_DESIRED] = on_desired,
 };
 
 /* A DONE here is the failure of what had no answer to fail (HUB_CLOSED): nobody waits. */

@@ -24,14 +24,17 @@ static const struct stmt_col cols[] = {
     COL(connected),
     COL(group_id),
     COL(hub),
-#define TWIN_FIRST 19
+    COL(subs),
+#define TWIN_FIRST 20
     STMT_JSON(struct store_device, tags),
     STMT_JSON(struct store_device, desired),
     STMT_JSON(struct store_device, reported),
     COL(desired_version),
     COL(reported_version),
     COL(twin_etag),
-#define TWIN_N 6
+    STMT_JSON(struct store_device, desired_meta),
+    STMT_JSON(struct store_device, reported_meta),
+#define TWIN_N 8
 };
 static const struct stmt_shape device = STMT_SHAPE("device", cols);
 static const struct stmt_shape identity = {"device", cols, TWIN_FIRST};
@@ -50,8 +53,8 @@ store_device_get(struct store *s, const char *id, struct arena *a,
 	return stmt_one(&q, &device, id, a, ret, e);
 }
 
-static int
-put_twin(struct store *s, const struct store_device *d, struct err *e)
+int
+store_twin_put(struct store *s, const struct store_device *d, struct err *e)
 {
 	auto_stmt q = {0};
 	if (stmt_open(s, STMT_TWIN_PUT, &q, e))
@@ -68,7 +71,7 @@ store_device_add(struct store *s, const struct store_device *d, struct err *e)
 	if (stmt_open(s, STMT_DEVICE_ADD, &q, e))
 		return -1;
 	stmt_bind(&q, &identity, d);
-	return stmt_add(&q, "device", d->id, e) ? -1 : put_twin(s, d, e);
+	return stmt_add(&q, "device", d->id, e) ? -1 : store_twin_put(s, d, e);
 }
 
 int
@@ -78,7 +81,7 @@ store_device_put(struct store *s, const struct store_device *d, struct err *e)
 	if (stmt_open(s, STMT_DEVICE_PUT, &q, e))
 		return -1;
 	stmt_bind(&q, &identity, d);
-	return stmt_change(&q, "device", d->id, e) ? -1 : put_twin(s, d, e);
+	return stmt_change(&q, "device", d->id, e) ? -1 : store_twin_put(s, d, e);
 }
 
 int
@@ -101,6 +104,17 @@ store_device_seen(
 	stmt_bind_text(&q, 1, id);
 	stmt_bind_int(&q, 2, connected);
 	stmt_bind_int(&q, 3, at_ms);
+	return stmt_change(&q, "device", id, e);
+}
+
+int
+store_device_subs(struct store *s, const char *id, uint32_t subs, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_SUBS, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	stmt_bind_int(&q, 2, subs);
 	return stmt_change(&q, "device", id, e);
 }
 

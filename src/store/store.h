@@ -71,9 +71,11 @@ struct store_device {
 	int64_t created_ms, status_updated_ms, conn_updated_ms, last_activity_ms;
 	bool connected;
 	const char *group_id; /* enrollment group that made it, "" = by hand */
+	uint32_t subs;        /* of its session, codec/topic.h; 0 = none is kept */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
 	const char *hub; /* that serves it; "" = any does (domain/hubs.h) */
+	struct span desired_meta, reported_meta; /* JSON objects, domain/twin.h */
 };
 
 must_check int store_device_get(struct store *s, const char *id, struct arena *a,
@@ -88,6 +90,12 @@ must_check int store_device_del(struct store *s, const char *id, struct err *e);
 /* Connection columns only (no etag change). */
 must_check int store_device_seen(
     struct store *s, const char *id, bool connected, int64_t at_ms, struct err *e);
+/* Rewrites the twin (tags to reported_meta) of d->id, which was read in this turn. */
+must_check int store_twin_put(
+    struct store *s, const struct store_device *d, struct err *e);
+/* What its session is subscribed to, alone; NOT_FOUND. */
+must_check int store_device_subs(
+    struct store *s, const char *id, uint32_t subs, struct err *e);
 /* Marks every device disconnected (start of the core). */
 must_check int store_device_all_gone(struct store *s, int64_t at_ms, struct err *e);
 

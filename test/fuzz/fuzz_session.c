@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "codec/config.h"
+#include "codec/topic.h"
 #include "crypto/chain.h"
 #include "io/ipc.h"
 #include "io/loop.h"
@@ -50,6 +51,8 @@ static struct {
 static void
 on_push(void *arg, enum ipc_type type, const void *msg)
 {
+	if (type == IPC_HUB_DESIRED)
+		hub_twin_on_desired(w.hub, msg);
 }
 
 static void
@@ -117,13 +120,25 @@ static void
 say(uint64_t id, enum ipc_type type, const void *msg)
 {
 	struct err e;
-	auto_buf body = BUF_INIT(1024);
+	auto_buf body = BUF_INIT(65536);
 	int rc = ipc_msg_pack(type, msg, &body, &e);
 	assert(!rc);
 	const struct ipc_frame f = {
 	    .type = type, .id = id, .body = buf_span(&body), .fd = -1};
 	rc = ipc_sync_send(w.core, &f, 1000, &e);
 	assert(!rc);
+}
+
+/* A report is followed by a change of what is desired, so that both directions meet. */
+static void
+answer_report(uint64_t id, const struct ipc_hub_twin_report *m)
+{
+	const struct ipc_done done = {.number = 2};
+	const struct ipc_done late = {.code = ERR_CONFLICT, .text = SPAN_LIT("late")};
+	const struct ipc_hub_desired desired = {
+	    .session = m->session, .version = 3, .patch = m->patch};
+	say(id, IPC_DONE, m->version == 9 ? &late : &done);
+	say(0, IPC_HUB_DESIRED, &desired);
 }
 
 /* The core grants everything. Every message of the edge unpacks: it packed within the
@@ -140,13 +155,23 @@ answer(const struct ipc_frame *f)
 	assert(ipc_msg_allowed(f->type, IPC_ROLE_E, IPC_ROLE_C));
 	int rc = ipc_msg_unpack(f->type, f->body, &msg, &e);
 	assert(!rc);
-	const struct ipc_hub_opened opened = {.session = ++w.session};
+	const struct ipc_hub_opened opened = {.session = ++w.session,
+	    .present = 1,
+	    .subs = topic_subs_with(0, TOPIC_SUB_TWIN_RES, 1)};
+	const struct ipc_hub_twin twin = {.desired = SPAN_LIT("{\"a\":1}"),
+	    .desired_version = 2,
+	    .reported = SPAN_LIT("{}"),
+	    .reported_version = 1};
 	const struct ipc_done done = {0};
 	const struct ipc_dps_state state = {.status = SPAN_LIT("assigned")};
 	if (f->type == IPC_HUB_OPEN)
 		say(f->id, IPC_HUB_OPENED, &opened);
-	else if (f->type == IPC_HUB_EVENT)
+	else if (f->type == IPC_HUB_EVENT || f->type == IPC_HUB_SUBSCRIBE)
 		say(f->id, IPC_DONE, &done);
+	else if (f->type == IPC_HUB_TWIN_GET)
+		say(f->id, IPC_HUB_TWIN, &twin);
+	else if (f->type == IPC_HUB_TWIN_REPORT)
+		answer_report(f->id, &msg.hub_twin_report);
 	else if (f->type == IPC_DPS_REGISTER || f->type == IPC_DPS_POLL)
 		say(f->id, IPC_DPS_STATE, &state);
 }

@@ -174,10 +174,12 @@ static const struct ipc_device device = {.id = SPAN_LIT("d1"),
     .connected = 1,
     .status_updated_ms = RIG_NOW_MS,
     .tags = SPAN_LIT("{\"wave\":\"1\"}"),
-    .desired = SPAN_LIT("{\"a\":1}"),
+    .desired = SPAN_LIT("{\"a\":1,\"b\":{\"c\":[1]}}"),
     .desired_version = 4,
     .reported_version = 5,
-    .twin_etag = 9};
+    .twin_etag = 9,
+    .desired_meta = SPAN_LIT("{\"\":[1767225600000,4],\"b\":{\"\":[1767225599000,3],"
+			     "\"c\":[1767225598000,2]}}")};
 
 static void
 device_get_has_every_member_that_az_indexes(void **state)
@@ -355,7 +357,18 @@ query_pages_by_continuation_and_omits_it_at_the_end(void **state)
 		assert_int_equal(js_len(a.json), 2);
 		has(a.body, "\"authenticationType\":\"selfSigned\"");
 		has(a.body, "\"tags\":{\"wave\":\"1\"}");
-		has(a.body, "\"desired\":{\"a\":1,\"$metadata\":{},\"$version\":4}");
+		has(a.body, "\"desired\":{\"a\":1,\"b\":{\"c\":[1]},\"$metadata\":{"
+			    "\"$lastUpdated\":\"2026-01-01T00:00:00.0000000Z\","
+			    "\"$lastUpdatedVersion\":4,"
+			    "\"a\":{\"$lastUpdated\":\"2026-01-01T00:00:00.0000000Z\","
+			    "\"$lastUpdatedVersion\":4},"
+			    "\"b\":{\"$lastUpdated\":\"2025-12-31T23:59:59.0000000Z\","
+			    "\"$lastUpdatedVersion\":3,"
+			    "\"c\":{\"$lastUpdated\":\"2025-12-31T23:59:58.0000000Z\","
+			    "\"$lastUpdatedVersion\":2}}},\"$version\":4}");
+		/* of an older version of this program: nothing is known */
+		has(a.body, "\"reported\":{\"$metadata\":{\"$lastUpdated\":"
+			    "\"0001-01-01T00:00:00Z\"}");
 		peer_close(&p);
 	}
 	auto_answer a;

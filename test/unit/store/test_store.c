@@ -23,6 +23,7 @@ static const struct store_device full_device = {
     .last_activity_ms = 24,
     .connected = false,
     .group_id = "grp",
+    .subs = 0x80000025,
     .tags = {(const uint8_t *)"{\"t\":1}", 7},
     .desired = {(const uint8_t *)"{\"d\":2}", 7},
     .reported = {(const uint8_t *)"{\"r\":3}", 7},
@@ -30,6 +31,8 @@ static const struct store_device full_device = {
     .reported_version = 32,
     .twin_etag = 33,
     .hub = "One.Example",
+    .desired_meta = {(const uint8_t *)"{\"dm\":[1]}", 10},
+    .reported_meta = {(const uint8_t *)"{\"rm\":[2]}", 10},
 };
 
 static void
@@ -53,6 +56,7 @@ assert_same_device(const struct store_device *d, const struct store_device *w)
 	assert_int_equal(d->last_activity_ms, w->last_activity_ms);
 	assert_int_equal(d->connected, w->connected);
 	assert_string_equal(d->group_id, w->group_id);
+	assert_int_equal(d->subs, w->subs);
 	assert_span(d->tags, w->tags);
 	assert_span(d->desired, w->desired);
 	assert_span(d->reported, w->reported);
@@ -60,6 +64,8 @@ assert_same_device(const struct store_device *d, const struct store_device *w)
 	assert_int_equal(d->reported_version, w->reported_version);
 	assert_int_equal(d->twin_etag, w->twin_etag);
 	assert_string_equal(d->hub, w->hub);
+	assert_span(d->desired_meta, w->desired_meta);
+	assert_span(d->reported_meta, w->reported_meta);
 }
 
 static void
@@ -177,6 +183,28 @@ device_seen_moves_the_connection_and_nothing_else(void **state)
 	want.conn_updated_ms = want.last_activity_ms = NOW;
 	assert_ok(store_device_get(s, "Dev-1", arena(state), &got, &e), &e);
 	assert_same_device(&got, &want);
+}
+
+static void
+subscriptions_and_twin_are_each_written_alone(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct store_device got, want = full_device;
+	assert_ok(store_device_add(s, &full_device, &e), &e);
+	assert_ok(store_device_subs(s, "Dev-1", 0xffffffff, &e), &e);
+	want.subs = 0xffffffff;
+	assert_ok(store_device_get(s, "Dev-1", arena(state), &got, &e), &e);
+	assert_same_device(&got, &want);
+	want.reported = SPAN_LIT("{\"r\":4}");
+	want.reported_version = 99;
+	want.reported_meta = SPAN_LIT("{\"rm\":[5]}");
+	got = want;
+	got.etag = 1234; /* of the identity: not the twin's */
+	assert_ok(store_twin_put(s, &got, &e), &e);
+	assert_ok(store_device_get(s, "Dev-1", arena(state), &got, &e), &e);
+	assert_same_device(&got, &want);
+	assert_fails(store_device_subs(s, "none", 1, &e), &e, NOT_FOUND);
 }
 
 static void
@@ -965,6 +993,7 @@ main(void)
 	    IN_STORE(a_taken_or_missing_id_does_not_end_the_turn),
 	    IN_STORE(device_del_takes_its_twin_along),
 	    IN_STORE(device_seen_moves_the_connection_and_nothing_else),
+	    IN_STORE(subscriptions_and_twin_are_each_written_alone),
 	    IN_STORE(device_all_gone_disconnects_those_that_were_connected),
 	    IN_STORE(device_each_pages_in_order_and_hands_on_a_stop),
 	    IN_STORE(device_each_of_knows_hubs_without_case_and_those_of_none),

@@ -1,0 +1,139 @@
+"""The official Azure device SDK for Node, unmodified, on its twin: GET, reports, desired changes.
+
+It subscribes to its twin once and never again (device.md section 7, row 2), which is why the
+server is stopped and started under it here.
+"""
+import base64
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
+# pylint: disable=wrong-import-position
+import harness
+import npm
+
+HOST = "127.8.83.11"
+ANSWER_S = 60
+
+
+class Sdk:
+    """A device's process. tell() gives the answer to a command, heard() the next change."""
+
+    def __init__(self, case):
+        self.errors = os.path.join(case.folder(), "errors")
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                ["node", "twin.js"], cwd=ROOM, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=errors, env={**os.environ, "NODE_EXTRA_CA_CERTS": case.server.ca,
+                                    "NODE_NO_WARNINGS": "1"})
+        self.answers, self.changes = queue.Queue(), queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        case.addCleanup(self._end)
+
+    def _read(self):
+        for line in self.process.stdout:
+            got = json.loads(line)
+            (self.answers if "ok" in got or "failed" in got else self.changes).put(got)
+
+    def _end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def _next(self, where):
+        try:
+            return where.get(timeout=ANSWER_S)
+        except queue.Empty:
+            with open(self.errors, encoding="utf-8", errors="replace") as f:
+                raise AssertionError("the SDK says nothing: " + f.read()[-2000:]) from None
+
+    def tell(self, what, **more):
+        self.process.stdin.write(json.dumps({"do": what, **more}).encode() + b"\n")
+        self.process.stdin.flush()
+        return self._next(self.answers)
+
+    def heard(self):
+        return self._next(self.changes)["desired"]
+
+
+class Node(harness.ServerCase):
+    HOST = HOST
+    HOME_SET = {"server": {"mqtt_port": 8883, "bind": HOST, "name": HOST}, "hub": {"name": HOST}}
+
+    def patch(self, device, desired):
+        return self.good(self.op.call("PATCH", "/twins/" + device, {
+            "properties": {"desired": desired}}))["properties"]["desired"]["$version"]
+
+    def reported(self, device):
+        got = self.good(self.op.get("/twins/" + device))["properties"]["reported"]
+        return {k: v for k, v in got.items() if not k.startswith("$")}
+
+    def opened(self, device, **credential):
+        sdk = Sdk(self)
+        self.assertEqual(sdk.tell("open", host=HOST, id=device, **credential), {"ok": "open"})
+        return sdk
+
+    def whole_life(self, device, **credential):
+        self.patch(device, {"interval": 5})
+        sdk = self.opened(device, **credential)
+        self.assertEqual(sdk.tell("twin"), {
+            "ok": "twin", "desired": {"interval": 5, "$version": 2}, "reported": {"$version": 1}})
+        for patch in ({"a": {"b": 1, "c": [1, 2]}, "d": "é"}, {"a": {"b": None}}):
+            self.assertEqual(sdk.tell("report", patch=patch), {"ok": "report"})
+        self.assertEqual(self.reported(device), {"a": {"c": [1, 2]}, "d": "é"})
+        self.assertEqual(sdk.tell("listen"), {"ok": "listen"})
+        # Node emits what is there to a new listener
+        self.assertEqual(sdk.heard()["interval"], 5)
+        return sdk
+
+    def changes(self, sdk, device):
+        version = self.patch(device, {"interval": None, "n": {"m": 1}})
+        self.assertEqual(sdk.heard(), {"interval": None, "n": {"m": 1}, "$version": version})
+
+    def test_symmetric_key(self):
+        key = base64.b64encode(self.sas_device("tw-s")).decode()
+        sdk = self.whole_life("tw-s", sasKey=key)
+        self.changes(sdk, "tw-s")
+        self.assertEqual(sdk.tell("close"), {"ok": "close"})
+
+    def test_x509(self):
+        self.ca_device("tw-x")
+        cert, key = self.leaf("tw-x")
+        sdk = self.whole_life("tw-x", cert=cert, key=key)
+        self.changes(sdk, "tw-x")
+
+    def test_refused_report_is_an_error_with_its_words(self):
+        """Row 16: Node sees an error only in the body."""
+        key = base64.b64encode(self.sas_device("tw-e")).decode()
+        sdk = self.opened("tw-e", sasKey=key)
+        self.assertEqual(sdk.tell("twin")["ok"], "twin")
+        got = sdk.tell("report", patch={"a.b": 1})
+        self.assertEqual(got.get("failed"), "report", got)
+        self.assertIn("invalid", got["text"])
+        self.assertEqual(sdk.tell("report", patch={"ab": 1}), {"ok": "report"})
+        self.assertEqual(self.reported("tw-e"), {"ab": 1})
+
+    def test_server_that_restarts_keeps_the_subscriptions(self):
+        key = base64.b64encode(self.sas_device("tw-r")).decode()
+        sdk = self.whole_life("tw-r", sasKey=key)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        type(self).op = self.server.operator()
+        self.eventually(lambda: self.good(
+            self.op.get("/twins/tw-r"))["connectionState"] == "Connected", 60, "reconnect")
+        self.changes(sdk, "tw-r")
+        self.assertEqual(sdk.tell("report", patch={"back": 1}), {"ok": "report"})
+
+
+if __name__ == "__main__":
+    with socket.socket() as probe:
+        harness.need(probe.connect_ex((HOST, 8883)), "%s:8883 is taken" % HOST)
+    ROOM = npm.install(HERE, ("twin.js",), "the Azure SDKs")
+    harness.main()
