@@ -1,4 +1,6 @@
 """Peers from npm, installed by their lock file into the build directory, none of their scripts run."""
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -7,6 +9,14 @@ import subprocess
 import harness
 
 INSTALL_S = 400
+
+
+@contextlib.contextmanager
+def alone(room):
+    """One test at a time: several share a room, and run at once."""
+    with open(os.path.join(room, "lock"), "wb") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
 
 
 def install(source, files, name):
@@ -18,6 +28,12 @@ def install(source, files, name):
         os.path.dirname(os.path.abspath(harness.MUSTER)), "peers")
     harness.need(shutil.which("node") and shutil.which("npm"), "there is no node or no npm")
     os.makedirs(room, exist_ok=True)
+    with alone(room):
+        _install(source, files, name, room)
+    return room
+
+
+def _install(source, files, name, room):
     digest = hashlib.sha256()
     for file in ("package.json", "package-lock.json", *files):
         shutil.copy(os.path.join(source, file), room)
@@ -28,7 +44,7 @@ def install(source, files, name):
     if os.path.exists(stamp):
         with open(stamp, encoding="ascii") as f:
             if f.read() == digest.hexdigest():
-                return room
+                return
     try:
         got = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=room,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -39,4 +55,3 @@ def install(source, files, name):
     harness.need(not failed, "npm cannot install %s: %s" % (name, " ".join(text.split())[-300:]))
     with open(stamp, "w", encoding="ascii") as f:
         f.write(digest.hexdigest())
-    return room

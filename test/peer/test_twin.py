@@ -91,6 +91,8 @@ class Node(harness.ServerCase):
         self.assertEqual(sdk.tell("listen"), {"ok": "listen"})
         # Node emits what is there to a new listener
         self.assertEqual(sdk.heard()["interval"], 5)
+        # answered behind the SUBSCRIBE that the listener made
+        self.assertEqual(sdk.tell("report", patch={"e": 1}), {"ok": "report"})
         return sdk
 
     def changes(self, sdk, device):
