@@ -76,6 +76,27 @@ cut_last(struct span *line)
 	return word;
 }
 
+/* What is shown goes to a terminal, which control characters could make show another
+ * transcript. */
+static bool
+has_control(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static int
+decode(struct span word, struct buf *out, struct err *e)
+{
+	if (uri_decode(word, out, e) || buf_check(out, "field", e))
+		return -1;
+	if (has_control(buf_span(out)))
+		return err_set(e, ERR_CORRUPT, "it holds control characters");
+	return 0;
+}
+
 static int
 show_fields(struct span rest, int64_t seq, const char *verb, transcript_visit *visit,
     void *arg, struct err *e)
@@ -86,7 +107,7 @@ show_fields(struct span rest, int64_t seq, const char *verb, transcript_visit *v
 		auto_buf n = BUF_INIT(LINE_MAX_), v = BUF_INIT(LINE_MAX_);
 		if (!name.len)
 			continue;
-		if (uri_decode(name, &n, e) || uri_decode(value, &v, e) ||
+		if (decode(name, &n, e) || decode(value, &v, e) ||
 		    visit(arg, seq, verb, buf_text(&n), buf_text(&v), e))
 			return -1;
 	}
@@ -112,27 +133,38 @@ check_line(struct span line, int64_t seq, char prev[65], transcript_visit *visit
 	    number != seq)
 		return err_set(e, ERR_CORRUPT, "its number is another");
 	struct span when = span_split(&fields, ' ');
-	if (!span_to_str(span_split(&fields, ' '), verb, sizeof(verb)) || !when.len)
+	if (!span_to_str(span_split(&fields, ' '), verb, sizeof(verb)) || !when.len ||
+	    has_control(line))
 		return err_set(e, ERR_CORRUPT, "it cannot be read");
 	return visit ? show_fields(fields, seq, verb, visit, arg, e) : 0;
+}
+
+int
+transcript_verify_text(struct span text, transcript_visit *visit, void *arg,
+    int64_t *ret_lines, char ret_head[65], struct err *e)
+{
+	char prev[65] = NOTHING;
+	int64_t seq = 0;
+	while (text.len) {
+		struct span line = span_split(&text, '\n');
+		if (check_line(line, ++seq, prev, visit, arg, e))
+			return err_wrap(e, "line %" PRId64, seq);
+	}
+	*ret_lines = seq;
+	snprintf(ret_head, 65, "%s", prev);
+	return 0;
 }
 
 int
 transcript_verify(const char *dir, transcript_visit *visit, void *arg, int64_t *ret_lines,
     char ret_head[65], struct err *e)
 {
-	char path[PATH_MAX_], prev[65] = NOTHING;
-	int64_t seq = 0;
+	char path[PATH_MAX_];
 	auto_buf text = BUF_INIT(TEXT_MAX);
 	if (path_in(dir, TRANSCRIPT_FILE, path, e) || file_read(path, &text, e))
 		return -1;
-	for (struct span rest = buf_span(&text); rest.len;) {
-		struct span line = span_split(&rest, '\n');
-		if (check_line(line, ++seq, prev, visit, arg, e))
-			return err_wrap(e, "%s, line %" PRId64, path, seq);
-	}
-	*ret_lines = seq;
-	snprintf(ret_head, 65, "%s", prev);
+	if (transcript_verify_text(buf_span(&text), visit, arg, ret_lines, ret_head, e))
+		return err_wrap(e, "%s", path);
 	return 0;
 }
 
@@ -172,13 +204,23 @@ transcript_free(struct transcript *t)
 	free(t);
 }
 
+/* Control characters become '?': no reader takes them. */
+static void
+put_word(struct transcript *t, const char *text)
+{
+	for (; *text; text++) {
+		const char c = has_control(span_of(text, 1)) ? '?' : *text;
+		uri_encode(&t->line, span_of(&c, 1));
+	}
+}
+
 void
 transcript_put(struct transcript *t, const char *name, const char *value)
 {
 	buf_str(&t->line, " ");
-	uri_encode(&t->line, span_str(name));
+	put_word(t, name);
 	buf_str(&t->line, "=");
-	uri_encode(&t->line, span_str(value));
+	put_word(t, value);
 }
 
 int

@@ -24,6 +24,7 @@ must_check struct transcript *transcript_begin(
     const char *dir, const char *verb, const char *const *who, int n_who, struct err *e);
 void transcript_free(struct transcript *t);
 own_define(struct transcript, transcript_free);
+/* Control characters are written as '?'. */
 void transcript_put(struct transcript *t, const char *name, const char *value);
 /* "in:" or "out:" with the hash of the file in dir. */
 must_check int transcript_put_file(
@@ -31,11 +32,15 @@ must_check int transcript_put_file(
 /* Appends the line, durably. */
 must_check int transcript_end(struct transcript *t, struct err *e);
 
-/* Verifies the chain and shows each field of each line, decoded. */
+/* Verifies the chain and shows each field of each line, decoded: name and value hold no
+ * control characters. */
 typedef int transcript_visit(void *arg, int64_t seq, const char *verb, const char *name,
     const char *value, struct err *e);
 must_check int transcript_verify(const char *dir, transcript_visit *visit, void *arg,
     int64_t *ret_lines, char ret_head[65], struct err *e);
+/* The same of its text; a failure names the line. */
+must_check int transcript_verify_text(struct span text, transcript_visit *visit,
+    void *arg, int64_t *ret_lines, char ret_head[65], struct err *e);
 
 /* SHA-256 of the running program, of a file; lower-case hex. */
 must_check int transcript_program(char ret[65], struct err *e);

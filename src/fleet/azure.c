@@ -307,6 +307,16 @@ words(const struct js *v)
 	return text;
 }
 
+/* They go to a terminal: printable ASCII, cut. */
+static void
+keep_words(const char *said, char *out, size_t size)
+{
+	size_t n = 0;
+	for (; said[n] && n + 1 < size; n++)
+		out[n] = said[n] >= ' ' && said[n] < 0x7f ? said[n] : '?';
+	out[n] = '\0';
+}
+
 int
 azure_check(const struct rest_response *r, const char *what, struct err *e)
 {
@@ -318,11 +328,12 @@ azure_check(const struct rest_response *r, const char *what, struct err *e)
 			code = statuses[i].code;
 	struct err why;
 	auto_(js_free) struct js *v = js_parse(r->body, 65536, DEPTH, &why);
-	const char *said = words(v);
+	char said[400];
+	keep_words(words(v), said, sizeof(said));
 	if (strstr(said, "GateNotPassed")) /* muster's own (tbl/wire_error.def) */
 		code = ERR_GATE;
 	return err_set(
-	    e, code, "%s: HTTP %d%s%.400s", what, r->status, said[0] ? ": " : "", said);
+	    e, code, "%s: HTTP %d%s%s", what, r->status, said[0] ? ": " : "", said);
 }
 
 static const char *
