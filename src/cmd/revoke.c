@@ -12,7 +12,7 @@
 struct args {
 	struct revoker_order o;
 	const char *target;
-	bool undo;
+	bool undo, allow;
 	struct cmd_alarm alarm;
 };
 
@@ -42,17 +42,35 @@ show_json(const struct revoker_report *r)
 }
 
 static int
-run(struct remote *r, const struct args *a, struct err *e)
+check_args(const struct args *a, struct err *e)
 {
-	const struct revoker_target *t;
-	struct revoker_report report;
 	if (!a->o.device[0] && !a->o.thumbprint[0])
 		return err_set(
 		    e, ERR_USAGE, "DEVICE, --thumbprint or --issuer is wanted");
 	if (a->undo && a->o.reason[0])
 		return err_set(e, ERR_USAGE, "--undo ends a hold and takes no --reason");
-	if (revoker_find(a->target, &t, e) || remote_open(r, e) ||
-	    revoker_run(t, r->rest, &a->o, a->undo, r->arena, &report, e))
+	if (!a->allow)
+		return 0;
+	if (!a->o.device[0] || a->o.thumbprint[0] || a->o.reason[0] || a->undo ||
+	    a->o.only_certificate)
+		return err_set(e, ERR_USAGE,
+		    "--allow is for a DEVICE: no --thumbprint, --reason, --undo or "
+		    "--only-certificate");
+	return a->o.comment[0] ? 0
+			       : err_set(e, ERR_USAGE,
+				     "--allow wants a --comment: why it may enrol again");
+}
+
+static int
+run(struct remote *r, const struct args *a, struct err *e)
+{
+	enum revoker_verb verb = a->allow  ? REVOKER_ALLOW
+				 : a->undo ? REVOKER_UNDO
+					   : REVOKER_REVOKE;
+	const struct revoker_target *t;
+	struct revoker_report report;
+	if (check_args(a, e) || revoker_find(a->target, &t, e) || remote_open(r, e) ||
+	    revoker_run(t, verb, r->rest, &a->o, r->arena, &report, e))
 		return -1;
 	if (r->json)
 		show_json(&report);
@@ -64,11 +82,11 @@ run(struct remote *r, const struct args *a, struct err *e)
 static int
 run_issuer(struct remote *r, struct args *a, struct err *e)
 {
-	if (a->o.device[0] || a->o.thumbprint[0] || a->undo || a->o.only_certificate ||
-	    strcmp(a->target, "muster") != 0)
+	if (a->o.device[0] || a->o.thumbprint[0] || a->undo || a->allow ||
+	    a->o.only_certificate || strcmp(a->target, "muster") != 0)
 		return err_set(e, ERR_USAGE,
 		    "--issuer revokes a CA of muster's, for ever: no DEVICE, no "
-		    "--thumbprint, --only-certificate, --undo or --target");
+		    "--thumbprint, --only-certificate, --undo, --allow or --target");
 	a->alarm.reason = a->o.reason;
 	a->alarm.comment = a->o.comment;
 	return cmd_revoke_issuer(r, &a->alarm, e);
@@ -89,6 +107,9 @@ cmd_revoke(int argc, char **argv, struct err *e)
 	    {"only-certificate", NULL, OPT_FLAG, &a.o.only_certificate,
 		"leave identity and enrollment as they are"},
 	    {"undo", NULL, OPT_FLAG, &a.undo, "end a certificateHold"},
+	    {"allow", NULL, OPT_FLAG, &a.allow,
+		"let the ID of a device that was revoked for good enrol again; its "
+		"certificates stay revoked. Wants a --comment"},
 	    {"comment", "TEXT", OPT_TEXT, &a.o.comment,
 		"for the record; at most 200 characters"},
 	    {"target", "NAME", OPT_TEXT, &a.target,

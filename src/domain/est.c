@@ -551,8 +551,8 @@ est_fix(enum refusal_code code)
 	    [REFUSAL_ISSUER_REVOKED] =
 		"enrol anew with a one-time token (muster est token)",
 	    [REFUSAL_ENROLLMENT_BLOCKED] =
-		"an operator can undo a certificateHold; what is revoked for good needs "
-		"another registration ID",
+		"an operator can undo a certificateHold, or let the registration ID of a "
+		"device that was revoked for good enrol again (muster revoke --allow)",
 	    [REFUSAL_THROTTLED] = "ask again later",
 	    [REFUSAL_COMPLIANCE] = "docs/compliance.md has every row and its way out",
 	    [REFUSAL_CUSTODY] = "check in, or make the key where the policy wants it and "

@@ -53,7 +53,8 @@ struct revoke_effect {
 };
 
 struct revoke_result {
-	struct revoke_effect effect[REVOKE_EFFECTS]; /* all but the session's */
+	struct revoke_effect effect[REVOKE_EFFECTS]; /* of revoke_apply: all but the
+							session's */
 	const char *device_id; /* whose session is to be looked at; "" = nobody's */
 	int64_t changed;       /* certificates revoked, or taken off hold */
 };

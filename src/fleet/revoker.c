@@ -81,8 +81,8 @@ read_effects(
 }
 
 static int
-order_muster(struct rest *r, const struct revoker_order *o, bool undo, struct arena *a,
-    struct revoker_report *ret, struct err *e)
+order_muster(struct rest *r, const struct revoker_order *o, enum revoker_verb verb,
+    struct arena *a, struct revoker_report *ret, struct err *e)
 {
 	auto_(js_free) struct js *order = js_object();
 	auto_(js_free) struct js *v = NULL;
@@ -92,7 +92,8 @@ order_muster(struct rest *r, const struct revoker_order *o, bool undo, struct ar
 	put_text(order, "reason", o->reason);
 	put_text(order, "comment", o->comment);
 	js_set_bool(order, "onlyCertificate", o->only_certificate);
-	js_set_bool(order, "undo", undo);
+	js_set_bool(order, "undo", verb == REVOKER_UNDO);
+	js_set_bool(order, "allow", verb == REVOKER_ALLOW);
 	js_dump(order, JS_AS_BUILT, &body);
 	const struct rest_request q = {.method = "POST",
 	    .target = "/muster/revoke?api-version=" AZURE_API,
@@ -104,14 +105,21 @@ static int
 muster_revoke(struct rest *r, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	return order_muster(r, o, false, a, ret, e);
+	return order_muster(r, o, REVOKER_REVOKE, a, ret, e);
 }
 
 static int
 muster_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	return order_muster(r, o, true, a, ret, e);
+	return order_muster(r, o, REVOKER_UNDO, a, ret, e);
+}
+
+static int
+muster_allow(struct rest *r, const struct revoker_order *o, struct arena *a,
+    struct revoker_report *ret, struct err *e)
+{
+	return order_muster(r, o, REVOKER_ALLOW, a, ret, e);
 }
 
 /* ---- Azure ----------------------------------------------------------------------------
@@ -236,9 +244,9 @@ azure_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
 #define ALL ((1u << REVOKER_EFFECTS) - 1)
 
 static const struct revoker_target targets[] = {
-    {"muster", ALL, muster_revoke, muster_undo},
+    {"muster", ALL, {muster_revoke, muster_undo, muster_allow}},
     {"azure", 1u << REVOKER_IDENTITY | 1u << REVOKER_ENROLLMENT | 1u << REVOKER_SESSION,
-	azure_revoke, azure_undo},
+	{azure_revoke, azure_undo, NULL}}, /* it keeps no list of the blocked */
 };
 
 int
@@ -257,15 +265,18 @@ revoker_find(const char *name, const struct revoker_target **ret, struct err *e)
 }
 
 int
-revoker_run(const struct revoker_target *t, struct rest *r, const struct revoker_order *o,
-    bool undo, struct arena *a, struct revoker_report *ret, struct err *e)
+revoker_run(const struct revoker_target *t, enum revoker_verb verb, struct rest *r,
+    const struct revoker_order *o, struct arena *a, struct revoker_report *ret,
+    struct err *e)
 {
 	struct revoker_report got = {0};
+	if (!t->verb[verb])
+		return err_set(
+		    e, ERR_UNSUPPORTED, "%s: blocks no registration ID", t->name);
 	for (int i = 0; i < REVOKER_EFFECTS; i++)
 		report(&got, (enum revoker_effect)i, "not offered",
 		    "not offered by this target");
-	int rc = undo ? t->undo(r, o, a, &got, e) : t->revoke(r, o, a, &got, e);
-	if (rc)
+	if (t->verb[verb](r, o, a, &got, e))
 		return -1;
 	*ret = got;
 	return 0;

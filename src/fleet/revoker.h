@@ -17,6 +17,14 @@ enum revoker_effect {
 };
 const char *revoker_effect_name(enum revoker_effect id);
 
+enum revoker_verb {
+	REVOKER_REVOKE,
+	REVOKER_UNDO,  /* ends a certificateHold; ERR_CONFLICT where there is none */
+	REVOKER_ALLOW, /* the registration ID may enrol again, nothing else; ERR_CONFLICT
+			  where it is not blocked for good */
+	REVOKER_VERBS
+};
+
 struct revoker_order {
 	const char *device;     /* "" where a thumbprint alone names it */
 	const char *thumbprint; /* SHA-256, hex; "": all certificates of the device */
@@ -36,20 +44,19 @@ struct revoker_report {
 struct revoker_target {
 	const char *name;
 	unsigned offers; /* 1 << enum revoker_effect */
-	/* Both fill the effects that the target offers; texts live in a. */
-	int (*revoke)(struct rest *r, const struct revoker_order *o, struct arena *a,
-	    struct revoker_report *ret, struct err *e);
-	/* Ends a certificateHold. ERR_CONFLICT where there is none to end. */
-	int (*undo)(struct rest *r, const struct revoker_order *o, struct arena *a,
-	    struct revoker_report *ret, struct err *e);
+	/* Each fills the effects that the target offers; texts live in a. NULL: the
+	 * target has no such verb. */
+	int (*verb[REVOKER_VERBS])(struct rest *r, const struct revoker_order *o,
+	    struct arena *a, struct revoker_report *ret, struct err *e);
 };
 
 /* "muster", "azure". ERR_USAGE names those there are. */
 must_check int revoker_find(
     const char *name, const struct revoker_target **ret, struct err *e);
-/* Carries the order out, and fills in what the target does not offer. */
-must_check int revoker_run(const struct revoker_target *t, struct rest *r,
-    const struct revoker_order *o, bool undo, struct arena *a, struct revoker_report *ret,
-    struct err *e);
+/* Carries the order out, and fills in what the target does not offer. ERR_UNSUPPORTED
+ * for a verb that the target does not have. */
+must_check int revoker_run(const struct revoker_target *t, enum revoker_verb verb,
+    struct rest *r, const struct revoker_order *o, struct arena *a,
+    struct revoker_report *ret, struct err *e);
 
 #endif

@@ -70,13 +70,15 @@ parse_text(
 static int
 parse_order(struct http_call *c, const struct js *o, struct ipc_revoke *m, struct err *e)
 {
-	bool undo = false, only = false;
+	bool undo = false, only = false, allow = false;
 	if (parse_text(o, "deviceId", CAP_ID, &m->device_id, e) ||
 	    parse_text(o, "reason", 32, &m->reason, e) ||
 	    parse_text(o, "comment", 200, &m->comment, e) ||
 	    parse_thumbprint(c, o, m, e) || js_opt_bool(o, "undo", &undo, e) ||
-	    js_opt_bool(o, "onlyCertificate", &only, e))
+	    js_opt_bool(o, "onlyCertificate", &only, e) ||
+	    js_opt_bool(o, "allow", &allow, e))
 		return -1;
+	m->allow = allow;
 	m->undo = undo;
 	m->only_certificate = only;
 	return 0;

@@ -9,6 +9,7 @@
 #include "domain/device_cert.h"
 #include "domain/leaf.h"
 #include "domain/revoke.h"
+#include "domain/revoke_allow.h"
 #include "role/core_pki.h"
 
 /* ---- what connections tell ------------------------------------------------------------
@@ -113,24 +114,45 @@ answer_effects(
 	return core_done(c, a, "", r->changed, e);
 }
 
+static const char *
+order_text(struct arena *a, const struct ipc_revoke *m, const struct revoke_result *r)
+{
+	struct span reason = m->reason.len ? m->reason : SPAN_LIT("unspecified");
+	const char *sep = m->comment.len ? "; " : "";
+	if (m->allow)
+		return arena_printf(
+		    a, "may enrol again%s%.*s", sep, SPAN_FMT(m->comment));
+	return arena_printf(a, "%.*s, %" PRId64 " certificates%s%.*s",
+	    SPAN_FMT(m->undo ? SPAN_LIT("hold ends") : reason), r->changed, sep,
+	    SPAN_FMT(m->comment));
+}
+
 static int
 log_order(struct core *c, const struct ipc_revoke *m, const struct revoke_result *r,
     const char *thumb, struct err *e)
 {
 	struct arena *a = turn_arena(c->turn);
-	struct span reason = m->reason.len ? m->reason : SPAN_LIT("unspecified");
-	struct store_conn line = {.what = "revoke",
+	struct store_conn line = {.what = m->allow ? "allow" : "revoke",
 	    .plane = "service",
 	    .device_id = r->device_id,
 	    .auth = "x509",
 	    .scope = "operator",
 	    .thumb = thumb,
-	    .reason = arena_printf(a, "%.*s, %" PRId64 " certificates%s%.*s",
-		SPAN_FMT(m->undo ? SPAN_LIT("hold ends") : reason), r->changed,
-		m->comment.len ? "; " : "", SPAN_FMT(m->comment)),
+	    .reason = order_text(a, m, r),
 	    .peer = arena_str(a, m->peer.address),
 	    .agent = arena_str(a, m->peer.agent)};
 	return core_log_conn(c, &line, e);
+}
+
+/* Nothing is opened or closed by it: the next enrolment asks. */
+static int
+allow(struct core *c, const struct ask *a, const struct ipc_revoke *m, const char *thumb,
+    struct err *e)
+{
+	struct revoke_result r;
+	if (revoke_allow(&c->d, m, &r, e) || log_order(c, m, &r, thumb, e))
+		return -1;
+	return answer_effects(c, a, &r, e);
 }
 
 static int
@@ -140,6 +162,8 @@ on_revoke(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	struct revoke_result r;
 	char thumb[LEAF_THUMB];
 	leaf_thumb(&m->cred, thumb);
+	if (m->allow)
+		return allow(c, a, m, thumb, e);
 	if (revoke_apply(
 		&c->d, m, arena_printf(turn_arena(c->turn), "operator:%s", thumb), &r, e))
 		return -1;

@@ -86,6 +86,30 @@ class Revoke(issued.IssuedCase):
         self.assertIn("keyCompromise", got.text)
         self.refused(lambda: self.hub("r-5", cert=cert))
 
+    def test_an_id_that_was_revoked_for_good_enrols_again(self):
+        self.x509_group()
+        cert = self.enrolled("r-9")
+        self.hub("r-9", cert=cert).disconnect()
+        self.revoke("r-9", reason="keyCompromise")
+        order = {"deviceId": "r-9", "allow": True}
+        self.assertEqual(self.op.post("/muster/revoke", order).status, 400)
+        effects = self.revoke("r-9", allow=True, comment="a new board")
+        self.assertEqual({name for name, state in self.states(effects).items()
+                          if state == "done"}, {"enrollment"})
+        row = self.op.connections(deviceId="r-9", what="allow")[-1]
+        self.assertIn("a new board", row["reason"])
+        self.assertTrue(row["thumbprint"])
+        with self.subTest("the old certificate"), self.dps("r-9", cert=cert) as client:
+            self.assertEqual(mqtt.dps_register(client).status, 401)
+        self.good(self.op.delete("/devices/r-9", If_Match="*"), 204)
+        fresh = self.leaf("r-9")
+        with self.dps("r-9", cert=fresh) as client:
+            answer = mqtt.dps_register(client)
+            self.assertEqual(answer.status, 200, answer.json)
+        self.still_there(self.hub("r-9", cert=fresh))
+        self.refused(lambda: self.hub("r-9", cert=cert))
+        self.revoke("r-9", status=412, allow=True, comment="again")
+
     def test_what_cannot_be_ordered(self):
         for body, status in (({"deviceId": "nobody-here"}, 404), ({}, 400),
                              ({"deviceId": "r-6", "reason": "because"}, 400),
@@ -275,6 +299,16 @@ class Command(issued.IssuedCase):
         self.enrolled("k-3")
         self.works(self.muster("k-3", "--reason", "keyCompromise"))
         self.ends(self.muster("k-3", "--undo"), 5, "keyCompromise")
+
+    def test_the_way_back(self):
+        self.enrolled("k-4")
+        self.works(self.muster("k-4", "--reason", "keyCompromise"))
+        self.ends(self.muster("k-4", "--allow"), 2, "--comment")
+        allow = ["--allow", "--comment", "a new board"]
+        self.ends(self.muster(*allow, "--thumbprint", "00" * 32), 2, "DEVICE")
+        self.ends(self.muster("k-4", *allow, "--target", "azure"), 3, "azure")
+        self.assertEqual(self.effects("k-4", *allow)["enrollment"], "done")
+        self.ends(self.muster("k-4", *allow), 5, "not blocked")
 
     def test_azures_api_has_some_of_the_effects(self):
         self.x509_group()

@@ -12,6 +12,7 @@
 #include "domain/clone.h"
 #include "domain/device_cert.h"
 #include "domain/revoke.h"
+#include "domain/revoke_allow.h"
 
 /* ---- helpers --------------------------------------------------------------------------
  */
@@ -519,6 +520,74 @@ a_hold_may_become_final_and_then_does_not_end(void **state)
 	assert_true(is_blocked(w, "dev-1"));
 }
 
+static struct ipc_revoke
+allow_order(const char *device)
+{
+	struct ipc_revoke m = order(device, "");
+	m.allow = 1;
+	m.comment = SPAN_LIT("a new board");
+	return m;
+}
+
+static void
+an_id_that_was_revoked_for_good_may_enrol_again_and_nothing_else_comes_back(void **state)
+{
+	struct world *w = *state;
+	struct revoke_result r;
+	struct ipc_revoke m = allow_order("dev-1");
+	world_cert(w, "dev-1", "01aa");
+	world_device(w, "dev-1");
+	revoke(w, order("dev-1", "keyCompromise"));
+	assert_ok(revoke_allow(&w->d, &m, &r, &w->e), &w->e);
+	assert_string_equal(r.device_id, "dev-1");
+	for (int i = REVOKE_CRL; i < REVOKE_EFFECTS; i++)
+		assert_int_equal(
+		    did(&r, (enum revoke_effect_id)i), i == REVOKE_ENROLLMENT);
+	assert_non_null(strstr(r.effect[REVOKE_ENROLLMENT].text, "keyCompromise"));
+	assert_non_null(strstr(r.effect[REVOKE_IDENTITY].text, "stays disabled"));
+	assert_false(is_blocked(w, "dev-1"));
+	assert_false(world_get_device(w, "dev-1").enabled);
+	assert_int_equal(check(w, world_cred(w, "dev-1", "01aa")), REFUSAL_CERT_REVOKED);
+	assert_fails(revoke_allow(&w->d, &m, &r, &w->e), &w->e, CONFLICT);
+
+	revoke(w, order("dev-1", "keyCompromise"));
+	assert_true(is_blocked(w, "dev-1"));
+}
+
+static void
+a_hold_is_not_for_allowing(void **state)
+{
+	struct world *w = *state;
+	struct revoke_result r;
+	struct ipc_revoke m = allow_order("dev-1");
+	world_device(w, "dev-1");
+	revoke(w, order("dev-1", "certificateHold"));
+	assert_fails(revoke_allow(&w->d, &m, &r, &w->e), &w->e, CONFLICT);
+	assert_non_null(strstr(w->e.text, "undo"));
+	assert_true(is_blocked(w, "dev-1"));
+}
+
+static void
+to_allow_takes_a_device_and_a_comment(void **state)
+{
+	static const uint8_t sha[32] = {1};
+	struct world *w = *state;
+	struct revoke_result r;
+	struct ipc_revoke bad[5];
+	for (int i = 0; i < 5; i++)
+		bad[i] = allow_order("dev-1");
+	bad[0].comment = SPAN_NONE;
+	bad[1].device_id = SPAN_NONE;
+	bad[2].reason = SPAN_LIT("superseded");
+	bad[3].undo = 1;
+	bad[4].sha256 = span_of(sha, sizeof(sha));
+	world_device(w, "dev-1");
+	revoke(w, order("dev-1", "keyCompromise"));
+	for (int i = 0; i < 5; i++)
+		assert_fails(revoke_allow(&w->d, &bad[i], &r, &w->e), &w->e, PARSE);
+	assert_true(is_blocked(w, "dev-1"));
+}
+
 static void
 an_operator_is_known_by_his_certificate(void **state)
 {
@@ -762,6 +831,9 @@ main(void)
 	    T(ending_a_hold_leaves_what_another_hand_disabled),
 	    T(nothing_but_a_hold_ends),
 	    T(a_hold_may_become_final_and_then_does_not_end),
+	    T(an_id_that_was_revoked_for_good_may_enrol_again_and_nothing_else_comes_back),
+	    T(a_hold_is_not_for_allowing),
+	    T(to_allow_takes_a_device_and_a_comment),
 	    T(an_operator_is_known_by_his_certificate),
 	    T(what_was_compromised_says_so_in_the_end),
 	    T(the_certificate_of_another_ca_is_revoked_by_its_name),
