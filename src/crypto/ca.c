@@ -4,13 +4,19 @@
 #include "crypto/ca.h"
 
 void
+ca_drop(struct ca *c, size_t i)
+{
+	issuer_free(c->v[i].issuer);
+	cert_free(c->v[i].cert);
+	c->n--;
+	memmove(&c->v[i], &c->v[i + 1], (c->n - i) * sizeof(c->v[0]));
+}
+
+void
 ca_done(struct ca *c)
 {
-	while (c->n) {
-		struct ca_member *m = &c->v[--c->n];
-		issuer_free(m->issuer);
-		cert_free(m->cert);
-	}
+	while (c->n)
+		ca_drop(c, c->n - 1);
 }
 
 /* ---- looking up ----------------------------------------------------------------------
@@ -160,15 +166,22 @@ check_issues(const struct ca *c, enum ca_purpose p, int64_t now_s, struct err *e
 }
 
 int
+ca_check_member(const struct ca *c, size_t i, struct err *e)
+{
+	if (is_issuing(c->v[i].purpose) && check_anchored(c, &c->v[i], e))
+		return -1;
+	for (size_t k = 0; k < i; k++)
+		if (check_apart(&c->v[k], &c->v[i], e))
+			return -1;
+	return 0;
+}
+
+int
 ca_check_trust(const struct ca *c, struct err *e)
 {
-	for (size_t i = 0; i < c->n; i++) {
-		if (is_issuing(c->v[i].purpose) && check_anchored(c, &c->v[i], e))
+	for (size_t i = 0; i < c->n; i++)
+		if (ca_check_member(c, i, e))
 			return -1;
-		for (size_t k = 0; k < i; k++)
-			if (check_apart(&c->v[k], &c->v[i], e))
-				return -1;
-	}
 	return 0;
 }
 

@@ -36,6 +36,10 @@ must_check int ca_add(struct ca *c, const struct ca_conf_row *row, struct span p
 must_check int ca_check(const struct ca *c, int64_t now_s, struct err *e);
 /* The last two alone, whoever has keys. */
 must_check int ca_check_trust(const struct ca *c, struct err *e);
+/* The same of one member, held against those before it. */
+must_check int ca_check_member(const struct ca *c, size_t i, struct err *e);
+/* Takes a member out; those behind it move up. */
+void ca_drop(struct ca *c, size_t i);
 
 struct ca_member *ca_find(struct ca *c, struct span sha256);
 struct ca_member *ca_by_name(struct ca *c, struct span name);

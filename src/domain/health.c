@@ -64,6 +64,15 @@ tell_signer(struct walk *w, struct err *e)
 	    w->in->signer_up ? "reachable" : "not reachable: nothing can be signed", e);
 }
 
+static int
+tell_conf(struct walk *w, struct err *e)
+{
+	const char *problem = w->in->ca_problem;
+	bool bad = problem && problem[0];
+	return tell(w, "issuers.conf", bad ? HEALTH_BAD : HEALTH_OK, 0,
+	    bad ? problem : "every CA in it is in use", e);
+}
+
 /* More entries than rows are usual: OCSP delegates and what was issued while no server
  * ran are in the journal alone. Fewer mean that one of the two is not the one that
  * belongs to the other. */
@@ -384,6 +393,8 @@ health_each(struct domain *d, const struct health_inputs *in,
 	if (store_issuer_each(d->store, add_issuer, w, e))
 		return -1;
 	int rc = tell_signer(w, e);
+	if (!rc)
+		rc = tell_conf(w, e);
 	for (size_t i = 0; i < w->n && !rc; i++)
 		rc = tell_lists(w, &w->issuers[i], e);
 	for (size_t i = 0; i < w->n && !rc; i++)

@@ -3,8 +3,8 @@
 /*
  * What an operator should know before it hurts: CRLs and OCSP answers that are not made
  * anew in time, a signer that is not there, certificates that end (CAs, responders,
- * servers, operators), devices in quarantine, signs of copied keys, a journal that is
- * shorter than the record. Each is an item with a state.
+ * servers, operators), CAs that cannot be used, devices in quarantine, signs of copied
+ * keys, a journal that is shorter than the record. Each is an item with a state.
  */
 #include "domain/domain.h"
 
@@ -23,7 +23,8 @@ struct health_item {
 /* What the store does not know. */
 struct health_inputs {
 	bool signer_up;
-	int64_t journal_count; /* entries of the signer's journal, -1 unknown */
+	int64_t journal_count;  /* entries of the signer's journal, -1 unknown */
+	const char *ca_problem; /* of issuers.conf: what is not in use; NULL, "" none */
 	const struct clone_list *clones;
 	int64_t started_ms; /* of this process: what is new gets a moment */
 	bool deep; /* also what takes a walk over all certificates: the journal */

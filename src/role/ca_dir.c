@@ -158,26 +158,91 @@ tell_pending(const struct ca_conf_row *row, struct err *e)
 	    row->name, row->name, row->name);
 }
 
+void
+ca_dir_leave(struct ca_dir_left *left, const char *name, const struct err *why)
+{
+	if (left->n == CA_CONF_MAX)
+		return;
+	snprintf(left->v[left->n].name, sizeof(left->v[left->n].name), "%s", name);
+	left->v[left->n++].why = *why;
+}
+
+/* left NULL: the first that cannot be used fails. */
+static int
+load_rows(const struct loading *l, const struct ca_conf *conf, struct ca_dir_left *left,
+    const struct ca_conf_row **ret_pending, struct err *e)
+{
+	for (size_t i = 0; i < conf->n; i++) {
+		const struct ca_conf_row *row = &conf->rows[i];
+		if (ca_dir_is_pending(l->home, row)) {
+			*ret_pending = row;
+			continue;
+		}
+		if (load_row(l, row, e) == 0)
+			continue;
+		if (!left)
+			return -1;
+		ca_dir_leave(left, row->name, e);
+	}
+	return 0;
+}
+
+static void
+drop_unusable(struct ca *ca, struct ca_dir_left *left)
+{
+	struct err why;
+	for (size_t i = 0; i < ca->n;) {
+		if (ca_check_member(ca, i, &why) == 0) {
+			i++;
+			continue;
+		}
+		ca_dir_leave(left, ca->v[i].name, &why);
+		ca_drop(ca, i);
+	}
+}
+
 int
-ca_dir_load(const char *home, const struct ca_conf *conf, ca_dir_token *token, void *arg,
-    int64_t now_s, struct ca *ret, struct err *e)
+ca_dir_check(
+    const struct ca *c, const struct ca_dir_left *left, int64_t now_s, struct err *e)
+{
+	if (ca_check(c, now_s, e) == 0)
+		return 0;
+	if (left && left->n)
+		err_copy(e, &left->v[0].why);
+	return err_wrap(e, "loading the CAs");
+}
+
+static int
+load(const char *home, const struct ca_conf *conf, ca_dir_token *token, void *arg,
+    int64_t now_s, struct ca_dir_left *left, struct ca *ret, struct err *e)
 {
 	auto_ca ca = {.n = 0};
 	const struct loading l = {home, token, arg, &ca};
 	const struct ca_conf_row *pending = NULL;
-	for (size_t i = 0; i < conf->n; i++) {
-		const struct ca_conf_row *row = &conf->rows[i];
-		if (ca_dir_is_pending(home, row))
-			pending = row;
-		else if (load_row(&l, row, e))
-			return err_wrap(e, "loading the CAs");
-	}
-	if (ca_check(&ca, now_s, e)) {
+	if (load_rows(&l, conf, left, &pending, e))
+		return err_wrap(e, "loading the CAs");
+	if (left)
+		drop_unusable(&ca, left);
+	if (ca_dir_check(&ca, left, now_s, e)) {
 		if (pending && e->code == ERR_NOT_FOUND)
 			return tell_pending(pending, e);
-		return err_wrap(e, "loading the CAs");
+		return -1;
 	}
 	*ret = ca;
 	ca.n = 0;
 	return 0;
+}
+
+int
+ca_dir_load(const char *home, const struct ca_conf *conf, ca_dir_token *token, void *arg,
+    int64_t now_s, struct ca *ret, struct err *e)
+{
+	return load(home, conf, token, arg, now_s, NULL, ret, e);
+}
+
+int
+ca_dir_load_usable(const char *home, const struct ca_conf *conf, ca_dir_token *token,
+    void *arg, int64_t now_s, struct ca_dir_left *left, struct ca *ret, struct err *e)
+{
+	return load(home, conf, token, arg, now_s, left, ret, e);
 }

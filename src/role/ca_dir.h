@@ -45,4 +45,23 @@ typedef struct key *ca_dir_token(
 must_check int ca_dir_load(const char *home, const struct ca_conf *conf,
     ca_dir_token *token, void *arg, int64_t now_s, struct ca *ret, struct err *e);
 
+/* CAs that are in issuers.conf and not in use, and why. */
+struct ca_dir_left {
+	struct {
+		char name[CA_CONF_NAME_MAX + 1];
+		struct err why;
+	} v[CA_CONF_MAX];
+	size_t n;
+};
+void ca_dir_leave(struct ca_dir_left *left, const char *name, const struct err *why);
+/* As ca_dir_load, but a CA that cannot be used is left out and noted, as long as one of
+ * each issuing purpose stays: what is wrong with one must not end the service of the
+ * others. */
+must_check int ca_dir_load_usable(const char *home, const struct ca_conf *conf,
+    ca_dir_token *token, void *arg, int64_t now_s, struct ca_dir_left *left,
+    struct ca *ret, struct err *e);
+/* ca_check, whose failure is told as what was left out where something was. */
+must_check int ca_dir_check(
+    const struct ca *c, const struct ca_dir_left *left, int64_t now_s, struct err *e);
+
 #endif

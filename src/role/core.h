@@ -82,7 +82,9 @@ struct core {
 	struct core_asked *asked; /* of the signer */
 	uint64_t next_id;
 	struct issuer_book issuers; /* as they are in the store */
-	bool anchors_changed;       /* seen to when the turn is durable */
+	/* what of issuers.conf is not in use, as the signer says; "" none */
+	char ca_problem[CAP_PROBLEM + 1];
+	bool anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
 	struct core_tickets tickets;
 	struct core_pki *pki;

@@ -14,6 +14,7 @@ inputs(const struct core_pki *p, bool deep)
 {
 	return (struct health_inputs){.signer_up = p->core->signer != NULL,
 	    .journal_count = p->journal_count,
+	    .ca_problem = p->core->ca_problem,
 	    .clones = p->core->clones,
 	    .started_ms = p->started_ms,
 	    .deep = deep};

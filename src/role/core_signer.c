@@ -1,6 +1,9 @@
 /*
  * The core's end of the link to the signer: questions under way, CA certificates.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/ca.h"
@@ -269,6 +272,7 @@ struct ca_rows {
 	struct ipc_signer_ca v[CA_CONF_MAX];
 	size_t n;
 	struct arena *arena;
+	char problem[CAP_PROBLEM + 1]; /* of those it left out; "" none */
 };
 
 static void
@@ -291,19 +295,35 @@ keep_row(struct ca_rows *rows, const struct ipc_signer_ca *m)
 	    .issues = m->issues};
 }
 
+/* One name and reason after the other, as many as there is room for. */
+static void
+keep_problem(struct ca_rows *rows, const struct ipc_signer_ca *m)
+{
+	size_t at = strlen(rows->problem);
+	snprintf(rows->problem + at, sizeof(rows->problem) - at, "%s%.*s: %.*s",
+	    at ? "; " : "left out: ", SPAN_FMT(m->name), SPAN_FMT(m->problem));
+}
+
 static int
 on_ca_row(struct core *c, void *arg, const struct core_reply *r, struct err *e)
 {
 	struct ca_rows *rows = arg;
 	int rc = 0;
 	if (r->type == IPC_SIGNER_CA) {
-		keep_row(rows, r->msg);
+		const struct ipc_signer_ca *m = r->msg;
+		if (m->problem.len)
+			keep_problem(rows, m);
+		else
+			keep_row(rows, m);
 		return 0;
 	}
 	if (r->why)
 		log_event(LOG_WARN, "core.issuers", LOG_ERR(r->why));
 	else
 		rc = issuer_sync(&c->d, rows->v, rows->n, e);
+	if (!r->why)
+		snprintf(c->ca_problem, sizeof(c->ca_problem), "%s",
+		    rc ? e->text : rows->problem);
 	/* nothing of a half is kept */
 	if (rc) {
 		log_event(LOG_ERROR, "core.issuers", LOG_ERR(e));

@@ -132,6 +132,18 @@ note_ca(struct keyd *k, const char *home, const struct ca_conf_row *row, struct 
 	return 0;
 }
 
+/* Whose certificate cannot be read the signer leaves out, and says why: nothing is held
+ * for it. */
+static bool
+is_usable(struct keyd *k, const char *home, const struct ca_conf_row *row)
+{
+	struct err e;
+	if (note_ca(k, home, row, &e) == 0)
+		return true;
+	log_event(LOG_WARN, "keyd.ca_left_out", LOG_STR("ca", row->name), LOG_ERR(&e));
+	return false;
+}
+
 /* What the configuration and issuers.conf name. */
 static int
 hold_all(struct keyd *k, const char *home, struct err *e)
@@ -143,9 +155,8 @@ hold_all(struct keyd *k, const char *home, struct err *e)
 	snprintf(dir, sizeof(dir), "%s/ca", home);
 	for (size_t i = 0; i < conf->n; i++) {
 		const struct ca_conf_row *row = &conf->rows[i];
-		if (note_ca(k, home, row, e))
-			return -1;
-		if (!ca_conf_is_token(row->key) || row->purpose == CA_ROOT)
+		if (!is_usable(k, home, row) || !ca_conf_is_token(row->key) ||
+		    row->purpose == CA_ROOT)
 			continue;
 		snprintf(use, sizeof(use), "issuer %s", row->name);
 		if (hold(k, use, row->key, dir, USER_SIGNER, e))

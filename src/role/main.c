@@ -414,8 +414,15 @@ static void
 on_hangup(void *arg)
 {
 	struct supervisor *s = arg;
+	auto_(free) struct ca_conf *conf = own_alloc(sizeof(*conf));
+	struct err e;
 	if (s->stopping)
 		return;
+	if (ca_dir_conf(s->o->home, conf, &e)) {
+		log_event(LOG_ERROR, "main.hangup",
+		    LOG_STR("text", "ca/ is not read again"), LOG_ERR(&e));
+		return;
+	}
 	log_event(LOG_WARN, "main.hangup",
 	    LOG_STR("text", "ca/ is read again; muster.conf only at start"));
 	reload(&s->signer);

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "io/file.h"
 #include "role/boot.h"
-#include "role/ca_dir.h"
 #include "role/signer_impl.h"
 
 #define WORKERS_MAX 16
@@ -56,6 +55,12 @@ static void
 on_pubkeys(struct signer *s, const struct ipc_frame *f)
 {
 	struct ipc_done done = {.number = (int64_t)s->ca.n};
+	for (size_t i = 0; i < s->left.n; i++) {
+		struct span why = span_str(s->left.v[i].why.text);
+		struct ipc_signer_ca m = {.name = span_str(s->left.v[i].name),
+		    .problem = span_head(why, CAP_PROBLEM)};
+		signer_answer(s, IPC_SIGNER_CA, f->id, &m);
+	}
 	for (size_t i = 0; i < s->ca.n; i++) {
 		const struct ca_member *c = &s->ca.v[i];
 		struct ipc_signer_ca m = {.name = span_str(c->name),
@@ -163,8 +168,8 @@ load_ca(struct signer *s, const char *home, struct err *e)
 	s->keys = key_client_new();
 	if (ca_dir_conf(home, &s->conf, e))
 		return -1;
-	return ca_dir_load(
-	    home, &s->conf, token_key, s, clock_wall_s(&clock_system), &s->ca, e);
+	return ca_dir_load_usable(home, &s->conf, token_key, s,
+	    clock_wall_s(&clock_system), &s->left, &s->ca, e);
 }
 
 int
@@ -185,20 +190,32 @@ signer_check(struct signer *s, size_t by, struct err *e)
 /* Those whose keys are here and that may sign now. Tokens come later or not at all; one
  * that has ended only says so. */
 static int
+check_issuer(struct signer *s, size_t i, struct err *e)
+{
+	const struct ca_member *m = &s->ca.v[i];
+	if (!m->issuer || key_custody(issuer_key(m->issuer)) != KEY_CUSTODY_FILE)
+		return 0;
+	if (cert_valid_at(m->cert, clock_wall_ms(&clock_system)))
+		return signer_check(s, i, e);
+	log_event(LOG_WARN, "signer.ca_out_of_date", LOG_STR("ca", m->name));
+	return 0;
+}
+
+static int
 check_issuers(struct signer *s, struct err *e)
 {
-	int64_t now = clock_wall_s(&clock_system);
-	for (size_t i = 0; i < s->ca.n; i++) {
-		const struct ca_member *m = &s->ca.v[i];
-		if (!m->issuer || key_custody(issuer_key(m->issuer)) != KEY_CUSTODY_FILE)
+	for (size_t i = 0; i < s->ca.n;) {
+		if (check_issuer(s, i, e) == 0) {
+			i++;
 			continue;
-		if (!cert_valid_at(m->cert, now * 1000))
-			log_event(
-			    LOG_WARN, "signer.ca_out_of_date", LOG_STR("ca", m->name));
-		else if (signer_check(s, i, e))
-			return -1;
+		}
+		ca_dir_leave(&s->left, s->ca.v[i].name, e);
+		ca_drop(&s->ca, i); /* none behind it was checked yet */
 	}
-	return 0;
+	for (size_t i = 0; i < s->left.n; i++)
+		log_event(LOG_ERROR, "signer.ca_left_out",
+		    LOG_STR("ca", s->left.v[i].name), LOG_ERR(&s->left.v[i].why));
+	return ca_dir_check(&s->ca, &s->left, clock_wall_s(&clock_system), e);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "crypto/ocsp.h"
 #include "io/ipc.h"
 #include "io/loop.h"
+#include "role/ca_dir.h"
 #include "role/key_client.h"
 #include "role/sign_pool.h"
 #include "store/journal.h"
@@ -27,6 +28,7 @@ struct signer {
 	struct arena *cfg_arena;
 	struct ca_conf conf;
 	struct ca ca;
+	struct ca_dir_left left;   /* what of conf is not in ca */
 	bool checked[CA_CONF_MAX]; /* has passed issuer_self_check */
 	struct key_client *keys;   /* those in tokens */
 	struct signer_responder responders[CA_CONF_MAX];

@@ -1,6 +1,7 @@
 """The CAs of a home: made, imported, reloaded into a running server, moved between states; keys
 in a token that comes and goes."""
 import os
+import signal
 import subprocess
 import unittest
 
@@ -136,6 +137,57 @@ class Server(est.Case):
         with open(path, "w", encoding="ascii") as f:
             f.write(text)
         self.assertEqual(self.server.pids("signer"), signer)
+
+
+    def ca_by_hand(self, name, days):
+        """Files of a CA that the home's root signed, whatever its life."""
+        base = os.path.join(self.home, "ca", name)
+        key = pki.make_key(base + ".key")
+        with open(base + ".ext", "w", encoding="ascii") as f:
+            f.write("basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,"
+                    "keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+                    "authorityKeyIdentifier=keyid\n")
+        csr = openssl("req", "-new", "-key", key, "-subj", "/CN=By hand " + name)
+        root = os.path.join(self.home, "ca", "root")
+        openssl("x509", "-req", "-CA", root + ".pem", "-CAkey", root + ".key", "-passin",
+                "file:" + root + ".passphrase", "-days", str(days), "-extfile", base + ".ext",
+                "-out", base + ".pem", stdin=csr)
+        return "\n[%s]\npurpose = device\ncert = %s.pem\nkey = file:%s.key\n" % (
+            name, name, name)
+
+    def health(self, item):
+        got = self.good(self.op.get("/muster/health"))
+        return next(i for i in got["items"] if i["name"] == item)
+
+    def test_5_a_ca_that_cannot_be_used_is_left_out_and_the_others_serve_on(self):
+        path = os.path.join(self.home, "ca", "issuers.conf")
+        with open(path, encoding="ascii") as f:
+            text = f.read()
+        self.assertEqual(self.health("issuers.conf")["state"], "ok")
+        with open(path, "a", encoding="ascii") as f:
+            f.write(self.ca_by_hand("too-long", 30000) + self.ca_by_hand("hand-made", 300))
+        self.ends(run("ca", "reload", "--home", self.home), 3, "too-long")
+        self.server.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: "hand-made" in self.states(), 20, "hand-made named")
+        self.assertNotIn("too-long", self.states())
+        item = self.health("issuers.conf")
+        self.assertEqual(item["state"], "bad")
+        self.assertIn("too-long", item["text"])
+        got = run("health", "--home", self.home)
+        self.assertEqual(got.returncode, 10, got)
+        self.assertRegex(got.stdout, r"(?m)^issuers\.conf +bad +.*too-long")
+        self.enroll_leaf("ca-9")
+        with self.subTest("a file that is none"):
+            signer = self.server.pids("signer")
+            with open(path, "w", encoding="ascii") as f:
+                f.write("[broken")
+            self.server.process.send_signal(signal.SIGHUP)
+            self.eventually(lambda: "ca/ is not read again" in self.server.log, 20, "the log")
+            self.assertEqual(self.server.pids("signer"), signer)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+        self.ca_verb("reload")
+        self.eventually(lambda: self.health("issuers.conf")["state"] == "ok", 20, "health")
 
 
 class Offline(harness.Case):
