@@ -221,7 +221,7 @@ static const struct {
     {"activate", ca_server_put, 1},
     {"standby", ca_server_put, 1},
     {"retire", ca_server_put, 1},
-    {"revoke", ca_server_put, 1},
+    {"revoke", ca_server_revoke, 1},
 };
 
 static int
@@ -273,7 +273,8 @@ cmd_ca(int argc, char **argv, struct err *e)
 		"revoke: keyCompromise, cACompromise, superseded, cessationOfOperation, "
 		"... (unspecified)"},
 	    {"force", NULL, OPT_FLAG, &a.force,
-		"standby, retire, revoke: also where it takes away what is in use"},
+		"standby, retire, revoke: also where it takes away what is in use, or "
+		"leaves its devices without a CA to go to"},
 	};
 	enum { OWN = sizeof(own) / sizeof(own[0]) };
 	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
@@ -304,7 +305,9 @@ cmd_ca(int argc, char **argv, struct err *e)
 	    "  activate NAME          let it issue; the one before is retiring\n"
 	    "  standby NAME           known only\n"
 	    "  retire NAME            no longer trusted; its CRLs and OCSP go on\n"
-	    "  revoke NAME            refused everywhere, for ever\n"
+	    "  revoke NAME            refused everywhere, for ever; its devices are "
+	    "called to\n"
+	    "                         another CA (as muster revoke --issuer)\n"
 	    "  rollover VERB          from one CA to the next (muster ca rollover "
 	    "--help)\n"
 	    "  drill NAME             what it would mean if its key were in other hands",

@@ -27,6 +27,7 @@ ca_verb ca_change_reload;
 /* ca_server.c: a running server. argv[-1] is the verb. */
 ca_verb ca_server_states;
 ca_verb ca_server_put;
+ca_verb ca_server_revoke;
 
 /* ceremony.c: the root, on a machine of its own. argv[0] is "ceremony". */
 must_check int ceremony_run(int argc, char **argv, struct err *e);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cmd/ca.h"
+#include "cmd/cmd.h"
 #include "codec/js.h"
 #include "fleet/azure.h"
 
@@ -81,7 +82,7 @@ ca_server_states(struct ca_args *a, int argc, char **argv, struct err *e)
 static const struct {
 	const char *verb, *state;
 } moves[] = {{"trust", "trusted"}, {"activate", "active"}, {"standby", "standby"},
-    {"retire", "retired"}, {"revoke", "revoked"}};
+    {"retire", "retired"}};
 
 static void
 write_order(const struct ca_args *a, const char *state, struct buf *out)
@@ -135,4 +136,49 @@ ca_server_put(struct ca_args *a, int argc, char **argv, struct err *e)
 	if (remote_open(&a->r, e))
 		return -1;
 	return put(a, argv[0], state, e);
+}
+
+/* ---- revoking -------------------------------------------------------------------------
+ */
+
+/* Do devices, servers or operators stand on it? */
+static int
+is_in_use(struct ca_args *a, const char *name, bool *ret, struct err *e)
+{
+	static const char *const states[] = {"trusted", "active", "retiring"};
+	char target[200];
+	auto_buf body = BUF_INIT(ANSWER_MAX);
+	snprintf(target, sizeof(target), "/muster/issuers?name=%s", name);
+	if (remote_get(&a->r, target, "CA", &body, e))
+		return -1;
+	struct span rest = buf_span(&body);
+	auto_(js_free) struct js *row =
+	    js_parse(span_split(&rest, '\n'), ANSWER_MAX, ANSWER_DEPTH, e);
+	if (!row)
+		return -1;
+	const char *purpose = text_of(row, "purpose");
+	bool issues = strcmp(purpose, "device") == 0 || strcmp(purpose, "service") == 0;
+	*ret = false;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		*ret |= issues && strcmp(text_of(row, "state"), states[i]) == 0;
+	return 0;
+}
+
+/* In an emergency the shorter name has to do the whole of it. --force passes what
+ * protects whoever asks, and then the only thing that is left: that there is no other CA
+ * for its devices to go to. */
+int
+ca_server_revoke(struct ca_args *a, int argc, char **argv, struct err *e)
+{
+	bool in_use;
+	if (argc != 1 || !ca_conf_is_name(span_str(argv[0])))
+		return err_set(e, ERR_USAGE, "muster ca revoke NAME");
+	if (remote_open(&a->r, e) || is_in_use(a, argv[0], &in_use, e))
+		return -1;
+	if (!in_use)
+		return put(a, argv[0], "revoked", e);
+	const struct cmd_alarm m = {
+	    .issuer = argv[0], .reason = a->reason, .comment = "", .force = a->force};
+	int rc = cmd_revoke_issuer(&a->r, &m, e);
+	return rc && a->force && e->code == ERR_GATE ? put(a, argv[0], "revoked", e) : rc;
 }

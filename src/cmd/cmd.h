@@ -32,7 +32,8 @@ int cmd_config(int argc, char **argv, struct err *e);
  */
 int cmd_role(int argc, char **argv, struct err *e);
 
-/* What muster revoke --issuer does; texts NULL or "" where not given. */
+/* What muster revoke --issuer and muster ca revoke do; texts NULL or "" where not given.
+ * r is open. */
 struct cmd_alarm {
 	const char *issuer, *to, *reason, *since, *spread, *comment;
 	bool force;

@@ -89,7 +89,7 @@ run_issuer(struct remote *r, struct args *a, struct err *e)
 		    "--thumbprint, --only-certificate, --undo, --allow or --target");
 	a->alarm.reason = a->o.reason;
 	a->alarm.comment = a->o.comment;
-	return cmd_revoke_issuer(r, &a->alarm, e);
+	return remote_open(r, e) ? -1 : cmd_revoke_issuer(r, &a->alarm, e);
 }
 
 int

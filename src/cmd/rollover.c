@@ -550,9 +550,9 @@ cmd_revoke_issuer(struct remote *r, const struct cmd_alarm *m, struct err *e)
 		js_set_int(o, "spreadMs", spread);
 	if (m->to)
 		js_set_text(o, "to", m->to);
-	if (m->reason[0])
+	if (m->reason && m->reason[0])
 		js_set_text(o, "reason", m->reason);
-	if (js_set_str(o, "comment", span_str(m->comment), e) || remote_open(r, e))
+	if (js_set_str(o, "comment", span_str(m->comment), e))
 		return -1;
 	a.r = *r;
 	if (send(&a, "POST", buf_text(&target), o, &v, e))

@@ -197,6 +197,31 @@ sync_row(struct domain *d, const struct ipc_signer_ca *m,
 	return visit_entry(book, &row, e);
 }
 
+static bool
+is_told(const struct issuer_entry *en, const struct ipc_signer_ca *rows, size_t n)
+{
+	uint8_t sha[DIGEST_SHA256];
+	for (size_t i = 0; i < n; i++) {
+		digest_sha256(rows[i].cert, sha);
+		if (memcmp(sha, en->sha256, sizeof(sha)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Nobody is called to a CA that cannot issue. */
+static int
+take_key(struct domain *d, const struct issuer_entry *en, struct err *e)
+{
+	struct store_issuer row;
+	if (store_issuer_get(d->store, en->hex, d->arena, &row, e))
+		return -1;
+	if (!row.custody[0])
+		return 0;
+	row.custody = "";
+	return store_issuer_put(d->store, &row, e);
+}
+
 int
 issuer_sync(struct domain *d, const struct ipc_signer_ca *rows, size_t n, struct err *e)
 {
@@ -208,6 +233,9 @@ issuer_sync(struct domain *d, const struct ipc_signer_ca *rows, size_t n, struct
 	for (size_t i = 0; i < n; i++)
 		if (sync_row(d, &rows[i], before, book, e))
 			return err_wrap(e, "CA %.*s", SPAN_FMT(rows[i].name));
+	for (size_t i = 0; i < before->n; i++)
+		if (!is_told(&before->v[i], rows, n) && take_key(d, &before->v[i], e))
+			return err_wrap(e, "CA %s", before->v[i].name);
 	return 0;
 }
 

@@ -60,11 +60,11 @@ bool issuer_is_service(const struct domain *d, struct span sha256);
 /* Have the CAs been named? Before that no chain can be judged. */
 bool issuer_is_ready(const struct domain *d);
 
-/* Writes what the signer told to the store: adds new ones, brings custody up to date,
- * forgets none. Of a fresh store the roots and cross certificates become trusted and the
- * first CA of each issuing purpose active; later ones begin as standby, cross
- * certificates as trusted. CONFLICT when a name stands for another certificate now, or
- * there are over ISSUER_MAX. */
+/* Writes what the signer told to the store: adds new ones, brings custody up to date (""
+ * of one that was not told: its key is not here), forgets none. Of a fresh store the
+ * roots and cross certificates become trusted and the first CA of each issuing purpose
+ * active; later ones begin as standby, cross certificates as trusted. CONFLICT when a
+ * name stands for another certificate now, or there are over ISSUER_MAX. */
 must_check int issuer_sync(
     struct domain *d, const struct ipc_signer_ca *rows, size_t n, struct err *e);
 

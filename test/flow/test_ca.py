@@ -111,16 +111,13 @@ class Server(est.Case):
             f.write(leaf)
         by = "device-2" if self.states()["device-2"]["state"] == "active" else "device-ca"
         client = self.hub("ca-3", cert=(chain, key))
-        self.ends(run("ca", "revoke", by, "--home", self.home), 10, "make another one active")
-        client.ping()
-        self.ca_verb("revoke", by, "--force", "--reason", "cACompromise")
+        other = "device-ca" if by == "device-2" else "device-2"
+        got = self.ca_verb("revoke", by, "--reason", "cACompromise")
+        self.assertRegex(got.stdout, "%s is revoked: .* certificate of %s" % (by, other))
         self.assertTrue(client.closes(5), "the session is closed")
         self.refused(lambda: self.hub("ca-3", cert=(chain, key)))
         self.ends(run("ca", "trust", by, "--force", "--home", self.home), 5, "revoked")
-        path, _ = self.csr("/CN=ca-4")
-        self.assertEqual(self.enroll(path, *self.operator_files())[0], 503)
-        other = "device-ca" if by == "device-2" else "device-2"
-        self.ca_verb("activate", other)
+        self.assertEqual(self.states()[other]["state"], "active")
         self.assertNotIn("device-2" if by == "device-2" else "Device Issuing",
                          issuer_of(self.enroll_leaf("ca-5")[0]))
         self.ca_verb("verify-journal")
@@ -188,6 +185,18 @@ class Server(est.Case):
             f.write(text)
         self.ca_verb("reload")
         self.eventually(lambda: self.health("issuers.conf")["state"] == "ok", 20, "health")
+
+    def test_6_the_last_ca_is_revoked_by_force_alone(self):
+        last = [n for n, row in self.states().items()
+                if row["purpose"] == "device" and row["state"] == "active"]
+        self.assertEqual(self.states()["hand-made"]["custody"], "", "it went with its row")
+        self.ends(run("ca", "revoke", *last, "--home", self.home), 10, "add one first")
+        self.assertEqual(self.states()[last[0]]["state"], "active")
+        self.assertIn("revoked", self.ca_verb("revoke", *last, "--force").stdout)
+        path, _ = self.csr("/CN=ca-4")
+        self.assertEqual(self.enroll(path, *self.operator_files())[0], 503)
+        self.ca_verb("revoke", "root", "--force")
+        self.assertEqual(self.states()["root"]["state"], "revoked")
 
 
 class Offline(harness.Case):

@@ -178,6 +178,34 @@ a_fresh_store_puts_the_first_of_each_purpose_to_work(void **state)
 	    issuer_is_service(&w->d, span_of(entry(w, "device-ca")->sha256, 32)));
 }
 
+/* The signer names all that it has, each time. */
+static void
+sync_with(struct world *w, const struct ipc_signer_ca *more)
+{
+	struct ipc_signer_ca rows[4];
+	memcpy(rows, three(), 3 * sizeof(rows[0]));
+	rows[3] = *more;
+	sync_all(w, rows, 4);
+}
+
+static void
+who_is_not_named_any_more_has_no_key_here(void **state)
+{
+	struct world *w = *state;
+	struct store_issuer row;
+	const struct ipc_signer_ca more = ca("device-2", "device");
+	sync_all(w, three(), 3);
+	sync_with(w, &more);
+	sync_all(w, three(), 3);
+	assert_ok(
+	    store_issuer_by_name(w->d.store, "device-2", w->arena, &row, &w->e), &w->e);
+	assert_string_equal(row.custody, "");
+	assert_fails(put(w, "device-2", ISSUER_ACTIVE, true), &w->e, CONFLICT);
+	assert_ok(
+	    store_issuer_by_name(w->d.store, "device-ca", w->arena, &row, &w->e), &w->e);
+	assert_string_equal(row.custody, "file");
+}
+
 static void
 later_ones_wait_for_an_operator_and_none_is_forgotten(void **state)
 {
@@ -213,7 +241,7 @@ activating_one_retires_the_other_and_can_be_undone(void **state)
 	const struct ipc_signer_ca more = ca("device-2", "device");
 	const struct issuer_entry *by;
 	sync_all(w, three(), 3);
-	sync_all(w, &more, 1);
+	sync_with(w, &more);
 	use(w, "device-ca");
 	assert_fails(put(w, "device-2", ISSUER_ACTIVE, false), &w->e, CONFLICT);
 	assert_ok(put(w, "device-2", ISSUER_TRUSTED, false), &w->e);
@@ -233,7 +261,7 @@ what_is_in_use_is_not_taken_away_without_force(void **state)
 	struct world *w = *state;
 	const struct ipc_signer_ca more = ca("device-2", "device");
 	sync_all(w, three(), 3);
-	sync_all(w, &more, 1);
+	sync_with(w, &more);
 	use(w, "device-ca");
 	assert_fails(put(w, "device-ca", ISSUER_RETIRING, false), &w->e, GATE);
 	assert_fails(put(w, "device-ca", ISSUER_REVOKED, false), &w->e, GATE);
@@ -258,7 +286,7 @@ revoked_is_for_ever_whatever_is_forced(void **state)
 	const struct ipc_signer_ca more = ca("device-2", "device");
 	struct store_issuer row;
 	sync_all(w, three(), 3);
-	sync_all(w, &more, 1);
+	sync_with(w, &more);
 	assert_ok(put(w, "device-2", ISSUER_REVOKED, false), &w->e);
 	assert_ok(
 	    store_issuer_by_name(w->d.store, "device-2", w->arena, &row, &w->e), &w->e);
@@ -293,7 +321,7 @@ only_the_moves_of_the_table_are_made(void **state)
 	struct world *w = *state;
 	const struct ipc_signer_ca more = ca("device-2", "device");
 	sync_all(w, three(), 3);
-	sync_all(w, &more, 1);
+	sync_with(w, &more);
 	assert_fails(put(w, "device-2", ISSUER_RETIRING, true), &w->e, CONFLICT);
 	assert_fails(put(w, "device-2", ISSUER_RETIRED, true), &w->e, CONFLICT);
 	assert_fails(put(w, "device-ca", ISSUER_STANDBY, true), &w->e, CONFLICT);
@@ -312,6 +340,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    row(nothing_is_judged_before_the_cas_are_named),
 	    row(a_fresh_store_puts_the_first_of_each_purpose_to_work),
+	    row(who_is_not_named_any_more_has_no_key_here),
 	    row(later_ones_wait_for_an_operator_and_none_is_forgotten),
 	    row(a_name_stands_for_one_certificate_for_ever),
 	    row(activating_one_retires_the_other_and_can_be_undone),
