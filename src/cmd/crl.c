@@ -65,14 +65,30 @@ run_list(struct remote *r, struct args *a, struct err *e)
  */
 
 static void
-show_report(const struct remote *r, const struct publish_report *p)
+print_report(const struct publish_report *p, struct span problems)
+{
+	auto_(js_free) struct js *o = js_object();
+	auto_buf b = BUF_INIT(8 * PUBLISH_PROBLEMS);
+	struct err ignored;
+	struct js *list = js_array();
+	js_set_int(o, "written", (int64_t)p->written);
+	js_set_int(o, "unchanged", (int64_t)p->unchanged);
+	js_set_int(o, "refused", (int64_t)p->refused);
+	while (problems.len)
+		js_append(list, js_str(span_split(&problems, '\n'), &ignored));
+	js_set(o, "problems", list);
+	js_dump(o, JS_AS_BUILT, &b);
+	printf("%s\n", buf_text(&b));
+}
+
+static void
+show_report(const struct remote *r, const struct publish_report *p, struct span problems)
 {
 	if (r->json)
-		printf("{\"written\":%zu,\"unchanged\":%zu,\"refused\":%zu}\n",
-		    p->written, p->unchanged, p->refused);
+		print_report(p, problems);
 	else
-		printf("%zu written, %zu unchanged, %zu refused\n", p->written,
-		    p->unchanged, p->refused);
+		printf("%zu written, %zu unchanged, %zu refused\n%.*s", p->written,
+		    p->unchanged, p->refused, SPAN_FMT(problems));
 	fflush(stdout);
 }
 
@@ -80,12 +96,14 @@ static int
 publish_once(struct remote *r, struct publish *p, struct err *e)
 {
 	struct publish_report report;
-	if (publish_run(p, r->rest, &report, e))
+	auto_buf problems = BUF_INIT(PUBLISH_PROBLEMS);
+	if (publish_run(p, r->rest, &report, &problems, e))
 		return -1;
-	show_report(r, &report);
-	if (report.refused)
-		return err_set(e, ERR_CONFLICT, "%s", report.first);
-	return 0;
+	show_report(r, &report, buf_span(&problems));
+	if (report.refused > 1)
+		return err_set(e, ERR_CONFLICT, "%s (and %zu more)", report.first,
+		    report.refused - 1);
+	return report.refused ? err_set(e, ERR_CONFLICT, "%s", report.first) : 0;
 }
 
 static void

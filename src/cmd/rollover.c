@@ -267,14 +267,15 @@ verb_start(struct args *a, int argc, char **argv, struct err *e)
 static int
 verb_wave(struct args *a, int argc, char **argv, struct err *e)
 {
-	int64_t share = 0, spread = SPREAD_MS;
+	int64_t share = 0, spread = -1;
 	auto_(js_free) struct js *v = NULL;
 	auto_(js_free) struct js *o = act("wave", a);
 	(void)argc;
 	if (read_share(argv[0], &share, e) || read_spread(a->spread, &spread, e))
 		return -1;
 	js_set_int(o, "share", share);
-	js_set_int(o, "spreadMs", spread);
+	if (spread >= 0)
+		js_set_int(o, "spreadMs", spread);
 	if (remote_open(&a->r, e) || send(a, "PUT", TARGET, o, &v, e))
 		return -1;
 	show_answer(a, v);
@@ -283,14 +284,61 @@ verb_wave(struct args *a, int argc, char **argv, struct err *e)
 
 /* What is kept for auditors: counts, times, fingerprints, the journal's head. */
 static int
-write_evidence(const struct args *a, const struct js *v, struct err *e)
+write_evidence(
+    const struct args *a, const struct js *rollover, const char *path, struct err *e)
 {
 	auto_buf b = BUF_INIT(65536);
-	auto_(js_free) struct js *o = js_copy(js_get(v, "rollover"));
+	auto_(js_free) struct js *o = js_copy(rollover);
 	js_set_bool(o, "forced", a->force);
 	js_dump(o, JS_AS_BUILT, &b);
 	buf_str(&b, "\n");
-	return file_write(a->evidence, buf_span(&b), 0644, e);
+	return file_write(path, buf_span(&b), 0644, e);
+}
+
+static bool
+is_meant(const struct args *a, const struct js *row)
+{
+	return !a->ca || strcmp(text_of(row, "from"), a->ca) == 0 ||
+	       strcmp(text_of(row, "to"), a->ca) == 0;
+}
+
+/* How it stands before the end, beside where the evidence will be: what cannot be written
+ * there is found out while nothing has happened, and whatever happens now leaves a
+ * record. */
+static int
+write_before(struct args *a, const char *path, struct err *e)
+{
+	char next[256];
+	auto_(js_free) struct js *list = js_array();
+	if (get_rows(a, TARGET, list, next, sizeof(next), e))
+		return -1;
+	for (size_t i = 0; i < js_len(list); i++)
+		if (is_meant(a, js_at(list, i)))
+			return write_evidence(a, js_at(list, i), path, e);
+	return 0; /* the server says that there is none */
+}
+
+/* What ended it is not to be undone because of a file. */
+static int
+end_with_evidence(struct args *a, const struct js *o, struct err *e)
+{
+	auto_(js_free) struct js *v = NULL;
+	auto_buf before = BUF_INIT(4096);
+	buf_printf(&before, "%s.before", a->evidence);
+	if (buf_check(&before, "--evidence", e) || write_before(a, buf_text(&before), e))
+		return err_wrap(e, "--evidence; nothing was changed");
+	if (send(a, "PUT", TARGET, o, &v, e)) {
+		struct err ignored;
+		/* refused: nothing happened that would want a record */
+		if (e->code != ERR_UNAVAILABLE && e->code != ERR_TIMEOUT)
+			(void)!file_remove(buf_text(&before), &ignored);
+		return -1;
+	}
+	show_answer(a, v);
+	if (write_evidence(a, js_get(v, "rollover"), a->evidence, e))
+		return err_wrap(e, "it is finished; %s has how it stood before, but",
+		    buf_text(&before));
+	return file_remove(buf_text(&before), e);
 }
 
 static int
@@ -299,10 +347,14 @@ verb_finish(struct args *a, int argc, char **argv, struct err *e)
 	auto_(js_free) struct js *v = NULL;
 	auto_(js_free) struct js *o = act("finish", a);
 	(void)argc, (void)argv;
-	if (remote_open(&a->r, e) || send(a, "PUT", TARGET, o, &v, e))
+	if (remote_open(&a->r, e))
+		return -1;
+	if (a->evidence)
+		return end_with_evidence(a, o, e);
+	if (send(a, "PUT", TARGET, o, &v, e))
 		return -1;
 	show_answer(a, v);
-	return a->evidence ? write_evidence(a, v, e) : 0;
+	return 0;
 }
 
 static int
@@ -410,7 +462,8 @@ cmd_rollover(int argc, char **argv, struct err *e)
 	    {"of", "NAME", OPT_TEXT, &a.ca,
 		"which rollover is meant, where there are two: one of its CAs"},
 	    {"spread", "TIME", OPT_TEXT, &a.spread,
-		"wave: over which time the renewals are spread (1h)"},
+		"start, wave: over which time the renewals are spread (1h; wave: as "
+		"before)"},
 	    {"list", "WHICH", OPT_TEXT, &a.list,
 		"status: the devices: old, silent, overdue or lacking"},
 	    {"evidence", "FILE", OPT_TEXT, &a.evidence,

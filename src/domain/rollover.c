@@ -542,7 +542,8 @@ rollover_wave(struct domain *d, struct store_rollover *r, int64_t share,
 			return -1;
 		move(&n, ROLLOVER_MOVING);
 	}
-	n.spread_ms = spread_ms;
+	if (spread_ms >= 0)
+		n.spread_ms = spread_ms;
 	if (share > r->share)
 		n.wave_ms = domain_now(d);
 	n.share = share;

@@ -67,8 +67,9 @@ must_check int rollover_is_before_compromise(
  * group stands in the way; nothing is changed then. */
 must_check int rollover_start(struct domain *d, struct span from, struct span to,
     int64_t spread_ms, struct store_rollover *ret, struct err *e);
-/* share: of CENSUS_ALL, never smaller than before. GATE, by c, where too many of the
- * former wave have not moved, or (service) devices lack the new root; force passes. */
+/* share: of CENSUS_ALL, never smaller than before; spread_ms -1: as before. GATE, by c,
+ * where too many of the former wave have not moved, or (service) devices lack the new
+ * root; force passes. */
 must_check int rollover_wave(struct domain *d, struct store_rollover *r, int64_t share,
     int64_t spread_ms, const struct census *c, bool force, struct err *e);
 /* GATE, by a final c, where the old CA is still of use to anybody. */

@@ -119,6 +119,7 @@ struct round {
 	struct publish *p;
 	struct rest *server;
 	struct publish_report *report;
+	struct buf *problems;
 	struct cert *cas[CAS_MAX];
 	size_t n_cas;
 };
@@ -146,6 +147,25 @@ refuse(struct round *r, const struct err *why)
 {
 	if (!r->report->refused++)
 		snprintf(r->report->first, sizeof(r->report->first), "%s", why->text);
+	if (r->problems->len + sizeof(why->text) < r->problems->max)
+		buf_printf(r->problems, "%s\n", why->text);
+}
+
+/* What the server should have and has not is one list's trouble; that it cannot be
+ * reached is the round's. */
+static int
+pass_over(struct round *r, const struct err *why)
+{
+	switch (why->code) {
+	case ERR_NOT_FOUND:
+	case ERR_PARSE:
+	case ERR_CONFLICT:
+	case ERR_LIMIT:
+		refuse(r, why);
+		return 0;
+	default:
+		return -1;
+	}
 }
 
 static struct cert *
@@ -173,29 +193,39 @@ publish_ca(struct round *r, const char *path, struct span der, struct err *e)
 
 /* The certificate whose SHA-256 the list's row names, and no other of that name. */
 static int
+fetch_ca(struct round *r, const char *path, const uint8_t sha[DIGEST_SHA256],
+    struct cert **ret, struct err *e)
+{
+	auto_buf der = BUF_INIT(CERT_MAX);
+	if (fetch(r->server, path, &der, e))
+		return -1;
+	auto_(cert_free) struct cert *c = cert_parse(buf_span(&der), e);
+	if (!c)
+		return err_wrap(e, "%s", path);
+	if (memcmp(c->sha256, sha, DIGEST_SHA256) != 0 || r->n_cas == CAS_MAX)
+		return err_set(e, ERR_CONFLICT, "%s is not the CA of its list", path);
+	*ret = TAKE(c);
+	return 0;
+}
+
+/* *ret NULL: passed over. */
+static int
 find_ca(struct round *r, const char *name, const char *sha256_hex, struct cert **ret,
     struct err *e)
 {
 	uint8_t sha[DIGEST_SHA256];
 	char path[128];
-	auto_buf der = BUF_INIT(CERT_MAX);
+	struct cert *c = NULL;
 	if (hex_parse(span_str(sha256_hex), sha, sizeof(sha), e))
 		return -1;
 	*ret = known_ca(r, sha);
 	if (*ret)
 		return 0;
 	snprintf(path, sizeof(path), "/ca/%.64s.crt", name);
-	if (fetch(r->server, path, &der, e))
-		return -1;
-	auto_(cert_free) struct cert *c = cert_parse(buf_span(&der), e);
-	if (!c)
-		return -1;
-	if (memcmp(c->sha256, sha, sizeof(sha)) != 0 || r->n_cas == CAS_MAX)
-		return err_set(e, ERR_CONFLICT, "%s is not the CA of its list", path);
-	if (publish_ca(r, path, buf_span(&der), e))
-		return -1;
-	*ret = r->cas[r->n_cas++] = TAKE(c);
-	return 0;
+	if (fetch_ca(r, path, sha, &c, e))
+		return pass_over(r, e);
+	*ret = r->cas[r->n_cas++] = c;
+	return publish_ca(r, path, c->der, e);
 }
 
 static int
@@ -205,7 +235,7 @@ publish_list(struct round *r, const struct cert *ca, const char *path, struct er
 	struct err why;
 	auto_buf der = BUF_INIT(LIST_MAX), there = BUF_INIT(LIST_MAX);
 	if (fetch(r->server, path, &der, e))
-		return -1;
+		return pass_over(r, e);
 	bool found = read_target(r->p, path, &there, e) == 0;
 	if (!found && e->code != ERR_NOT_FOUND)
 		return -1;
@@ -244,17 +274,19 @@ publish_row(struct round *r, const struct js *row, struct err *e)
 	if (!span_to_str(path, p, sizeof(p)) || !span_to_str(name, n, sizeof(n)) ||
 	    !span_to_str(sha, s, sizeof(s)) || !is_path(p) || strchr(n, '/'))
 		return err_set(e, ERR_PARSE, "the server's list of CRLs is malformed");
-	return find_ca(r, n, s, &ca, e) ? -1 : publish_list(r, ca, p, e);
+	if (find_ca(r, n, s, &ca, e))
+		return -1;
+	return ca ? publish_list(r, ca, p, e) : 0;
 }
 
 int
-publish_run(
-    struct publish *p, struct rest *server, struct publish_report *ret, struct err *e)
+publish_run(struct publish *p, struct rest *server, struct publish_report *ret,
+    struct buf *problems, struct err *e)
 {
 	auto_buf body = BUF_INIT(INDEX_MAX);
 	*ret = (struct publish_report){0};
 	__attribute__((cleanup(round_done))) struct round r = {
-	    .p = p, .server = server, .report = ret};
+	    .p = p, .server = server, .report = ret, .problems = problems};
 	if (fetch(server, "/muster/crl?api-version=" AZURE_API, &body, e))
 		return -1;
 	auto_(js_free) struct js *v = js_parse(buf_span(&body), INDEX_MAX, 8, e);

@@ -226,7 +226,7 @@ void
 rollover_api_put(struct http_call *c)
 {
 	struct err e = {0};
-	struct ipc_rollover_put m = {.peer = c->peer, .cred = c->cred};
+	struct ipc_rollover_put m = {.peer = c->peer, .cred = c->cred, .spread_ms = -1};
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
 	if (!o || parse_put(o, &m, &e)) {
 		http_call_fail_err(c, &e);

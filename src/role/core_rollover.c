@@ -449,7 +449,8 @@ put_start(
 {
 	auto_(free) struct core_job *mine = j;
 	struct store_rollover r;
-	if (rollover_start(&c->d, m->from, m->to, m->spread_ms, &r, e))
+	int64_t spread_ms = m->spread_ms < 0 ? 0 : m->spread_ms;
+	if (rollover_start(&c->d, m->from, m->to, spread_ms, &r, e))
 		return -1;
 	return answer_act(c, mine, "start", &r, e);
 }
@@ -488,7 +489,7 @@ static int
 on_rollover_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_rollover_put *m = msg;
-	if (check_spread(m->spread_ms, 0, e) || check_room(c, e))
+	if (check_spread(m->spread_ms, -1, e) || check_room(c, e))
 		return -1;
 	if (m->share > CENSUS_ALL)
 		return err_set(e, ERR_PARSE, "share: at most %d", CENSUS_ALL);

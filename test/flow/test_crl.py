@@ -1,7 +1,10 @@
 """CRLs as a service: made, served, followed by openssl; what happens when they are not made."""
+import http.server
 import json
 import os
 import signal
+import ssl
+import threading
 import time
 
 import harness
@@ -191,7 +194,8 @@ class Publish(OneEdge):
         self.assertEqual(self.read(room, "ca/device-ca.crt"), self.device_ca.der)
         self.assertEqual(os.stat(os.path.join(room, "crl/device-ca/0.crl")).st_mode & 0o777, 0o644)
         self.assertEqual(self.publish(room),
-                         {"written": 0, "unchanged": first["written"], "refused": 0})
+                         {"written": 0, "unchanged": first["written"], "refused": 0,
+                          "problems": []})
         cert = self.enrolled("p-1")[0]
         self.revoke("p-1")
         self.listed(self.point(cert), cert)
@@ -219,6 +223,47 @@ class Publish(OneEdge):
         with open(place, "wb") as f:
             f.write(b"not a list")
         self.ends(self.crl_command("publish", "--to", room), 5, "/crl/device-ca/0.crl")
+
+    def test_a_list_that_is_not_there_costs_the_others_nothing(self):
+        self.settled()
+        room, op = self.folder(), self.op
+        gone = ("/crl/device-ca/0.crl", "/crl/service-ca/1.crl")
+
+        class Front(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                got = op.get(self.path)
+                status = 404 if self.path in gone else got.status
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(got.body)))
+                self.end_headers()
+                self.wfile.write(got.body)
+
+            def log_message(self, *args):
+                pass
+
+        base = self.path("front")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", base + ".key", "-out", base + ".pem", "-days", "2", "-subj",
+                "/CN=front", "-addext", "subjectAltName=IP:127.0.0.1")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(base + ".pem", base + ".key")
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front) as front:
+            front.socket = tls.wrap_socket(front.socket, server_side=True)
+            thread = threading.Thread(target=front.serve_forever)
+            thread.start()
+            try:
+                got = self.crl_command("publish", "--to", room, "-o", "json", "--server",
+                                       "https://127.0.0.1:%d" % front.server_port,
+                                       "--ca", base + ".pem")
+            finally:
+                front.shutdown()
+                thread.join()
+        self.ends(got, 5, gone[0], "1 more")
+        said = json.loads(got.stdout)
+        self.assertEqual((said["written"], said["refused"]), (2 * 5 + 2 - 2, 2))
+        self.assertEqual([path for path in gone if not any(path in p for p in said["problems"])],
+                         [])
+        self.assertEqual(self.read(room, "crl/device-ca/1.crl"), self.crl("1"))
 
     def test_the_table_and_the_health(self):
         self.settled()

@@ -55,6 +55,7 @@ class Case(harness.Case):
     path = harness.ServerCase.path
     refused = harness.ServerCase.refused
     hub = harness.ServerCase.hub
+    dps = harness.ServerCase.dps
 
     # ---- CAs ----
 
@@ -138,6 +139,24 @@ class Case(harness.Case):
                             self.devices[n].status().get("connected"),
                             timeout, "%s has a certificate of %s" % (name, ca))
 
+    def registers_anew(self, name):
+        """The agent that has forgotten its hub asks DPS, with what it was issued last."""
+        made = self.devices[name]
+        made.end()
+        meta = made.file("cred", made.active.split()[1], "meta")
+        with open(meta, encoding="ascii") as f:
+            facts = json.load(f)
+        for key in ("hub", "deviceId"):
+            del facts[key]
+        with open(meta, "w", encoding="ascii") as f:
+            json.dump(facts, f)
+        before = len(self.op.connections(deviceId=name, what="register"))
+        made.start().connected(made.active.split()[1])
+        rows = self.op.connections(deviceId=name, what="register")[before:]
+        self.assertEqual({row["thumbprint"].lower() for row in rows}, {facts["thumbprint"]})
+        with open(meta, encoding="ascii") as f:
+            self.assertEqual(json.load(f)["deviceId"], name)
+
     def nobody_was_refused(self, names):
         for name in names:
             self.assertEqual(self.op.connections(deviceId=name, what="refused"), [])
@@ -177,8 +196,10 @@ class Campaign(Case):
             self.assertNotIn("device-ca-2", self.issuer_of(name))
 
         self.ends(self.rollover("wave", "20"), 5, "only grows")
-        self.works(self.rollover("wave", "100", "--spread", "2s"))
+        self.works(self.rollover("wave", "100"))
+        self.assertEqual(self.status()["spreadMs"], 2000, "the spread is kept")
         self.moved(late, "device-ca-2")
+        self.registers_anew(early[0])  # while the group names both
         self.eventually(lambda: self.status()["old"] == 1, 20, "the sleeper is left")
         self.assertEqual(self.listed("silent"), sleeper)
         got = self.ends(self.rollover("finish"), 10, sleeper[0], "device-ca is in use")
@@ -189,7 +210,12 @@ class Campaign(Case):
         self.moved(sleeper, "device-ca-2")
         self.eventually(lambda: self.status()["old"] == 0, 20, "nobody is left")
         evidence = self.path("evidence.json")
+        nowhere = self.path("no-such-folder/evidence.json")
+        self.assertIn("nothing was changed", self.rollover(
+            "finish", "--evidence", nowhere).stderr)
+        self.assertEqual(self.state("device-ca"), "retiring")
         self.works(self.rollover("finish", "--evidence", evidence))
+        self.assertFalse(os.path.exists(evidence + ".before"))
         with open(evidence, encoding="ascii") as f:
             said = json.load(f)
         self.assertEqual([said["fromSha256"], said["toSha256"], said["moved"], said["old"],
@@ -205,6 +231,9 @@ class Campaign(Case):
             self.assertTrue(self.devices[name].status()["connected"], name)
         cert = (self.path("stale/cert.pem"), self.path("stale/key.pem"))
         self.refused(lambda: self.hub(sleeper[0], cert=cert))
+        self.registers_anew(late[0])  # when it names the new one alone
+        with self.dps(sleeper[0], cert=cert) as client:
+            self.assertEqual(mqtt.dps_register(client).status, 401)
 
     def test_what_stands_in_the_way_is_named_before_anything_changes(self):
         self.x509_group()
