@@ -121,43 +121,90 @@ find_ready(struct domain *d, const char *issuer, const char *serial,
 	return 0;
 }
 
+/* The serial numbers that are asked about. */
+struct asked {
+	struct span v[OCSP_REQ_IDS_MAX];
+	size_t n;
+};
+
+static int
+put_asked(struct asked *a, struct span serial, struct err *e)
+{
+	if (a->n == OCSP_REQ_IDS_MAX)
+		return err_set(
+		    e, ERR_PARSE, "more than %d serial numbers", OCSP_REQ_IDS_MAX);
+	if (serial.len == 0 || serial.len > CRL_SERIAL_MAX)
+		return err_set(e, ERR_PARSE, "serial number of %zu octets", serial.len);
+	a->v[a->n++] = serial;
+	return 0;
+}
+
+static int
+read_asked(const struct ipc_ocsp_get *m, struct asked *a, struct err *e)
+{
+	struct cursor c = cursor_of(m->more);
+	if (put_asked(a, m->serial, e))
+		return -1;
+	while (c.left) {
+		struct span serial = cursor_take(&c, cursor_u8(&c));
+		if (c.bad)
+			return err_set(e, ERR_PARSE, "serial numbers cut short");
+		if (put_asked(a, serial, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+plan_one(struct domain *d, struct ocsp_batch *b, const struct ipc_ocsp_get *m,
+    struct span serial, struct buf *queries, struct err *e)
+{
+	struct ocsp_item item = {.revoked_ms = 0};
+	enum ocsp_status status;
+	hex_write(serial, item.serial);
+	if (read_state(d, b->issuer, &item, &status, e))
+		return -1;
+	b->keep &= status != OCSP_UNKNOWN;
+	return put_query(b, (enum ocsp_req_hash)m->hash, status, &item, queries, e);
+}
+
+/* Kept is what answers the next question too: of one certificate, without a nonce. */
 static int
 plan_live(struct domain *d, const struct ocsp_book *b, size_t issuer,
-    const struct ipc_ocsp_get *m, struct ocsp_item *item, struct ocsp_batch *ret,
+    const struct ipc_ocsp_get *m, const struct asked *a, struct ocsp_batch *ret,
     struct err *e)
 {
-	enum ocsp_status status;
-	auto_buf query = BUF_INIT(OCSP_PACKED_MAX);
-	if (read_state(d, b->v[issuer].issuer, item, &status, e))
-		return -1;
-	begin_batch(d, b, issuer, 1, ret);
-	if (put_query(ret, (enum ocsp_req_hash)m->hash, status, item, &query, e))
-		return -1;
-	ret->ask.queries = arena_span(d->arena, buf_span(&query));
+	auto_buf queries = BUF_INIT(OCSP_REQ_IDS_MAX * OCSP_PACKED_MAX);
+	begin_batch(d, b, issuer, a->n, ret);
+	ret->keep = m->hash == OCSP_REQ_SHA1 && !m->nonce.len && a->n == 1;
+	for (size_t i = 0; i < a->n; i++)
+		if (plan_one(d, ret, m, a->v[i], &queries, e))
+			return -1;
+	ret->ask.queries = arena_span(d->arena, buf_span(&queries));
 	ret->ask.nonce = m->nonce;
-	ret->keep = m->hash == OCSP_REQ_SHA1 && !m->nonce.len && status != OCSP_UNKNOWN;
-	return buf_check(&query, "OCSP query", e);
+	ret->ask.together = a->n > 1;
+	return buf_check(&queries, "OCSP query", e);
 }
 
 int
 ocsp_book_judge(struct domain *d, const struct ocsp_book *b, const struct ipc_ocsp_get *m,
     struct ocsp_ruling *ret, struct err *e)
 {
-	struct ocsp_item item = {.serial = ""};
+	char serial[2 * CRL_SERIAL_MAX + 1];
+	struct asked asked = {.n = 0};
 	struct ocsp_ruling r = {.way = OCSP_FOREIGN};
 	size_t issuer = find_issuer(b, m);
 	*ret = r;
 	if (issuer == b->n)
 		return 0;
-	if (m->serial.len == 0 || m->serial.len > CRL_SERIAL_MAX)
-		return err_set(
-		    e, ERR_PARSE, "serial number of %zu octets", m->serial.len);
-	hex_write(m->serial, item.serial);
-	if (m->hash == OCSP_REQ_SHA1 &&
-	    find_ready(d, b->v[issuer].issuer, item.serial, &r.ready, e))
+	if (read_asked(m, &asked, e))
+		return -1;
+	hex_write(m->serial, serial);
+	if (m->hash == OCSP_REQ_SHA1 && asked.n == 1 &&
+	    find_ready(d, b->v[issuer].issuer, serial, &r.ready, e))
 		return -1;
 	r.way = r.ready.der.len && !m->nonce.len ? OCSP_READY : OCSP_SIGN;
-	if (r.way == OCSP_SIGN && plan_live(d, b, issuer, m, &item, &r.batch, e))
+	if (r.way == OCSP_SIGN && plan_live(d, b, issuer, m, &asked, &r.batch, e))
 		return -1;
 	*ret = r;
 	return 0;

@@ -6,8 +6,9 @@
  * its nextUpdate is ever handed out.
  *
  * Signed ahead are answers by SHA-1 CertID without a nonce, what RFC 5019 clients ask
- * for. All else is signed when it is asked for: another hash, a nonce (RFC 9654), a
- * serial number that was never issued, for which the answer is a signed "unknown".
+ * for. All else is signed when it is asked for: another hash, a nonce (RFC 9654), several
+ * certificates at once (RFC 6960 4.1.1), a serial number that was never issued, for which
+ * the answer is a signed "unknown".
  */
 #include "crypto/ocsp.h"
 #include "domain/domain.h"

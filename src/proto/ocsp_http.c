@@ -1,7 +1,8 @@
 /*
  * OCSP over HTTP (RFC 6960 A.1, RFC 5019): requests in, answers out. One certificate a
- * request, as RFC 5019 2.1.1 has it. What is asked goes to the core each time, so that no
- * answer here outlives a revocation; caches on the way are told for how long.
+ * request, as RFC 5019 2.1.1 has it, or several of one CA (RFC 6960 4.1.1). What is asked
+ * goes to the core each time, so that no answer here outlives a revocation; caches on the
+ * way are told for how long.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,16 +89,43 @@ on_answer(struct http_call *c, enum ipc_type type, const void *msg)
 		reply_error(c, d->code == ERR_PARSE ? OCSP_MALFORMED : OCSP_TRY_LATER);
 }
 
+/* A delegate signs the answer, and speaks for one CA (RFC 6960 4.2.2.2): all are to name
+ * that, in one way. */
+static bool
+is_of_one_ca(const struct ocsp_req *r)
+{
+	const struct ocsp_req_id *first = &r->ids[0];
+	if (first->hash == OCSP_REQ_OTHER)
+		return false;
+	for (size_t i = 1; i < r->n; i++)
+		if (r->ids[i].hash != first->hash ||
+		    !span_eq(r->ids[i].name, first->name) ||
+		    !span_eq(r->ids[i].key, first->key))
+			return false;
+	return true;
+}
+
+static struct span
+pack_more(struct arena *a, const struct ocsp_req *r)
+{
+	auto_buf b = BUF_INIT(OCSP_REQ_IDS_MAX * (1 + OCSP_REQ_SERIAL_MAX));
+	for (size_t i = 1; i < r->n; i++) {
+		buf_u8(&b, (uint8_t)r->ids[i].serial.len);
+		buf_put_span(&b, r->ids[i].serial);
+	}
+	return arena_span(a, buf_span(&b));
+}
+
 static void
 answer(struct http_call *c, struct span der)
 {
 	struct err e;
 	struct ocsp_req r;
-	if (ocsp_req_parse(der, &r, &e) || r.n != 1) {
+	if (ocsp_req_parse(der, &r, &e)) {
 		reply_error(c, OCSP_MALFORMED);
 		return;
 	}
-	if (r.ids[0].hash == OCSP_REQ_OTHER) {
+	if (!is_of_one_ca(&r)) {
 		reply_error(c, OCSP_UNAUTHORIZED);
 		return;
 	}
@@ -109,6 +137,7 @@ answer(struct http_call *c, struct span der)
 	    .name_hash = r.ids[0].name,
 	    .key_hash = r.ids[0].key,
 	    .serial = r.ids[0].serial,
+	    .more = pack_more(c->arena, &r),
 	    .nonce = r.nonce};
 	http_call_ask(c, IPC_OCSP_GET, &m, on_answer);
 }

@@ -264,7 +264,7 @@ build_ocsp(
 	if (take_queries(m, m->next_ms < end ? m->next_ms : end, v, e))
 		return -1;
 	v->der = BUF_INIT((size_t)v->n * OCSP_MAX);
-	if (!m->nonce.len)
+	if (!m->nonce.len && !m->together)
 		return ocsp_build_many(r, v->fields, v->n, &v->der, v->ends, e);
 	const struct ocsp_fields all = {.produced_ms = v->fields[0].produced_ms,
 	    .singles = v->singles,

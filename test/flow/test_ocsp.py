@@ -123,9 +123,25 @@ class Ocsp(OcspCase):
         self.assertIn("unauthorized (6)", self.says(body))
         self.assertEqual((status, head["Cache-Control"]), (200, "no-store"))
 
+    def test_several_at_once(self):
+        """As openssl asks with two -cert; by hand where the CA is not the same."""
+        cert, other = self.enrolled("s-1")[0], self.enrolled("s-2")[0]
+        self.revoke("s-1")
+        for more in (("-no_nonce",), ("-nonce",)):
+            with self.subTest(more=more):
+                text = self.openssl_says(cert, "-cert", other, *more)
+                self.assertRegex(text, r"(?s)s-1\S*: revoked.*s-2\S*: good")
+        text = self.says(self.ask(request(self.device_ca.der, 0x1234, copies=16))[2])
+        self.assertEqual(text.count("Cert Status: unknown"), 16)
+        service = os.path.join(self.server.home, "ca", "service-ca.pem")
+        got = harness.run("ocsp", "-issuer", self.device_ca.cert, "-cert", cert, "-issuer",
+                          service, "-cert", other, "-no_nonce", "-url", self.url(),
+                          program="openssl")
+        self.assertIn("unauthorized", got.stdout + got.stderr)
+
     def test_what_is_no_request(self):
         good = request(self.device_ca.der, 5)
-        for body in (b"", b"x", good[:-1], good + b"x", request(self.device_ca.der, 5, copies=2),
+        for body in (b"", b"x", good[:-1], good + b"x", request(self.device_ca.der, 5, copies=17),
                      request(self.device_ca.der, 5, nonce=b""),
                      request(self.device_ca.der, 5, nonce=b"n" * 129), b"\x30" * 300):
             with self.subTest(body=body[:20]):

@@ -202,6 +202,50 @@ another_hash_or_a_nonce_is_signed_live(void **state)
 	assert_true(span_eq_str(r.batch.ask.nonce, "nonce"));
 }
 
+/* As an edge packs those behind the first. */
+static struct span
+more(struct stage *s, size_t n)
+{
+	uint8_t *p = arena_alloc(s->w->arena, n * 3 + 1);
+	for (size_t i = 0; i < n; i++)
+		memcpy(p + 3 * i, "\x02\x01\xbb", 3);
+	return span_of(p, 3 * n);
+}
+
+static void
+several_at_once_are_one_answer_that_is_not_kept(void **state)
+{
+	struct stage *s = *state;
+	struct ipc_ocsp_get m = ask(s, OCSP_REQ_SHA1, "01aa");
+	issue(s, "01aa");
+	issue(s, "01bb");
+	presign(s);
+	m.more = more(s, 1);
+	struct ocsp_ruling r = judge(s, m);
+	assert_int_equal(r.way, OCSP_SIGN);
+	assert_int_equal(r.batch.n, 2);
+	assert_string_equal(r.batch.v[1].serial, "01bb");
+	assert_true(r.batch.ask.together);
+	assert_false(r.batch.keep);
+	m.more = more(s, OCSP_REQ_IDS_MAX - 1);
+	assert_int_equal(judge(s, m).batch.n, OCSP_REQ_IDS_MAX);
+}
+
+static void
+serial_numbers_that_cannot_be_are_refused(void **state)
+{
+	struct stage *s = *state;
+	struct ocsp_ruling r;
+	const struct span bad[] = {more(s, OCSP_REQ_IDS_MAX), SPAN_LIT("\x02\x01"),
+	    SPAN_LIT("\x00"), SPAN_LIT("\x15yyyyyyyyyyyyyyyyyyyyy")};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct ipc_ocsp_get m = ask(s, OCSP_REQ_SHA1, "01aa");
+		m.more = bad[i];
+		assert_fails(ocsp_book_judge(&s->w->d, &s->book, &m, &r, &s->w->e),
+		    &s->w->e, PARSE);
+	}
+}
+
 static void
 an_answer_signed_on_demand_is_kept_for_the_next(void **state)
 {
@@ -341,6 +385,8 @@ main(void)
 	    T(answers_are_signed_ahead_once_and_then_are_ready),
 	    T(what_was_never_issued_is_answered_unknown_and_not_kept),
 	    T(another_hash_or_a_nonce_is_signed_live),
+	    T(several_at_once_are_one_answer_that_is_not_kept),
+	    T(serial_numbers_that_cannot_be_are_refused),
 	    T(an_answer_signed_on_demand_is_kept_for_the_next),
 	    T(a_revocation_replaces_the_answer_at_once),
 	    T(an_answer_that_a_revocation_has_overtaken_is_dropped),
