@@ -119,12 +119,21 @@ ca_add(struct ca *c, const struct ca_conf_row *row, struct span pem, struct key 
 static int
 check_anchored(const struct ca *c, const struct ca_member *m, struct err *e)
 {
+	const struct ca_member *outlived = NULL;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct ca_member *by = &c->v[i];
-		if ((by->purpose == CA_ROOT || by->purpose == CA_CROSS) &&
-		    issuer_verify(by->cert, m->cert, NULL) == 0)
+		if (by->purpose != CA_ROOT && by->purpose != CA_CROSS)
+			continue;
+		if (issuer_verify(by->cert, m->cert, NULL) == 0)
 			return 0;
+		if (span_eq(by->cert->subject, m->cert->issuer) &&
+		    m->cert->not_after_ms > by->cert->not_after_ms)
+			outlived = by;
 	}
+	if (outlived)
+		return err_set(e, ERR_CRYPTO,
+		    "CA %s: its certificate lives longer than %s, which signed it",
+		    m->name, outlived->name);
 	return err_set(e, ERR_CRYPTO,
 	    "CA %s: its certificate verifies to no root that is here", m->name);
 }

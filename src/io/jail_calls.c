@@ -217,8 +217,11 @@ static const int denied[] = {
     SCMP_SYS(setdomainname),
 };
 
-/* The key holder besides: it uses tokens, it starts nothing and serves nobody but the
- * links that main gave it. */
+/* In no header of Debian 12; the same number on every architecture. */
+#define SYS_FCHMODAT2 452
+
+/* The key holder besides: it uses tokens, it starts nothing, signals nobody else, gives
+ * no file to anybody and serves nobody but the links that main gave it. */
 static const int denied_keyd[] = {
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
@@ -226,9 +229,17 @@ static const int denied_keyd[] = {
     SCMP_SYS(accept),
     SCMP_SYS(accept4),
     SCMP_SYS(kill),
+    SCMP_SYS(tkill),
+    SCMP_SYS(rt_sigqueueinfo),
+    SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(pidfd_send_signal),
     SCMP_SYS(chmod),
+    SCMP_SYS(fchmod),
     SCMP_SYS(fchmodat),
+    SYS_FCHMODAT2,
     SCMP_SYS(chown),
+    SCMP_SYS(fchown),
+    SCMP_SYS(lchown),
     SCMP_SYS(fchownat),
 };
 
@@ -264,8 +275,14 @@ add_all_denied(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 	int n = add_denied(f, denied, LEN(denied), e);
 	if (n < 0 || kind != JAIL_KEYD)
 		return n;
-	int more = add_denied(f, denied_keyd, LEN(denied_keyd), e);
-	return more < 0 ? -1 : n + more;
+	/* its own threads it may signal: abort() does, and a module's pthread_kill */
+	struct scmp_arg_cmp others = {0, SCMP_CMP_NE, (scmp_datum_t)getpid(), 0};
+	int ret = seccomp_rule_add_array(
+	    f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, &others);
+	int more = ret ? -1 : add_denied(f, denied_keyd, LEN(denied_keyd), e);
+	if (ret)
+		return failed(ret, "rule", e);
+	return more < 0 ? -1 : n + more + 1;
 }
 
 static int

@@ -295,13 +295,13 @@ keep_row(struct ca_rows *rows, const struct ipc_signer_ca *m)
 	    .issues = m->issues};
 }
 
-/* One name and reason after the other, as many as there is room for. */
+/* One reason (it names its CA) after the other, as many as there is room for. */
 static void
 keep_problem(struct ca_rows *rows, const struct ipc_signer_ca *m)
 {
 	size_t at = strlen(rows->problem);
-	snprintf(rows->problem + at, sizeof(rows->problem) - at, "%s%.*s: %.*s",
-	    at ? "; " : "left out: ", SPAN_FMT(m->name), SPAN_FMT(m->problem));
+	snprintf(rows->problem + at, sizeof(rows->problem) - at, "%s%.*s",
+	    at ? "; " : "left out: ", SPAN_FMT(m->problem));
 }
 
 static int

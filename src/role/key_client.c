@@ -202,6 +202,10 @@ sign_locked(struct key_client *c, const struct remote_key *k, const struct key_d
 	if (f.type != IPC_KEY_SIGNED || ipc_msg_unpack(IPC_KEY_SIGNED, f.body, &got, e) ||
 	    got.signature.len > KEY_SIG_MAX)
 		return err_set(e, ERR_INTERNAL, "the key holder is not understood");
+	/* the token came back between the two questions: whose key it is was not seen */
+	if (!h->spki_len)
+		return err_set(
+		    e, ERR_UNAVAILABLE, "%s: its token was away; again", k->use);
 	memcpy(sig, got.signature.p, got.signature.len);
 	*ret_len = got.signature.len;
 	return 0;

@@ -643,7 +643,23 @@ keyd_work(struct prep *p)
 		return 4;
 	if (fchmodat(AT_FDCWD, dir, 0777, 0) != -1 || errno != EPERM)
 		return 5;
-	return write(p->file, "x", 1) == 1 ? 0 : 6;
+	if (fchmod(p->file, 0777) != -1 || errno != EPERM)
+		return 6;
+	if (fchown(p->file, geteuid(), getegid()) != -1 || errno != EPERM)
+		return 7;
+	if (lchown(dir, geteuid(), getegid()) != -1 || errno != EPERM)
+		return 8;
+	if (syscall(452 /* fchmodat2 */, AT_FDCWD, dir, 0777, 0) != -1 || errno != EPERM)
+		return 9;
+	if (syscall(SYS_tgkill, getppid(), getppid(), 0) != -1 || errno != EPERM)
+		return 10;
+	if (syscall(SYS_rt_sigqueueinfo, getppid(), 0, NULL) != -1 || errno != EPERM)
+		return 11;
+	if (syscall(424 /* pidfd_send_signal */, -1, 0, NULL, 0) != -1 || errno != EPERM)
+		return 12;
+	if (syscall(SYS_tgkill, getpid(), gettid(), 0)) /* itself */
+		return 13;
+	return write(p->file, "x", 1) == 1 ? 0 : 14;
 }
 
 static int
