@@ -183,6 +183,18 @@ keystore_lock(struct keystore *k, struct err *e)
 	return -1;
 }
 
+void
+keystore_unlock(struct keystore *k)
+{
+	own_close(&k->lock);
+}
+
+bool
+keystore_is_locked(const struct keystore *k)
+{
+	return k->lock >= 0;
+}
+
 static void
 must_be_locked(const struct keystore *k)
 {

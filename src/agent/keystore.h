@@ -80,6 +80,8 @@ const char *keystore_dir(const struct keystore *k);
 /* Needed by everything below that says "locked". Sweeps what a power cut left half
  * written. ERR_BUSY when another session holds it. */
 must_check int keystore_lock(struct keystore *k, struct err *e);
+void keystore_unlock(struct keystore *k);
+bool keystore_is_locked(const struct keystore *k); /* by k */
 
 must_check int keystore_active(
     struct keystore *k, struct keystore_ref *ret, struct err *e);

@@ -6,6 +6,7 @@
 #include "agent/session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -379,6 +380,25 @@ handle(struct session *s, struct span line, struct err *e)
 	return write_line(s, ans, e);
 }
 
+/* Whoever is silent for long may be gone without a word: TCP tells no half-open line. The
+ * lock goes to who wants it, as a renewal; the next operation takes it again and looks at
+ * how far its generation is now. */
+static int
+wait_for_input(struct session *s, struct err *e)
+{
+	struct pollfd p = {.fd = s->in, .events = POLLIN};
+	while (keystore_is_locked(s->steps.keys)) {
+		int n = poll(&p, 1, (int)s->cfg.agent.lock_idle_ms);
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, ERR_IO, "session: poll");
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			keystore_unlock(s->steps.keys);
+	}
+	return 0; /* read waits */
+}
+
 /* The next line, without its end, into line; false at the end of input. A line too long
  * to hold cannot be skipped over safely: the session ends. */
 static int
@@ -397,6 +417,8 @@ read_line(struct session *s, struct buf *line, bool *ret_eof, struct err *e)
 		if (!room)
 			return err_set(e, ERR_LIMIT, "a line of more than %d bytes",
 			    SESSION_LINE_MAX);
+		if (wait_for_input(s, e))
+			return -1;
 		ssize_t n = read(s->in, room, 4096);
 		if (n < 0 && errno != EINTR)
 			return err_sys(e, ERR_IO, "session: read");

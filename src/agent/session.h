@@ -5,7 +5,7 @@
  * JSON object a line, at most SESSION_LINE_MAX, ASCII; operations and the stage a
  * generation must be at are a table in session.c. State lives in the device directory
  * alone: a killed session leaves what its last completed operation left, and another one
- * goes on from there.
+ * goes on from there. One that hears nothing for agent.lock_idle lets go of the lock.
  */
 #include "base/clock.h"
 #include "base/err.h"

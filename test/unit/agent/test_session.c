@@ -179,6 +179,18 @@ build(struct bench *b, bool run)
 }
 
 static void
+set_lock_idle(struct bench *b, const char *value)
+{
+	struct err e;
+	char path[4200];
+	auto_buf conf = BUF_INIT(65536);
+	snprintf(path, sizeof(path), "%s/agent.conf", b->dev);
+	assert_ok(file_read(path, &conf, &e), &e);
+	buf_printf(&conf, "\n[agent]\nlock_idle = %s\n", value);
+	assert_ok(file_write(path, buf_span(&conf), 0600, &e), &e);
+}
+
+static void
 tear(struct bench *b)
 {
 	js_free(b->answer);
@@ -282,6 +294,39 @@ a_new_session_goes_on_where_a_killed_one_was(void **state)
 	ask_ok(&b, "prove", "\"generation\":\"0001\",\"nonce\":\"0011223344556677\"");
 	ask_ok(&b, "promote", "\"generation\":\"0001\"");
 	assert_int_equal(end_session(&b), 0); /* the end of input is a quit */
+	tear(&b);
+}
+
+static bool
+is_free(const char *dev)
+{
+	struct err e;
+	auto_(keystore_close) struct keystore *k = NULL;
+	assert_ok(keystore_open(dev, &k, &e), &e);
+	return keystore_lock(k, &e) == 0;
+}
+
+/* One whose other end is gone without a word must not bar renewal for ever. */
+static void
+a_silent_session_lets_go_of_the_lock_and_goes_on_when_it_is_spoken_to(void **state)
+{
+	struct bench b;
+	struct err e;
+	auto_(keystore_close) struct keystore *k = NULL;
+	build(&b, true);
+	set_lock_idle(&b, "100ms");
+	start_session(&b, false);
+	receive(&b);
+	auto_buf install = BUF_INIT(SESSION_LINE_MAX);
+	chain_members(ask_ok(&b, "keygen", ""), KIT_ID, &install);
+	for (int i = 0; i < 1000 && !is_free(b.dev); i++)
+		usleep(10000);
+	assert_ok(keystore_open(b.dev, &k, &e), &e);
+	assert_ok(keystore_lock(k, &e), &e);
+	ask_fails(&b, "install", buf_text(&install), "BUSY");
+	keystore_unlock(k);
+	ask_ok(&b, "install", buf_text(&install));
+	assert_int_equal(end_session(&b), 0);
 	tear(&b);
 }
 
@@ -429,6 +474,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_device_is_taken_from_sas_to_x509_and_back),
 	    cmocka_unit_test(a_new_session_goes_on_where_a_killed_one_was),
+	    cmocka_unit_test(
+		a_silent_session_lets_go_of_the_lock_and_goes_on_when_it_is_spoken_to),
 	    cmocka_unit_test(without_a_running_agent_nothing_is_promoted),
 	    cmocka_unit_test(a_full_disk_is_found_before_anything_is_touched),
 	    cmocka_unit_test(preflight_names_what_is_wrong),
