@@ -2,7 +2,7 @@
  * The campaign: what each act checks, and what it changes. Counting is census.h's, the
  * states of the CAs issuer.h's.
  */
-#include "domain/rollover.h"
+#include "domain/rollover_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,10 +15,8 @@
 #include "domain/issuer_root.h"
 #include "domain/rollover_group.h"
 
-#define HISTORY_MAX    256 /* rows looked through for one under way */
-#define WINDOW_SHARE   20  /* of the spread: one device's window */
-#define ENROLS_PER_S   200 /* what a small server does beside its other work */
-#define COMPROMISE_KEY "compromised:%s"
+#define HISTORY_MAX  256 /* rows looked through for one under way */
+#define WINDOW_SHARE 20  /* of the spread: one device's window */
 
 static const struct sm_state states[] = {
     [ROLLOVER_READY] = {"ready",
@@ -38,8 +36,8 @@ rollover_state_name(enum rollover_state s)
 	return sm_name(&machine, (int)s);
 }
 
-static bool
-is_in(const struct store_rollover *r, enum rollover_state s)
+bool
+rollover_is_in(const struct store_rollover *r, enum rollover_state s)
 {
 	return strcmp(r->state, rollover_state_name(s)) == 0;
 }
@@ -51,8 +49,8 @@ rollover_is_open(const struct store_rollover *r)
 	return s >= 0 && states[s].to != 0;
 }
 
-static void
-move(struct store_rollover *r, enum rollover_state to)
+void
+rollover_move(struct store_rollover *r, enum rollover_state to)
 {
 	int s = sm_find(&machine, r->state);
 	sm_move(&machine, &s, (int)to);
@@ -156,8 +154,8 @@ rollover_of(struct domain *d, struct span name, struct store_rollover *ret, stru
 }
 
 /* What is under way of the purpose of that CA; n 0: nothing. */
-static int
-open_of_purpose(struct domain *d, const struct store_issuer *ca,
+int
+rollover_open_of_purpose(struct domain *d, const struct store_issuer *ca,
     struct store_rollover *ret, struct err *e)
 {
 	struct rollover_list all;
@@ -174,15 +172,8 @@ open_of_purpose(struct domain *d, const struct store_issuer *ca,
 	return 0;
 }
 
-/* The CAs of a rollover, and their roots. */
-struct sides {
-	struct store_issuer from, to, from_root, to_root;
-	bool has_roots; /* both are ours, and two */
-	bool has_to_root;
-};
-
-static int
-load_roots(struct domain *d, struct sides *s, struct err *e)
+int
+rollover_load_roots(struct domain *d, struct rollover_sides *s, struct err *e)
 {
 	bool has_from;
 	if (issuer_root_of(d, &s->from, &s->from_root, &has_from, e) ||
@@ -194,13 +185,13 @@ load_roots(struct domain *d, struct sides *s, struct err *e)
 }
 
 static int
-load_sides(
-    struct domain *d, const struct store_rollover *r, struct sides *ret, struct err *e)
+load_sides(struct domain *d, const struct store_rollover *r, struct rollover_sides *ret,
+    struct err *e)
 {
 	if (store_issuer_get(d->store, r->from_issuer, d->arena, &ret->from, e) ||
 	    store_issuer_get(d->store, r->to_issuer, d->arena, &ret->to, e))
 		return -1;
-	return load_roots(d, ret, e);
+	return rollover_load_roots(d, ret, e);
 }
 
 /* ---- the device's side ----------------------------------------------------------------
@@ -260,35 +251,19 @@ rollover_call(struct domain *d, struct span device_id, const char *issuer,
 		call.poll_ms = c.r.spread_ms;
 	if (c.found && census_place(device_id) < c.r.share) {
 		call.called = true;
-		call.reason =
-		    is_in(&c.r, ROLLOVER_EMERGENCY) ? "issuer revoked" : "rollover";
+		call.reason = rollover_is_in(&c.r, ROLLOVER_EMERGENCY) ? "issuer revoked"
+								       : "rollover";
 		place_window(&c.r, device_id, &call);
 	}
 	*ret = call;
 	return 0;
 }
 
-int
-rollover_is_before_compromise(
-    struct domain *d, const struct store_cert *c, bool *ret, struct err *e)
-{
-	const char *text;
-	int64_t since_ms;
-	*ret = true;
-	if (store_meta_get(d->store, arena_printf(d->arena, COMPROMISE_KEY, c->issuer),
-		d->arena, &text, e))
-		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	if (!num_ok(span_str(text), 0, INT64_MAX, &since_ms))
-		return err_set(e, ERR_CORRUPT, "moment of compromise of %s", c->issuer);
-	*ret = c->issued_ms < since_ms;
-	return 0;
-}
-
 /* ---- changes of states ----------------------------------------------------------------
  */
 
-static int
-put_state(
+int
+rollover_put_state(
     struct domain *d, const char *name, enum issuer_state to, int reason, struct err *e)
 {
 	const struct issuer_change ch = {
@@ -296,8 +271,8 @@ put_state(
 	return issuer_put_state(d, &ch, e);
 }
 
-static bool
-is_state(const struct store_issuer *i, enum issuer_state s)
+bool
+rollover_is_state(const struct store_issuer *i, enum issuer_state s)
 {
 	return strcmp(i->state, issuer_state_name(s)) == 0;
 }
@@ -305,12 +280,13 @@ is_state(const struct store_issuer *i, enum issuer_state s)
 static int
 trust(struct domain *d, const struct store_issuer *i, struct err *e)
 {
-	return is_state(i, ISSUER_STANDBY) ? put_state(d, i->name, ISSUER_TRUSTED, 0, e)
-					   : 0;
+	return rollover_is_state(i, ISSUER_STANDBY)
+		   ? rollover_put_state(d, i->name, ISSUER_TRUSTED, 0, e)
+		   : 0;
 }
 
-static int
-trust_side(struct domain *d, const struct sides *s, struct err *e)
+int
+rollover_trust_side(struct domain *d, const struct rollover_sides *s, struct err *e)
 {
 	if (s->has_to_root && trust(d, &s->to_root, e))
 		return -1;
@@ -320,12 +296,10 @@ trust_side(struct domain *d, const struct sides *s, struct err *e)
 /* ---- groups ---------------------------------------------------------------------------
  */
 
-typedef int group_edit(struct domain *d, const struct rollover_pair *p, struct err *e);
-
 /* What is done for a CA is not always right for its root, which may have other CAs. */
-static int
-edit_groups(struct domain *d, const struct sides *s, group_edit *of_cas,
-    group_edit *of_roots, struct err *e)
+int
+rollover_edit_groups(struct domain *d, const struct rollover_sides *s,
+    rollover_edit *of_cas, rollover_edit *of_roots, struct err *e)
 {
 	const struct rollover_pair cas = {&s->from, &s->to};
 	const struct rollover_pair roots = {&s->from_root, &s->to_root};
@@ -334,14 +308,14 @@ edit_groups(struct domain *d, const struct sides *s, group_edit *of_cas,
 	return s->has_roots ? of_roots(d, &roots, e) : 0;
 }
 
-static int
-check_beside(struct domain *d, const struct rollover_pair *p, struct err *e)
+int
+rollover_check_beside(struct domain *d, const struct rollover_pair *p, struct err *e)
 {
 	return rollover_group_check(d, p, false, e);
 }
 
-static int
-check_instead(struct domain *d, const struct rollover_pair *p, struct err *e)
+int
+rollover_check_instead(struct domain *d, const struct rollover_pair *p, struct err *e)
 {
 	return rollover_group_check(d, p, true, e);
 }
@@ -380,9 +354,10 @@ check_to(struct domain *d, const struct store_issuer *to, struct err *e)
 	auto_(cert_free) struct cert *c = cert_parse(to->cert, e);
 	if (!c)
 		return -1;
-	if (is_state(to, ISSUER_ACTIVE))
+	if (rollover_is_state(to, ISSUER_ACTIVE))
 		return err_set(e, ERR_CONFLICT, "%s is active already", to->name);
-	if (is_state(to, ISSUER_RETIRED) || is_state(to, ISSUER_REVOKED))
+	if (rollover_is_state(to, ISSUER_RETIRED) ||
+	    rollover_is_state(to, ISSUER_REVOKED))
 		return err_set(e, ERR_CONFLICT, "%s is %s", to->name, to->state);
 	if (!to->custody[0])
 		return err_set(e, ERR_CONFLICT, "%s: its key is not here", to->name);
@@ -395,8 +370,8 @@ static int
 check_none_open(struct domain *d, const struct store_issuer *to, struct err *e)
 {
 	struct store_rollover r;
-	struct sides s;
-	if (open_of_purpose(d, to, &r, e))
+	struct rollover_sides s;
+	if (rollover_open_of_purpose(d, to, &r, e))
 		return -1;
 	if (!r.n)
 		return 0;
@@ -411,7 +386,7 @@ int
 rollover_start(struct domain *d, struct span from, struct span to, int64_t spread_ms,
     struct store_rollover *ret, struct err *e)
 {
-	struct sides s;
+	struct rollover_sides s;
 	if (store_issuer_by_name(d->store, arena_str(d->arena, to), d->arena, &s.to, e)) {
 		if (e->code == ERR_NOT_FOUND)
 			return err_set(e, ERR_NOT_FOUND,
@@ -420,19 +395,19 @@ rollover_start(struct domain *d, struct span from, struct span to, int64_t sprea
 		return -1;
 	}
 	if (check_none_open(d, &s.to, e) || check_to(d, &s.to, e) ||
-	    find_from(d, from, &s.to, &s.from, e) || load_roots(d, &s, e) ||
-	    edit_groups(d, &s, check_beside, check_beside, e))
+	    find_from(d, from, &s.to, &s.from, e) || rollover_load_roots(d, &s, e) ||
+	    rollover_edit_groups(d, &s, rollover_check_beside, rollover_check_beside, e))
 		return -1;
 	struct store_rollover r = {.from_issuer = s.from.sha256,
 	    .to_issuer = s.to.sha256,
 	    .state = rollover_state_name(ROLLOVER_READY),
 	    .spread_ms = spread_ms,
 	    .started_ms = domain_now(d)};
-	if (trust_side(d, &s, e) ||
-	    edit_groups(d, &s, rollover_group_add, rollover_group_add, e) ||
+	if (rollover_trust_side(d, &s, e) ||
+	    rollover_edit_groups(d, &s, rollover_group_add, rollover_group_add, e) ||
 	    store_rollover_put(d->store, &r, e))
 		return -1;
-	return open_of_purpose(d, &s.from, ret, e); /* with its number */
+	return rollover_open_of_purpose(d, &s.from, ret, e); /* with its number */
 }
 
 /* ---- gates ----------------------------------------------------------------------------
@@ -512,7 +487,7 @@ static int
 check_wave(struct domain *d, const struct store_rollover *r, int64_t share,
     const struct census *c, bool force, struct err *e)
 {
-	if (is_in(r, ROLLOVER_EMERGENCY))
+	if (rollover_is_in(r, ROLLOVER_EMERGENCY))
 		return err_set(
 		    e, ERR_CONFLICT, "its CA is revoked: every device is called");
 	if (share < r->share)
@@ -537,10 +512,10 @@ rollover_wave(struct domain *d, struct store_rollover *r, int64_t share,
 	if (check_wave(d, r, share, c, force, e) ||
 	    store_issuer_get(d->store, r->to_issuer, d->arena, &to, e))
 		return -1;
-	if (is_in(r, ROLLOVER_READY)) {
-		if (put_state(d, to.name, ISSUER_ACTIVE, 0, e))
+	if (rollover_is_in(r, ROLLOVER_READY)) {
+		if (rollover_put_state(d, to.name, ISSUER_ACTIVE, 0, e))
 			return -1;
-		move(&n, ROLLOVER_MOVING);
+		rollover_move(&n, ROLLOVER_MOVING);
 	}
 	if (spread_ms >= 0)
 		n.spread_ms = spread_ms;
@@ -558,40 +533,42 @@ rollover_wave(struct domain *d, struct store_rollover *r, int64_t share,
 
 /* A root under which nothing is left that is trusted goes with its last CA. */
 static int
-retire_root(struct domain *d, const struct sides *s, bool *ret_gone, struct err *e)
+retire_root(
+    struct domain *d, const struct rollover_sides *s, bool *ret_gone, struct err *e)
 {
 	bool needed;
 	*ret_gone = false;
 	if (!s->has_roots ||
 	    issuer_root_is_needed(d, &s->from_root, s->from.sha256, &needed, e))
 		return s->has_roots ? -1 : 0;
-	if (needed || !is_state(&s->from_root, ISSUER_TRUSTED))
+	if (needed || !rollover_is_state(&s->from_root, ISSUER_TRUSTED))
 		return 0;
 	*ret_gone = true;
-	if (put_state(d, s->from_root.name, ISSUER_RETIRING, 0, e))
+	if (rollover_put_state(d, s->from_root.name, ISSUER_RETIRING, 0, e))
 		return -1;
-	return put_state(d, s->from_root.name, ISSUER_RETIRED, 0, e);
+	return rollover_put_state(d, s->from_root.name, ISSUER_RETIRED, 0, e);
 }
 
 static int
-retire(struct domain *d, const struct sides *s, struct err *e)
+retire(struct domain *d, const struct rollover_sides *s, struct err *e)
 {
 	bool gone;
 	const struct rollover_pair cas = {&s->from, &s->to};
 	const struct rollover_pair roots = {&s->from_root, &s->to_root};
-	if (!is_state(&s->from, ISSUER_REVOKED) &&
-	    put_state(d, s->from.name, ISSUER_RETIRED, 0, e))
+	if (!rollover_is_state(&s->from, ISSUER_REVOKED) &&
+	    rollover_put_state(d, s->from.name, ISSUER_RETIRED, 0, e))
 		return -1;
 	if (rollover_group_replace(d, &cas, e) || retire_root(d, s, &gone, e))
 		return -1;
 	return gone ? rollover_group_replace(d, &roots, e) : 0;
 }
 
-static int
-end(struct domain *d, struct store_rollover *r, enum rollover_state as, struct err *e)
+int
+rollover_end(
+    struct domain *d, struct store_rollover *r, enum rollover_state as, struct err *e)
 {
 	struct store_rollover n = *r;
-	move(&n, as);
+	rollover_move(&n, as);
 	n.ended_ms = domain_now(d);
 	if (store_rollover_put(d->store, &n, e))
 		return -1;
@@ -603,14 +580,14 @@ int
 rollover_finish(struct domain *d, struct store_rollover *r, const struct census *c,
     bool force, struct err *e)
 {
-	struct sides s;
-	if (is_in(r, ROLLOVER_READY))
+	struct rollover_sides s;
+	if (rollover_is_in(r, ROLLOVER_READY))
 		return err_set(e, ERR_CONFLICT,
 		    "nothing was moved yet: muster ca rollover wave, or stop");
 	if (load_sides(d, r, &s, e) || (!force && gate_finish(&s.from, c, e)) ||
 	    retire(d, &s, e))
 		return -1;
-	return end(d, r, ROLLOVER_FINISHED, e);
+	return rollover_end(d, r, ROLLOVER_FINISHED, e);
 }
 
 static int
@@ -639,257 +616,18 @@ has_issued(struct domain *d, const char *issuer, bool *ret, struct err *e)
 int
 rollover_stop(struct domain *d, struct store_rollover *r, struct err *e)
 {
-	struct sides s;
+	struct rollover_sides s;
 	bool issued;
-	if (is_in(r, ROLLOVER_EMERGENCY))
+	if (rollover_is_in(r, ROLLOVER_EMERGENCY))
 		return err_set(e, ERR_CONFLICT, "its CA is revoked, for ever");
 	if (load_sides(d, r, &s, e) || has_issued(d, s.to.sha256, &issued, e))
 		return -1;
-	if (is_state(&s.to, ISSUER_ACTIVE) &&
-	    (put_state(d, s.from.name, ISSUER_ACTIVE, 0, e) ||
-		put_state(d, s.to.name, ISSUER_TRUSTED, 0, e)))
+	if (rollover_is_state(&s.to, ISSUER_ACTIVE) &&
+	    (rollover_put_state(d, s.from.name, ISSUER_ACTIVE, 0, e) ||
+		rollover_put_state(d, s.to.name, ISSUER_TRUSTED, 0, e)))
 		return -1;
-	if (!issued && edit_groups(d, &s, rollover_group_undo, rollover_group_undo, e))
+	if (!issued &&
+	    rollover_edit_groups(d, &s, rollover_group_undo, rollover_group_undo, e))
 		return -1;
-	return end(d, r, ROLLOVER_STOPPED, e);
-}
-
-/* ---- compromise -----------------------------------------------------------------------
- */
-
-int64_t
-rollover_spread_ms(int64_t devices)
-{
-	return devices * 1000 / ENROLS_PER_S;
-}
-
-/* The best CA to go on with. */
-struct choice {
-	struct domain *d;
-	const struct store_issuer *from;
-	struct span name; /* "" = any */
-	struct store_issuer *ret;
-	int rank; /* 0: none yet */
-};
-
-static int
-rank_of(const struct store_issuer *i)
-{
-	static const enum issuer_state best_last[] = {
-	    ISSUER_STANDBY, ISSUER_RETIRING, ISSUER_TRUSTED, ISSUER_ACTIVE};
-	for (size_t k = 0; k < sizeof(best_last) / sizeof(best_last[0]); k++)
-		if (is_state(i, best_last[k]))
-			return (int)k + 1;
-	return 0;
-}
-
-static int
-try_successor(void *ctx, const struct store_issuer *i, struct err *e)
-{
-	struct choice *c = ctx;
-	if (strcmp(i->purpose, c->from->purpose) != 0 ||
-	    strcmp(i->sha256, c->from->sha256) == 0 || !i->custody[0] ||
-	    (c->name.len && !span_eq_str(c->name, i->name)) || rank_of(i) <= c->rank)
-		return 0;
-	auto_(cert_free) struct cert *cert = cert_parse(i->cert, e);
-	if (!cert)
-		return -1;
-	if (!cert_valid_at(cert, domain_now(c->d)))
-		return 0;
-	c->rank = rank_of(i);
-	return store_issuer_get(c->d->store, arena_str(c->d->arena, span_str(i->sha256)),
-	    c->d->arena, c->ret, e);
-}
-
-static int
-choose(struct domain *d, struct span to, struct sides *s, bool *ret_found, struct err *e)
-{
-	struct choice c = {.d = d, .from = &s->from, .name = to, .ret = &s->to};
-	s->to = (struct store_issuer){
-	    .sha256 = "", .name = "", .purpose = "", .state = "", .custody = ""};
-	if (store_issuer_each(d->store, try_successor, &c, e) < 0)
-		return -1;
-	*ret_found = c.rank > 0;
-	return *ret_found ? load_roots(d, s, e) : 0;
-}
-
-static bool
-locks_out(const struct rollover_alarm *m, const struct store_issuer *from)
-{
-	return !m->force && strcmp(m->operator_issuer, from->sha256) == 0;
-}
-
-static int
-find_alarmed(struct domain *d, const struct rollover_alarm *m, struct sides *ret,
-    bool *ret_found, struct err *e)
-{
-	const char *name = arena_str(d->arena, m->name);
-	if (store_issuer_by_name(d->store, name, d->arena, &ret->from, e))
-		return e->code == ERR_NOT_FOUND
-			   ? err_set(e, ERR_NOT_FOUND, "there is no CA '%.40s'", name)
-			   : -1;
-	if (strcmp(ret->from.purpose, ca_conf_purpose_name(CA_DEVICE)) != 0 &&
-	    strcmp(ret->from.purpose, ca_conf_purpose_name(CA_SERVICE)) != 0)
-		return err_set(e, ERR_CONFLICT,
-		    "%s is a %s: roll its CAs over to others, then retire it", name,
-		    ret->from.purpose);
-	return choose(d, m->to, ret, ret_found, e);
-}
-
-static int
-refuse_alone(const struct store_issuer *from, struct err *e)
-{
-	return err_set(e, ERR_GATE,
-	    "there is no other %s CA to go on with, whose key is here: add one first "
-	    "(muster ca), then revoke %s",
-	    from->purpose, from->name);
-}
-
-static int
-refuse_own(const struct store_issuer *from, struct err *e)
-{
-	return err_set(e, ERR_GATE,
-	    "your own certificate is of %s and would be refused from then on: come with "
-	    "one of another CA, or use --force",
-	    from->name);
-}
-
-/* What was under way of the purpose ends here, unless it leads to the same. */
-static int
-take_over(
-    struct domain *d, const struct sides *s, struct store_rollover *ret, struct err *e)
-{
-	if (open_of_purpose(d, &s->from, ret, e))
-		return -1;
-	bool same = ret->n && strcmp(ret->from_issuer, s->from.sha256) == 0 &&
-		    strcmp(ret->to_issuer, s->to.sha256) == 0;
-	if (ret->n && !same && end(d, ret, ROLLOVER_STOPPED, e))
-		return -1;
-	if (!same)
-		*ret = (struct store_rollover){.from_issuer = s->from.sha256,
-		    .to_issuer = s->to.sha256,
-		    .state = rollover_state_name(ROLLOVER_READY),
-		    .started_ms = domain_now(d)};
-	return 0;
-}
-
-static int
-note_moment(struct domain *d, const char *sha256, int64_t since_ms, struct err *e)
-{
-	if (!since_ms)
-		return 0;
-	return store_meta_put(d->store, arena_printf(d->arena, COMPROMISE_KEY, sha256),
-	    arena_printf(d->arena, "%" PRId64, since_ms), e);
-}
-
-/* The new one first: at no moment does nobody issue. */
-static int
-switch_over(struct domain *d, const struct sides *s, const struct rollover_alarm *m,
-    struct err *e)
-{
-	if (trust_side(d, s, e) || put_state(d, s->to.name, ISSUER_ACTIVE, 0, e) ||
-	    put_state(d, s->from.name, ISSUER_REVOKED, m->reason, e) ||
-	    note_moment(d, s->from.sha256, m->since_ms, e))
-		return -1;
-	return edit_groups(d, s, rollover_group_replace, rollover_group_add, e);
-}
-
-static int
-call_all(struct domain *d, const struct sides *s, int64_t spread_ms,
-    struct store_rollover *ret, struct err *e)
-{
-	struct store_rollover r;
-	int64_t devices, last_ms;
-	if (take_over(d, s, &r, e) ||
-	    store_device_cert_count(d->store, s->from.sha256, &devices, &last_ms, e))
-		return -1;
-	if (!is_in(&r, ROLLOVER_EMERGENCY))
-		move(&r, ROLLOVER_EMERGENCY);
-	r.share = CENSUS_ALL;
-	r.wave_ms = domain_now(d);
-	r.spread_ms = spread_ms < 0 ? rollover_spread_ms(devices) : spread_ms;
-	if (store_rollover_put(d->store, &r, e))
-		return -1;
-	return open_of_purpose(d, &s->from, ret, e);
-}
-
-int
-rollover_revoke(struct domain *d, const struct rollover_alarm *m,
-    struct store_rollover *ret, struct err *e)
-{
-	struct sides s;
-	bool found_one;
-	if (find_alarmed(d, m, &s, &found_one, e))
-		return -1;
-	if (is_state(&s.from, ISSUER_REVOKED))
-		return err_set(e, ERR_CONFLICT, "%s is revoked already", s.from.name);
-	if (!found_one)
-		return refuse_alone(&s.from, e);
-	if (locks_out(m, &s.from))
-		return refuse_own(&s.from, e);
-	if (edit_groups(d, &s, check_instead, check_beside, e) ||
-	    switch_over(d, &s, m, e))
-		return -1;
-	return call_all(d, &s, m->spread_ms, ret, e);
-}
-
-/* ---- drill ----------------------------------------------------------------------------
- */
-
-static void
-add_missing(struct domain *d, struct rollover_drill *r, const struct err *why)
-{
-	if (r->n_missing < ROLLOVER_MISSING)
-		r->missing[r->n_missing++] = arena_str(d->arena, span_str(why->text));
-}
-
-static int
-list_groups(
-    struct domain *d, const struct sides *s, struct rollover_drill *r, struct err *e)
-{
-	const char *by_ca, *by_root = "";
-	if (rollover_group_of(d, s->from.sha256, &by_ca, e) ||
-	    (s->has_roots && rollover_group_of(d, s->from_root.sha256, &by_root, e)))
-		return -1;
-	r->groups = arena_printf(
-	    d->arena, "%s%s%s", by_ca, by_ca[0] && by_root[0] ? " " : "", by_root);
-	return 0;
-}
-
-int
-rollover_drill(struct domain *d, const struct rollover_alarm *m,
-    struct rollover_drill *ret, struct err *e)
-{
-	struct sides s = {.has_roots = false};
-	struct rollover_drill r = {.groups = ""};
-	struct err why = {0};
-	bool found_one;
-	int64_t devices, last_ms;
-	if (find_alarmed(d, m, &s, &found_one, e) || list_groups(d, &s, &r, e) ||
-	    store_device_cert_count(d->store, s.from.sha256, &devices, &last_ms, e))
-		return -1;
-	if (is_state(&s.from, ISSUER_REVOKED)) {
-		(void)err_set(&why, ERR_GATE, "%s is revoked already", s.from.name);
-		add_missing(d, &r, &why);
-	}
-	if (!found_one) {
-		(void)refuse_alone(&s.from, &why);
-		add_missing(d, &r, &why);
-	}
-	if (locks_out(m, &s.from)) {
-		(void)refuse_own(&s.from, &why);
-		add_missing(d, &r, &why);
-	}
-	if (found_one && edit_groups(d, &s, check_instead, check_beside, &why)) {
-		if (why.code != ERR_EXISTS && why.code != ERR_CONFLICT) {
-			*e = why;
-			return -1;
-		}
-		add_missing(d, &r, &why);
-	}
-	r.from = s.from;
-	r.to = s.to;
-	r.spread_ms = m->spread_ms < 0 ? rollover_spread_ms(devices) : m->spread_ms;
-	*ret = r;
-	return 0;
+	return rollover_end(d, r, ROLLOVER_STOPPED, e);
 }
