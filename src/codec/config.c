@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "codec/blob_url.h"
 #include "codec/ext.h"
 #include "codec/hub_conf.h"
 #include "codec/id.h"
@@ -116,11 +117,31 @@ check_tls_key(const char *text, struct err *e)
 	return 0;
 }
 
+/* Devices build an https URL of what they are told, whatever the scheme here. */
+static int
+check_upload(const struct config *c, struct err *e)
+{
+	struct blob_url u;
+	const char *url = c->hub.upload_container;
+	if (!url[0])
+		return 0;
+	if (blob_url_parse(span_str(url), &u, e))
+		return err_wrap(e, "hub.upload_container");
+	if (!u.is_https)
+		return err_set(
+		    e, ERR_PARSE, "hub.upload_container: '%s' is not https://", url);
+	if (!c->hub.upload_key_file[0])
+		return err_set(
+		    e, ERR_PARSE, "hub.upload_key_file is wanted with a container");
+	return 0;
+}
+
 int
 config_check(const struct config *c, struct err *e)
 {
 	struct names all = {.n = 0};
-	if (check_url(c->pki.public_url, e) || check_tls_key(c->server.tls_key, e))
+	if (check_url(c->pki.public_url, e) || check_tls_key(c->server.tls_key, e) ||
+	    check_upload(c, e))
 		return -1;
 	for (size_t i = 0; i < c->pki.custody.n; i++)
 		if (check_custody(c->pki.custody.v[i], e))

@@ -407,7 +407,7 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 			return -1;
 		return refusal_set(no, REFUSAL_OPERATION, "%s was never registered", id);
 	}
-	if (!span_eq_str(m->operation_id, r.operation_id))
+	if (m->operation_id.len && !span_eq_str(m->operation_id, r.operation_id))
 		return refusal_set(
 		    no, REFUSAL_OPERATION, "%s: not the latest operation", id);
 	*ret = answer(d, &r);

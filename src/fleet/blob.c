@@ -8,12 +8,12 @@
 
 #include "base/base64.h"
 #include "base/clock.h"
-#include "codec/uri.h"
-#include "crypto/digest.h"
+#include "codec/blob_sas.h"
+#include "codec/blob_url.h"
+#include "crypto/blob_key.h"
 #include "fleet/azure.h"
 
-#define VERSION    "2021-08-06"
-#define KEY_MAX    128
+#define VERSION    BLOB_SAS_VERSION
 #define TIMEOUT_MS 60000
 #define CACHE      "public, max-age=60"
 
@@ -22,8 +22,7 @@ struct blob {
 	char *path;    /* of the container: "/container", or "/account/container" */
 	char *account; /* whose key it is */
 	char *sas;     /* query text; "" : by key */
-	uint8_t key[KEY_MAX];
-	size_t key_len;
+	struct blob_key key;
 };
 
 /* ---- authorization --------------------------------------------------------------------
@@ -46,7 +45,7 @@ static void
 sign(const struct blob *b, struct span text, struct buf *out)
 {
 	uint8_t mac[DIGEST_SHA256];
-	digest_hmac_sha256(span_of(b->key, b->key_len), text, mac);
+	blob_key_sign(&b->key, text, mac);
 	buf_printf(out, "SharedKey %s:", b->account);
 	base64_put(out, span_of(mac, sizeof(mac)));
 }
@@ -112,31 +111,16 @@ blob_put(
 /* ---- life -----------------------------------------------------------------------------
  */
 
-/* "https://account.blob.core.windows.net/container"; an emulator has the account in the
- * path: "http://127.0.0.1:10000/account/container". */
 static int
-split(struct blob *b, const char *url, struct buf *base, struct err *e)
+take_url(struct blob *b, const char *url, struct buf *base, struct err *e)
 {
-	struct span text = span_str(url);
-	while (text.len && text.p[text.len - 1] == '/')
-		text.len--;
-	size_t scheme = span_starts(text, SPAN_LIT("https://"))  ? 8
-			: span_starts(text, SPAN_LIT("http://")) ? 7
-								 : 0;
-	struct span rest = span_skip(text, scheme);
-	size_t slash = span_find(rest, '/');
-	struct span host = span_head(rest, slash), path = span_skip(rest, slash);
-	if (!scheme || !host.len || path.len < 2)
-		return err_set(e, ERR_USAGE,
-		    "%s: https://ACCOUNT.blob.core.windows.net/CONTAINER is wanted", url);
-	struct span inner = span_skip(path, 1);
-	bool emulator = span_has(inner, '/');
-	struct span account = emulator ? span_head(inner, span_find(inner, '/'))
-				       : span_head(host, span_find(host, '.'));
-	buf_put_span(base, span_head(text, scheme + slash));
+	struct blob_url u;
 	auto_buf a = BUF_INIT(256), p = BUF_INIT(1024);
-	buf_put_span(&a, account);
-	buf_put_span(&p, path);
+	if (blob_url_parse(span_str(url), &u, e))
+		return -1;
+	buf_put_span(base, u.base);
+	buf_put_span(&a, u.account);
+	buf_put_span(&p, u.path);
 	if (buf_check(&a, "account", e) || buf_check(&p, "container", e))
 		return -1;
 	b->account = own_strdup(buf_text(&a));
@@ -147,8 +131,8 @@ split(struct blob *b, const char *url, struct buf *base, struct err *e)
 static int
 take_secret(struct blob *b, struct span sas, struct span key, struct err *e)
 {
-	auto_buf raw = BUF_INIT(KEY_MAX), text = BUF_INIT(4096);
-	raw.secret = text.secret = true;
+	auto_buf text = BUF_INIT(4096);
+	text.secret = true;
 	sas = span_trim(sas);
 	if (sas.len && sas.p[0] == '?')
 		sas = span_skip(sas, 1);
@@ -156,14 +140,7 @@ take_secret(struct blob *b, struct span sas, struct span key, struct err *e)
 	if (buf_check(&text, "shared access signature", e))
 		return -1;
 	b->sas = own_strdup(buf_text(&text));
-	if (sas.len)
-		return 0;
-	if (base64_parse(span_trim(key), &raw, e) || !raw.len)
-		return err_set(e, ERR_PARSE,
-		    "neither a shared access signature nor an account key in base64");
-	memcpy(b->key, raw.p, raw.len);
-	b->key_len = raw.len;
-	return 0;
+	return sas.len ? 0 : blob_key_parse(key, &b->key, e);
 }
 
 struct blob *
@@ -172,7 +149,7 @@ blob_new(struct loop *l, const char *container, struct span sas, struct span key
 {
 	auto_(blob_free) struct blob *b = own_alloc(sizeof(*b));
 	auto_buf base = BUF_INIT(1024);
-	if (split(b, container, &base, e) || take_secret(b, sas, key, e))
+	if (take_url(b, container, &base, e) || take_secret(b, sas, key, e))
 		return NULL;
 	const struct rest_opts o = {
 	    .base = buf_text(&base), .timeout_ms = TIMEOUT_MS, .conns_max = 4};
@@ -191,6 +168,6 @@ blob_free(struct blob *b)
 	if (b->sas)
 		own_wipe(b->sas, strlen(b->sas));
 	free(b->sas);
-	own_wipe(b->key, sizeof(b->key));
+	blob_key_wipe(&b->key);
 	free(b);
 }

@@ -1,9 +1,51 @@
 /*
- * Registration states as JSON. Members are those that some SDK was seen to need.
+ * Bodies of registrations from JSON, their states as JSON. Members are those that some
+ * SDK was seen to send or need.
  */
 #include "proto/dps_json.h"
 
 #include "proto/json.h"
+
+#define BODY_DEPTH 32
+
+/* ---- what a device says ------------------------------------------------------------ */
+
+void
+dps_json_body_done(struct dps_json_body *b)
+{
+	buf_done(&b->payload);
+}
+
+static int
+read_body(const struct js *v, struct span registration_id, struct dps_json_body *ret,
+    struct err *e)
+{
+	struct span id = registration_id;
+	if (!js_is(v, JS_OBJECT))
+		return err_set(e, ERR_PARSE, "body is no object");
+	if (js_opt_str(v, "registrationId", &id, e))
+		return -1;
+	if (!span_ieq(id, registration_id))
+		return err_set(e, ERR_PARSE, "registrationId is not the request's");
+	const struct js *p = js_get(v, "payload");
+	if (p && !js_is(p, JS_NULL))
+		js_dump(p, JS_AS_BUILT, &ret->payload);
+	return buf_check(&ret->payload, "payload", e);
+}
+
+int
+dps_json_parse(struct span text, struct span registration_id, struct dps_json_body *ret,
+    struct err *e)
+{
+	struct span body = span_trim(text);
+	ret->payload = BUF_INIT(CAP_JSON);
+	if (!body.len)
+		return 0;
+	auto_(js_free) struct js *v = js_parse(body, DPS_JSON_BODY_MAX, BODY_DEPTH, e);
+	return v ? read_body(v, registration_id, ret, e) : -1;
+}
+
+/* ---- what it hears ----------------------------------------------------------------- */
 
 static bool
 is(const struct ipc_dps_state *m, const char *status)

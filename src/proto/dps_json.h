@@ -1,12 +1,29 @@
 #ifndef PROTO_DPS_JSON_H
 #define PROTO_DPS_JSON_H
 /*
- * A registration's state in the JSON of devices (protocol/device.md 1.10) and of the
- * service API (protocol/service.md 1.6).
+ * What devices say and hear of a registration, in JSON, the same over every transport:
+ * the body of a register (protocol/device.md 1.5, 1.11) and its state (1.10), which the
+ * service API shows too (protocol/service.md 1.6).
  */
 #include "codec/ipc_msg.h"
 
 struct js;
+
+#define DPS_JSON_BODY_MAX (96 * 1024) /* protocol/device.md 1.5 */
+
+/* What was found in a register's body. */
+struct dps_json_body {
+	struct buf payload; /* the custom payload, re-serialised; empty: none */
+};
+void dps_json_body_done(struct dps_json_body *b);
+#define auto_dps_json_body                                                               \
+	__attribute__((cleanup(dps_json_body_done))) struct dps_json_body
+
+/* text: may be empty (.NET sends none), else an object. A registrationId in it must be
+ * registration_id, in any case. Members of other versions are ignored. *ret is to be
+ * zero, and freed whatever comes. */
+must_check int dps_json_parse(struct span text, struct span registration_id,
+    struct dps_json_body *ret, struct err *e);
 
 /* {"operationId", "status", "registrationState"}; and the HTTP status that goes with it:
  * 202 while assigning, else 200. */

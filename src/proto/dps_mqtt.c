@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "codec/config.h"
-#include "codec/js.h"
 #include "codec/topic.h"
 #include "codec/username.h"
 #include "io/loop.h"
@@ -17,10 +16,8 @@
 #include "proto/wire_error.h"
 
 enum {
-	REQUESTS_MAX = 8,            /* of a connection at once; SDKs have one */
-	BODY_MAX = 96 * 1024,        /* protocol/device.md 1.5 */
-	FRAME_MAX = BODY_MAX + 2048, /* and its topic */
-	BODY_DEPTH = 32,
+	REQUESTS_MAX = 8,                     /* of a connection at once; SDKs have one */
+	FRAME_MAX = DPS_JSON_BODY_MAX + 2048, /* and its topic */
 	INFLIGHT_MAX = 16,
 	IDLE_S = 120, /* where the client asked for no keep-alive (1.3) */
 	ANSWER_MAX = 16 * 1024,
@@ -213,37 +210,13 @@ ask(struct mqtt_session *s, struct span rid, enum ipc_type type, const void *msg
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-/* The body is optional; a registrationId in it must be ours; its payload goes on,
- * re-serialised. Other members are other versions' (1.5). */
-static int
-parse_register(const struct dps *d, struct span text, struct buf *payload, struct err *e)
-{
-	struct span body = span_trim(text);
-	struct span id = d->registration_id;
-	if (!body.len)
-		return 0;
-	auto_(js_free) struct js *v = js_parse(body, BODY_MAX, BODY_DEPTH, e);
-	if (!v)
-		return -1;
-	if (!js_is(v, JS_OBJECT))
-		return err_set(e, ERR_PARSE, "body is no object");
-	if (js_opt_str(v, "registrationId", &id, e))
-		return -1;
-	if (!span_ieq(id, d->registration_id))
-		return err_set(e, ERR_PARSE, "registrationId is not the connection's");
-	const struct js *p = js_get(v, "payload");
-	if (p && !js_is(p, JS_NULL))
-		js_dump(p, JS_AS_BUILT, payload);
-	return buf_check(payload, "payload", e);
-}
-
 static void
 on_register(struct mqtt_session *s, const struct topic_dps *t, struct span body)
 {
 	const struct dps *d = mqtt_session_ctx(s);
 	struct err e = {0};
-	auto_buf payload = BUF_INIT(CAP_JSON);
-	if (parse_register(d, body, &payload, &e)) {
+	auto_dps_json_body b = {0};
+	if (dps_json_parse(body, d->registration_id, &b, &e)) {
 		const struct wire_error w = wire_error_of_code(e.code, WIRE_DPS);
 		respond_error(s, t->rid, &w);
 		return;
@@ -252,7 +225,7 @@ on_register(struct mqtt_session *s, const struct topic_dps *t, struct span body)
 	    .cred = *credential_ipc(d->cred),
 	    .id_scope = d->scope,
 	    .registration_id = d->registration_id,
-	    .payload = buf_span(&payload)};
+	    .payload = buf_span(&b.payload)};
 	ask(s, t->rid, IPC_DPS_REGISTER, &m);
 }
 

@@ -8,6 +8,7 @@
 
 #include "codec/config.h"
 #include "codec/uri.h"
+#include "codec/utf8.h"
 #include "io/http.h"
 #include "io/loop.h"
 #include "proto/credential.h"
@@ -168,11 +169,27 @@ fail_method(struct http_call *c, unsigned methods)
 
 /* ---- credentials ------------------------------------------------------------------- */
 
+/* In the connection log: on whose side, and of which device. */
+static const char *
+plane_of(const struct http_call *c, enum http_accepts accepts)
+{
+	if (accepts == HTTP_ACCEPTS_DEVICE)
+		return c->dialect == HTTP_DIALECT_DPS ? "dps" : "hub";
+	return accepts == HTTP_ACCEPTS_ENROL ? "est" : "service";
+}
+
+static struct span
+device_of(const struct http_call *c, enum http_accepts accepts)
+{
+	struct span id = c->param[c->dialect == HTTP_DIALECT_DPS ? 1 : 0]; /* or scope */
+	return accepts == HTTP_ACCEPTS_DEVICE && utf8_ok(id) ? id : SPAN_NONE;
+}
+
 static void
 refuse(struct http_call *c, enum http_accepts accepts, const char *why)
 {
-	const char *plane = accepts == HTTP_ACCEPTS_ENROL ? "est" : "service";
-	core_link_refused(c->env->core, plane, &c->peer, SPAN_NONE, 401002, "%s", why);
+	core_link_refused(c->env->core, plane_of(c, accepts), &c->peer,
+	    device_of(c, accepts), 401002, "%s", why);
 	const struct wire_error w = wire_error_of(401002);
 	http_call_fail(c, &w, "");
 }
@@ -183,7 +200,8 @@ static int
 take_credential(struct http_call *c, enum http_accepts accepts, struct err *e)
 {
 	const char *header = http_header(c->req, "Authorization");
-	struct span text = span_str(header);
+	/* the C SDK with a certificate sends a blank one (protocol/device.md 4.1) */
+	struct span text = span_trim(span_str(header));
 	if (http_header_count(c->req, "Authorization") > 1)
 		return err_set(e, ERR_PARSE, "Authorization came twice");
 	c->credential = accepts == HTTP_ACCEPTS_ENROL && text.len
@@ -202,6 +220,8 @@ is_accepted(enum http_accepts accepts, unsigned kind)
 		return kind == CRED_X509;
 	if (accepts == HTTP_ACCEPTS_ENROL)
 		return kind == CRED_X509 || kind == CRED_BASIC;
+	if (accepts == HTTP_ACCEPTS_DEVICE)
+		return true;
 	return kind != CRED_NONE;
 }
 

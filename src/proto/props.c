@@ -1,5 +1,6 @@
 /*
- * Property bags to JSON. Nothing a device writes in a bag drops its connection but size.
+ * Properties of messages to JSON. Nothing a device writes in a bag drops its connection
+ * but size.
  */
 #include "proto/props.h"
 
@@ -43,8 +44,8 @@ static const char *const stamps[] = {
     "iothub-messagetype",
 };
 
-static bool
-is_stamp(struct span key)
+bool
+props_is_stamp(struct span key)
 {
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
 		if (span_ieq_str(key, stamps[i]))
@@ -52,6 +53,8 @@ is_stamp(struct span key)
 	}
 	return false;
 }
+
+/* ---- bags of topics ---------------------------------------------------------------- */
 
 static const char *
 system_name(const char *key)
@@ -88,7 +91,7 @@ put_pair(struct bag *b, const struct uri_pair *pair)
 	text_of(pair->key, &b->key);
 	text_of(pair->value, &b->value);
 	struct span key = buf_span(&b->key);
-	if (!key.len || is_stamp(key))
+	if (!key.len || props_is_stamp(key))
 		return;
 	/* a pair with no '=' is null (3.8) */
 	struct js *v = pair->has_value ? js_str(buf_span(&b->value), &e) : NULL;

@@ -1,11 +1,12 @@
 #ifndef PROTO_PROPS_H
 #define PROTO_PROPS_H
 /*
- * A message's property bag (protocol/device.md 3.8) as one canonical JSON object:
+ * A message's properties, from the bag of a topic (protocol/device.md 3.8) or the headers
+ * of a request (4.1), as one canonical JSON object:
  *	{"application":{"alert":"true"},"system":{"content-type":"application/json"}}
  * System properties carry the names of AMQP. What only the hub may say of a message
  * (who sent it, how it was authenticated, when it came) is left out when a device says
- *it.
+ * it.
  */
 #include "base/buf.h"
 
@@ -24,5 +25,8 @@ must_check int props_from_bag(
  * first, without those that are null or empty: C skips them, and Node makes "undefined"
  * of them (3.10). ERR_PARSE where it is no such object. */
 must_check int props_to_bag(struct span json, struct buf *topic, struct err *e);
+
+/* A name that only the hub may give a property. */
+bool props_is_stamp(struct span key);
 
 #endif

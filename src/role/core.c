@@ -16,11 +16,13 @@
 #include "domain/group.h"
 #include "domain/issuer.h"
 #include "domain/policy.h"
+#include "domain/sighting.h"
 #include "io/jail.h"
 #include "role/boot.h"
 #include "role/core_c2d.h"
 #include "role/core_method.h"
 #include "role/core_pki.h"
+#include "role/core_upload.h"
 #include "store/c2d.h"
 #include "store/pki.h"
 
@@ -174,6 +176,8 @@ find_handler(enum ipc_type type)
 	    core_device_handler,
 	    core_hub_handler,
 	    core_twin_handler,
+	    core_http_handler,
+	    core_upload_handler,
 	    core_service_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,
@@ -354,7 +358,7 @@ on_housekeeping(void *arg)
 		core_give_up(c, &e);
 		return;
 	}
-	if (trim(c, &e) || core_est_trim(c, &e))
+	if (trim(c, &e) || core_est_trim(c, &e) || core_upload_trim(c, &e))
 		turn_spoil(c->turn, &e);
 }
 
@@ -405,6 +409,9 @@ start(struct core *c, int fd, struct err *e)
 	c->loop = loop_new(&clock_system, e);
 	if (!c->loop || open_store(c, e))
 		return -1;
+	c->uploads = core_upload_new(c, e);
+	if (!c->uploads)
+		return -1;
 	c->turn = turn_new(c->loop, c->store, &turn_ops, c);
 	c->d = (struct domain){.store = c->store,
 	    .cfg = &c->cfg,
@@ -418,6 +425,7 @@ start(struct core *c, int fd, struct err *e)
 	throttle_init(&c->registrations, per_min, loop_now_ms(c->loop));
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
+	c->sightings = sighting_new();
 	est_guard_init(&c->est, loop_now_ms(c->loop));
 	if (core_load_issuers(c, e) || log_start(c, e))
 		return -1;
@@ -450,10 +458,12 @@ stop(struct core *c)
 	loop_timer_free(c->job_timer);
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
+	sighting_free(c->sightings);
 	est_guard_done(&c->est);
 	core_pki_free(c->pki);
 	core_c2d_free(c->c2d);
 	core_method_free(c->methods);
+	core_upload_free(c->uploads);
 	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);

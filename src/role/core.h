@@ -18,6 +18,8 @@
 
 struct clone_list;
 struct core_pki;
+struct core_upload;
+struct sightings;
 
 /* The process: fd is the link to main. Returns its exit status. */
 int core_main(int fd);
@@ -79,7 +81,8 @@ struct core {
 	struct ipc_link *main, *signer;
 	struct core_edge edges[CORE_EDGES_MAX];
 	struct session_table sessions;
-	struct core_asked *asked; /* of the signer */
+	struct sightings *sightings; /* of devices over HTTPS */
+	struct core_asked *asked;    /* of the signer */
 	uint64_t next_id;
 	struct issuer_book issuers; /* as they are in the store */
 	/* what of issuers.conf is not in use, as the signer says; "" none */
@@ -88,6 +91,7 @@ struct core {
 	struct loop_timer *housekeeping;
 	struct core_tickets tickets;
 	struct core_pki *pki;
+	struct core_upload *uploads;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	struct core_c2d *c2d;
 	struct core_method *methods;
@@ -109,7 +113,9 @@ typedef int core_handler(
 core_handler *core_device_handler(enum ipc_type type);
 core_handler *core_hub_handler(enum ipc_type type);
 core_handler *core_twin_handler(enum ipc_type type);
+core_handler *core_http_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
+core_handler *core_upload_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);
@@ -170,6 +176,9 @@ must_check int core_sign_then(struct core *c, const struct ask *a,
  * its key is in two hands. Fills the members of s that tell its address. */
 must_check int core_note_cert(
     struct core *c, const struct ipc_hub_open *m, struct session *s, struct err *e);
+/* Stores a message of s, the sender. */
+must_check int core_keep_event(struct core *c, const struct session *s, struct span props,
+    struct span body, int64_t *ret_seq, struct err *e);
 /* For turn.h: sends a packed frame over an edge's link, now; tells a request that its
  * turn failed. Both take the core as arg. */
 void core_send(

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "codec/topic.h"
+#include "domain/sighting.h"
 #include "role/boot.h"
 #include "role/core.h"
 
@@ -43,6 +44,7 @@ after_granted(void *arg, const void *item)
 			SPAN_LIT("400027: closed by a newer connection of the device")};
 		core_send_late(c, old.edge, IPC_SESSION_CLOSE, 0, &close);
 	}
+	sighting_forget(c->sightings, g.session.name);
 	struct ipc_hub_opened opened = {.session = id,
 	    .close_ms = g.close_ms,
 	    .present = g.present,
@@ -144,6 +146,20 @@ on_hub_subscribe(struct core *c, const struct ask *a, const void *msg, struct er
 	return core_done(c, a, "", 0, e);
 }
 
+int
+core_keep_event(struct core *c, const struct session *s, struct span props,
+    struct span body, int64_t *ret_seq, struct err *e)
+{
+	struct store_event ev = {.enqueued_ms = domain_now(&c->d),
+	    .device_id = s->device_id,
+	    .generation = s->generation,
+	    .auth = session_auth(s),
+	    .thumb = s->thumb,
+	    .props = props,
+	    .body = body};
+	return store_event_add(c->store, &ev, ret_seq, e);
+}
+
 static int
 on_hub_event(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -151,15 +167,8 @@ on_hub_event(struct core *c, const struct ask *a, const void *msg, struct err *e
 	const struct session *s = core_session(c, a, m->session);
 	if (!s)
 		return err_set(e, ERR_UNAVAILABLE, "the session is over");
-	struct store_event ev = {.enqueued_ms = domain_now(&c->d),
-	    .device_id = s->device_id,
-	    .generation = s->generation,
-	    .auth = session_auth(s),
-	    .thumb = s->thumb,
-	    .props = m->props,
-	    .body = m->body};
 	int64_t seq;
-	if (store_event_add(c->store, &ev, &seq, e))
+	if (core_keep_event(c, s, m->props, m->body, &seq, e))
 		return -1;
 	return core_done(c, a, "", seq, e);
 }

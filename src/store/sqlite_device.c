@@ -119,6 +119,17 @@ store_device_subs(struct store *s, const char *id, uint32_t subs, struct err *e)
 }
 
 int
+store_device_active(struct store *s, const char *id, int64_t at_ms, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_ACTIVE, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	stmt_bind_int(&q, 2, at_ms);
+	return stmt_change(&q, "device", id, e);
+}
+
+int
 store_device_all_gone(struct store *s, int64_t at_ms, struct err *e)
 {
 	auto_stmt q = {0};

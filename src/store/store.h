@@ -96,6 +96,9 @@ must_check int store_twin_put(
 /* What its session is subscribed to, alone; NOT_FOUND. */
 must_check int store_device_subs(
     struct store *s, const char *id, uint32_t subs, struct err *e);
+/* lastActivityTime alone: of a device that comes without a connection. */
+must_check int store_device_active(
+    struct store *s, const char *id, int64_t at_ms, struct err *e);
 /* Marks every device disconnected (start of the core). */
 must_check int store_device_all_gone(struct store *s, int64_t at_ms, struct err *e);
 

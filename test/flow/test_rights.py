@@ -14,7 +14,7 @@ HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
 GROUP = {"attestation": {"type": "symmetricKey"}}
 EST = "/.well-known/est"
 # route, the right it takes (None: open to all, "public": so, but there is nothing to get here,
-# "operator": a certificate alone, "device": a device's certificate alone), a good body
+# "operator": a certificate alone, "device": the device's own credential alone), a good body
 NEEDS = {
     "POST /devices/query": ("RegistryRead", {"query": "select * from devices"}),
     "GET /devices": ("RegistryRead", None),
@@ -75,6 +75,20 @@ NEEDS = {
     "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
     "GET /muster/events": ("ServiceConnect", None),
     "GET /muster/connections": ("ServiceConnect", None),
+    "POST /devices/{}/messages/events": ("device", {}),
+    "POST /devices/{}/modules/{}/messages/events": ("device", {}),
+    "GET /devices/{}/messages/devicebound": ("device", None),
+    "DELETE /devices/{}/messages/devicebound/{}": ("device", None),
+    "POST /devices/{}/messages/devicebound/{}/abandon": ("device", None),
+    "POST /devices/{}/files": ("device", {"blobName": "x"}),
+    "POST /devices/{}/files/notifications": ("device", {"correlationId": "x", "isSuccess": True}),
+    "POST /devices/{}/files/notifications/{}": ("device", {"isSuccess": True}),
+    "GET /messages/serviceBound/filenotifications": ("ServiceConnect", None),
+    "DELETE /messages/serviceBound/filenotifications/{}": ("ServiceConnect", None),
+    "POST /messages/serviceBound/filenotifications/{}/abandon": ("ServiceConnect", None),
+    "PUT /{}/registrations/{}/register": ("device", {}),
+    "GET /{}/registrations/{}/operations/{}": ("device", None),
+    "POST /{}/registrations/{}": ("device", None),
 }
 
 

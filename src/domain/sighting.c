@@ -1,0 +1,107 @@
+/*
+ * Who was last seen with what, an entry an identity.
+ */
+#include "domain/sighting.h"
+
+#include "crypto/digest.h"
+
+#define ENTRIES_MAX 1000000 /* beyond it all is forgotten: some lines come twice */
+
+struct entry {
+	char name[SESSION_NAME];
+	uint8_t by[DIGEST_SHA256];
+	int64_t at_ms;
+	UT_hash_handle hh;
+};
+
+struct sightings {
+	struct entry *by_name;
+};
+
+struct sightings *
+sighting_new(void)
+{
+	return own_alloc(sizeof(struct sightings));
+}
+
+static void
+forget_all(struct sightings *t)
+{
+	struct entry *x, *next;
+	HASH_ITER (hh, t->by_name, x, next) {
+		HASH_DEL(t->by_name, x);
+		free(x);
+	}
+}
+
+void
+sighting_free(struct sightings *t)
+{
+	if (!t)
+		return;
+	forget_all(t);
+	free(t);
+}
+
+static struct entry *
+find(const struct sightings *t, const char *name)
+{
+	struct entry *x;
+	HASH_FIND_STR(t->by_name, name, x);
+	return x;
+}
+
+/* The credential and the life of the identity it was good for. */
+static void
+fingerprint(const struct session *s, uint8_t out[DIGEST_SHA256])
+{
+	const struct span parts[] = {
+	    span_of(s->generation, sizeof(s->generation)),
+	    span_of(s->thumb, sizeof(s->thumb)),
+	    span_of(s->policy, sizeof(s->policy)),
+	    span_of(s->key, sizeof(s->key)),
+	};
+	digest_sha256v(parts, sizeof(parts) / sizeof(parts[0]), out);
+}
+
+static int64_t
+interval(const struct session *s)
+{
+	return s->thumb[0] ? SIGHTING_X509_MS : SIGHTING_SAS_MS;
+}
+
+bool
+sighting_is_due(const struct sightings *t, const struct session *s, int64_t now_ms)
+{
+	uint8_t by[DIGEST_SHA256];
+	const struct entry *x = find(t, s->name);
+	if (!x || now_ms < x->at_ms || now_ms - x->at_ms >= interval(s))
+		return true;
+	fingerprint(s, by);
+	return memcmp(by, x->by, sizeof(by)) != 0;
+}
+
+void
+sighting_note(struct sightings *t, const struct session *s, int64_t now_ms)
+{
+	struct entry *x = find(t, s->name);
+	if (!x) {
+		if (HASH_COUNT(t->by_name) >= ENTRIES_MAX)
+			forget_all(t);
+		x = own_alloc(sizeof(*x));
+		memcpy(x->name, s->name, sizeof(x->name));
+		HASH_ADD_STR(t->by_name, name, x);
+	}
+	fingerprint(s, x->by);
+	x->at_ms = now_ms;
+}
+
+void
+sighting_forget(struct sightings *t, const char *name)
+{
+	struct entry *x = find(t, name);
+	if (!x)
+		return;
+	HASH_DEL(t->by_name, x);
+	free(x);
+}
