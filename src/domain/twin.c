@@ -74,7 +74,8 @@ stored(struct span text, size_t max, int depth, const char *what, struct err *e)
 {
 	struct js *v = js_parse(text, max, depth, e);
 	if (!v)
-		err_set(e, ERR_CORRUPT, "%s is not what was stored", what);
+		err_wrap(
+		    e, "%s as stored", what); /* one twin's trouble, not the store's */
 	return v;
 }
 

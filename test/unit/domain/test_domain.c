@@ -582,6 +582,10 @@ session_table_keeps_one_connection_a_device(void **state)
 	assert_int_equal(session_find(&t, first)->yields, 0);
 	assert_int_equal(session_find(&t, second)->yields, 7);
 	assert_int_equal(session_of(&t, "d1")->id, second);
+	session_subscribe(&t, second, 5);
+	session_subscribe(&t, second + 1000, 7); /* nobody's */
+	assert_int_equal(session_of(&t, "d1")->subs, 5);
+	assert_int_equal(session_find(&t, first)->subs, 0);
 	assert_true(session_leave(&t, first));
 	assert_false(session_leave(&t, first));
 	assert_int_equal(session_of(&t, "d1")->id, second);

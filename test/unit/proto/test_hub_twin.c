@@ -418,6 +418,36 @@ desired_changes_wait_for_no_acknowledgement(void **state)
 	peer_close(&p);
 }
 
+/* One that never reads is cut off at a cap, and its neighbour is not. */
+static void
+device_that_does_not_read_is_closed(void **state)
+{
+	struct rig *r = *state;
+	struct peer deaf, neighbour;
+	struct ipc_hub_closed closed;
+	auto_buf patch = BUF_INIT(CAP_TWIN);
+	buf_str(&patch, "{\"a\":\"");
+	for (int i = 0; i < 100000; i++)
+		buf_u8(&patch, 'x');
+	buf_str(&patch, "\"}");
+	struct ipc_hub_desired m = {
+	    .session = 77, .version = 2, .patch = buf_span(&patch)};
+	open_with(&deaf, r, subscribed(-1, 1), false);
+	for (int i = 0; i < 100 && hub_mqtt_sessions(r->hub); i++) {
+		hub_twin_on_desired(r->hub, &m);
+		rig_settle(r);
+	}
+	rig_core_gets(r, IPC_HUB_CLOSED, &closed);
+	assert_int_equal(closed.session, 77);
+	open_with(&neighbour, r, subscribed(-1, 0), false);
+	m.patch = SPAN_LIT("{}");
+	hub_twin_on_desired(r->hub, &m);
+	gets_publish(&neighbour, 0, "$iothub/twin/PATCH/properties/desired/?$version=2",
+	    "{\"$version\":2}");
+	peer_close(&neighbour);
+	peer_close(&deaf);
+}
+
 int
 main(void)
 {
@@ -439,6 +469,7 @@ main(void)
 	    T(device_may_leave_while_it_is_served),
 	    T(desired_changes_reach_those_who_subscribed_at_their_qos),
 	    T(desired_changes_wait_for_no_acknowledgement),
+	    T(device_that_does_not_read_is_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
