@@ -1,20 +1,16 @@
 /*
  * One device's way. Each step begins in next(), which the loop calls after the commit of
- * what came before; each ends in moved() or failed(). Nothing here waits.
+ * what came before; each ends in migrant_moved() or failed(). Nothing here waits.
  */
-#include "fleet/migrant.h"
+#include "fleet/migrant_impl.h"
 
 #include <stdio.h>
 
 #include "base/hex.h"
 #include "base/rand.h"
 #include "codec/js.h"
-#include "fleet/azure.h"
 #include "fleet/enroll.h"
 #include "fleet/inventory.h"
-#include "fleet/session.h"
-#include "fleet/state.h"
-#include "io/loop.h"
 
 #define ARENA_MAX   (16 * 1024 * 1024)
 #define NEED_BYTES  65536
@@ -27,48 +23,27 @@
 /* Longer than the agent's own limits (dps.timeout, hub.connect_timeout and the
  * acknowledgement; twice the time to settle): a device whose work goes on behind a
  * deadline of ours would register after its identity was put back. */
-#define PROVE_MS    240000
-#define PROMOTE_MS  180000
-#define CONFIRM_MS  30000
-#define TRIES       3 /* of an operation that fails for what may pass */
-#define AGAIN_MS    1500
-#define POLL_MIN_MS 150
-#define POLL_MAX_MS 5000
-#define HEARD_PAGE  100 /* one message is enough, and they may be large */
-
-struct migrant {
-	const struct migrant_run *run;
-	struct arena *a;
-	struct campaign_device d; /* texts in a */
-	int state;
-	struct session *session;
-	bool holds_slot, checked; /* checked: this session passed the pre-flight */
-	struct rest_call *call;
-	struct loop_timer *timer;
-	struct loop_task next;
-	int64_t poll_ms, poll_until_ms;
-	bool connected, heard; /* since the switch, as the hub's logs tell */
-	int64_t switched_seq;  /* of that connection */
-	int tries;             /* of the operation under way */
-	bool failing;          /* decided; the identity may still be put back */
-};
+#define PROVE_MS   240000
+#define PROMOTE_MS 180000
+#define TRIES      3 /* of an operation that fails for what may pass */
+#define AGAIN_MS   1500
 
 /* ---- small things ---- */
 
-static struct loop *
-loop_of(const struct migrant *g)
+struct loop *
+migrant_loop(const struct migrant *g)
 {
 	return g->run->m->loop;
 }
 
-static int64_t
-wall_ms(const struct migrant *g)
+int64_t
+migrant_wall_ms(const struct migrant *g)
 {
-	return clock_wall_ms(loop_clock(loop_of(g)));
+	return clock_wall_ms(loop_clock(migrant_loop(g)));
 }
 
-static void
-set(struct migrant *g, const char **field, struct span text)
+void
+migrant_set(struct migrant *g, const char **field, struct span text)
 {
 	*field = arena_str(g->a, text);
 }
@@ -81,8 +56,8 @@ drop_session(struct migrant *g)
 }
 
 /* The device needs no session any more. */
-static void
-release(struct migrant *g)
+void
+migrant_release(struct migrant *g)
 {
 	drop_session(g);
 	if (!g->holds_slot)
@@ -95,18 +70,18 @@ static void
 save(struct migrant *g)
 {
 	g->d.state = sm_name(&state_machine, g->state);
-	g->d.updated_ms = wall_ms(g);
+	g->d.updated_ms = migrant_wall_ms(g);
 	g->run->on_save(g->run->arg, &g->d);
 }
 
 /* A step is done: on record first, the next one after the commit. */
-static void
-moved(struct migrant *g, int to)
+void
+migrant_moved(struct migrant *g, int to)
 {
 	sm_move(&state_machine, &g->state, to);
 	g->tries = 0;
 	save(g);
-	loop_defer(loop_of(g), LOOP_FLUSH, &g->next);
+	loop_defer(migrant_loop(g), LOOP_FLUSH, &g->next);
 }
 
 /* ---- failing ---- */
@@ -138,8 +113,8 @@ fix_of(enum err_code code)
 static void
 finish_failed(struct migrant *g)
 {
-	release(g);
-	moved(g, STATE_FAILED);
+	migrant_release(g);
+	migrant_moved(g, STATE_FAILED);
 }
 
 static void
@@ -151,7 +126,7 @@ on_restored(void *arg, const struct rest_response *r, const struct err *why)
 	if (!r)
 		e = *why;
 	if (!r || azure_check(r, "identity", &e))
-		set(g, &g->d.reason,
+		migrant_set(g, &g->d.reason,
 		    span_str(arena_printf(g->a,
 			"%s; and its old identity was not put back: %s", g->d.reason,
 			e.text)));
@@ -188,10 +163,11 @@ failed(struct migrant *g, const char *step, const struct session_failure *why)
 	struct rest_request q;
 	bool proving = g->state == STATE_INSTALLED || g->state == STATE_PROVED;
 	bool reverted = g->state == STATE_CONFIRMED && g->checked && why->answered;
-	set(g, &g->d.step, span_str(step));
-	set(g, &g->d.error, span_str(err_row(why->err.code)->name));
-	set(g, &g->d.reason, span_str(why->err.text));
-	set(g, &g->d.fix, span_str(why->fix[0] ? why->fix : fix_of(why->err.code)));
+	migrant_set(g, &g->d.step, span_str(step));
+	migrant_set(g, &g->d.error, span_str(err_row(why->err.code)->name));
+	migrant_set(g, &g->d.reason, span_str(why->err.text));
+	migrant_set(
+	    g, &g->d.fix, span_str(why->fix[0] ? why->fix : fix_of(why->err.code)));
 	g->failing = true;
 	loop_timer_cancel(g->timer);
 	if (!proving && !reverted) {
@@ -203,252 +179,11 @@ failed(struct migrant *g, const char *step, const struct session_failure *why)
 	g->call = rest_start(g->run->m->rest, &q, on_identity_after, g);
 }
 
-static void
-failed_with(struct migrant *g, const char *step, const struct err *e)
+void
+migrant_failed_with(struct migrant *g, const char *step, const struct err *e)
 {
 	struct session_failure why = {.err = *e};
 	failed(g, step, &why);
-}
-
-/* ---- polling the hub's logs ---- */
-
-static void
-poll_begin(struct migrant *g, int64_t for_ms)
-{
-	g->poll_ms = POLL_MIN_MS;
-	g->poll_until_ms = loop_now_ms(loop_of(g)) + for_ms;
-}
-
-/* Asks again a little later; -1 when the time is over. */
-static int
-poll_again(struct migrant *g)
-{
-	if (loop_now_ms(loop_of(g)) >= g->poll_until_ms)
-		return -1;
-	loop_timer_start(g->timer, g->poll_ms);
-	g->poll_ms = g->poll_ms * 3 / 2 < POLL_MAX_MS ? g->poll_ms * 3 / 2 : POLL_MAX_MS;
-	return 0;
-}
-
-static void
-ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
-{
-	struct azure_log_filter f = {
-	    .after_seq = after_seq,
-	    .limit = g->state == STATE_PROMOTED && events ? HEARD_PAGE : AZURE_PAGE,
-	    .device_id = g->d.id,
-	    .thumb = events ? g->d.thumb : NULL,
-	    .what = events ? NULL : "connect",
-	    .auth = events ? NULL : "x509",
-	    .plane = events ? NULL : "hub",
-	};
-	auto_(arena_free) struct arena *a = arena_new(65536);
-	struct rest_request q;
-	(events ? azure_events : azure_connections)(a, &f, &q);
-	g->call = rest_start(g->run->m->rest, &q, fn, g);
-}
-
-static bool
-is_mine(const struct migrant *g, const struct azure_row *r)
-{
-	return strcmp(r->device_id, g->d.id) == 0 && strcmp(r->auth, "x509") == 0 &&
-	       strcmp(r->thumb, g->d.thumb) == 0;
-}
-
-/* Reads a log's answer; the step fails on an error. */
-static int
-read_log(struct migrant *g, const char *step, const struct rest_response *r,
-    const struct err *why, int (*visit)(void *, const struct azure_row *, struct err *))
-{
-	struct err e;
-	struct azure_log_end end;
-	g->call = NULL;
-	if (!r)
-		e = *why;
-	if (!r || azure_check(r, "log of the hub", &e) ||
-	    azure_log_read(r->body, visit, g, &end, &e)) {
-		failed_with(g, step, &e);
-		return -1;
-	}
-	return 0;
-}
-
-/* ---- confirm: the hub saw this very credential ---- */
-
-static int
-visit_proof(void *ctx, const struct azure_row *r, struct err *e)
-{
-	struct migrant *g = ctx;
-	if (is_mine(g, r) && strcmp(r->proof, g->d.nonce) == 0)
-		g->d.proof_seq = r->seq;
-	return 0;
-}
-
-static int
-visit_connection(void *ctx, const struct azure_row *r, struct err *e)
-{
-	struct migrant *g = ctx;
-	if (is_mine(g, r) && r->seq > g->d.conn_seq)
-		g->d.conn_seq = r->seq;
-	return 0;
-}
-
-static void
-on_proof_connection(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	struct err e;
-	if (read_log(g, "confirm", r, why, visit_connection))
-		return;
-	if (g->d.conn_seq == 0) {
-		err_set(&e, ERR_NOT_FOUND,
-		    "the hub has the proof but no X.509 connection of it in its log");
-		failed_with(g, "confirm", &e);
-		return;
-	}
-	g->d.proved_ms = wall_ms(g);
-	moved(g, STATE_CONFIRMED);
-}
-
-static void
-on_proof(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	struct err e;
-	if (read_log(g, "confirm", r, why, visit_proof))
-		return;
-	if (g->d.proof_seq) {
-		ask_log(g, false, 0, on_proof_connection);
-		return;
-	}
-	if (poll_again(g) == 0)
-		return;
-	err_set(&e, ERR_TIMEOUT,
-	    "the hub did not see the message that proves the certificate");
-	failed_with(g, "confirm", &e);
-}
-
-static void
-poll_proof(struct migrant *g)
-{
-	ask_log(g, true, 0, on_proof);
-}
-
-static void
-start_confirm(struct migrant *g)
-{
-	g->d.proof_seq = g->d.conn_seq = 0;
-	poll_begin(g, CONFIRM_MS);
-	poll_proof(g);
-}
-
-/* ---- resume: connected after the switch, and heard ---- */
-
-static void
-silent(struct migrant *g)
-{
-	struct err e;
-	err_set(&e, ERR_TIMEOUT, "switched to X.509, but %s",
-	    g->connected ? "no telemetry came since" : "the hub saw no connection since");
-	failed_with(g, "resume", &e);
-}
-
-static void
-on_tagged(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	struct err e;
-	g->call = NULL;
-	if (!r)
-		e = *why;
-	if (!r || azure_check(r, "twin tags", &e)) {
-		failed_with(g, "resume", &e);
-		return;
-	}
-	g->d.done_ms = wall_ms(g);
-	/* not before: a try that ends earlier leaves the next one this connection to find
-	 */
-	g->d.conn_seq = g->switched_seq;
-	set(g, &g->d.step, SPAN_NONE);
-	set(g, &g->d.error, SPAN_NONE);
-	set(g, &g->d.reason, SPAN_NONE);
-	set(g, &g->d.fix, SPAN_NONE);
-	moved(g, STATE_RESUMED);
-}
-
-static void
-tag(struct migrant *g)
-{
-	char date[CLOCK_TEXT], wave[24];
-	struct rest_request q;
-	clock_iso(wall_ms(g), 0, date);
-	snprintf(wave, sizeof(wave), "%lld", (long long)g->d.wave);
-	auto_(js_free) struct js *tags = js_object();
-	js_set_text(tags, "authType", "x509");
-	js_set_text(tags, "migrationWave", wave);
-	js_set_text(tags, "migratedDate", date);
-	azure_twin_patch(g->a, g->d.id, tags, &q);
-	g->call = rest_start(g->run->m->rest, &q, on_tagged, g);
-}
-
-static int
-visit_switched(void *ctx, const struct azure_row *r, struct err *e)
-{
-	struct migrant *g = ctx;
-	if (g->connected || !is_mine(g, r) || r->seq <= g->d.conn_seq)
-		return 0;
-	g->connected = true;
-	g->switched_seq = r->seq;
-	return 0;
-}
-
-static int
-visit_telemetry(void *ctx, const struct azure_row *r, struct err *e)
-{
-	struct migrant *g = ctx;
-	g->heard |= is_mine(g, r) && r->seq > g->d.proof_seq && r->proof[0] == '\0';
-	return 0;
-}
-
-static void
-on_telemetry(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	if (read_log(g, "resume", r, why, visit_telemetry))
-		return;
-	if (g->heard)
-		tag(g);
-	else if (poll_again(g))
-		silent(g);
-}
-
-static void
-on_switched(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	if (read_log(g, "resume", r, why, visit_switched))
-		return;
-	if (g->connected)
-		ask_log(g, true, g->d.proof_seq, on_telemetry);
-	else if (poll_again(g))
-		silent(g);
-}
-
-static void
-poll_resumed(struct migrant *g)
-{
-	if (g->connected)
-		ask_log(g, true, g->d.proof_seq, on_telemetry);
-	else
-		ask_log(g, false, g->d.conn_seq, on_switched);
-}
-
-static void
-start_resume(struct migrant *g)
-{
-	release(g);
-	poll_begin(g, g->run->m->o->resume_ms);
-	poll_resumed(g);
 }
 
 /* ---- sign ---- */
@@ -460,13 +195,13 @@ signed_with(struct migrant *g, const char *chain)
 	char thumb[65];
 	int64_t not_after_ms;
 	if (enroll_thumb(chain, thumb, &not_after_ms, &e)) {
-		failed_with(g, "sign", &e);
+		migrant_failed_with(g, "sign", &e);
 		return;
 	}
-	set(g, &g->d.chain, span_str(chain));
-	set(g, &g->d.thumb, span_str(thumb));
+	migrant_set(g, &g->d.chain, span_str(chain));
+	migrant_set(g, &g->d.thumb, span_str(thumb));
 	g->d.not_after_ms = not_after_ms;
-	moved(g, STATE_SIGNED);
+	migrant_moved(g, STATE_SIGNED);
 }
 
 static void
@@ -479,9 +214,9 @@ on_signed(void *arg, const struct rest_response *r, const struct err *why)
 	if (!r)
 		e = *why;
 	if (!r || azure_check(r, "EST simpleenroll", &e) ||
-	    enroll_chain(
-		g->run->enroll, r->body, g->d.csr, g->d.id, wall_ms(g), &chain, &e)) {
-		failed_with(g, "sign", &e);
+	    enroll_chain(g->run->enroll, r->body, g->d.csr, g->d.id, migrant_wall_ms(g),
+		&chain, &e)) {
+		migrant_failed_with(g, "sign", &e);
 		return;
 	}
 	signed_with(g, buf_text(&chain));
@@ -493,12 +228,13 @@ start_sign(struct migrant *g)
 	struct err e;
 	struct rest_request q;
 	auto_buf der = BUF_INIT(65536);
-	if (enroll_fits(g->run->enroll, g->d.chain, g->d.csr, g->d.id, wall_ms(g))) {
+	if (enroll_fits(
+		g->run->enroll, g->d.chain, g->d.csr, g->d.id, migrant_wall_ms(g))) {
 		signed_with(g, g->d.chain);
 		return;
 	}
 	if (enroll_csr(g->d.csr, g->d.id, &der, &e)) {
-		failed_with(g, "sign", &e);
+		migrant_failed_with(g, "sign", &e);
 		return;
 	}
 	azure_est_enroll(g->a, buf_span(&der), &q);
@@ -524,8 +260,8 @@ take_keygen(struct migrant *g, const struct js *answer, struct err *e)
 	    js_need_str(answer, "csr", &csr, e) ||
 	    enroll_csr((const char *)csr.p, g->d.id, &der, e))
 		return -1;
-	set(g, &g->d.generation, generation);
-	set(g, &g->d.csr, csr);
+	migrant_set(g, &g->d.generation, generation);
+	migrant_set(g, &g->d.csr, csr);
 	return 0;
 }
 
@@ -562,7 +298,7 @@ take_install(struct migrant *g, const struct js *answer, struct err *e)
 		return -1;
 	rand_bytes(nonce, sizeof(nonce));
 	hex_write(span_of(nonce, sizeof(nonce)), hex);
-	set(g, &g->d.nonce, span_str(hex));
+	migrant_set(g, &g->d.nonce, span_str(hex));
 	return 0;
 }
 
@@ -601,10 +337,10 @@ take_promote(struct migrant *g, const struct js *answer, struct err *e)
 	bool connected;
 	if (js_need_bool(answer, "connected", &connected, e) || need_thumb(g, answer, e))
 		return -1;
-	g->d.promoted_ms = wall_ms(g);
+	g->d.promoted_ms = migrant_wall_ms(g);
 	/* no longer needed, and the file stays small */
-	set(g, &g->d.csr, SPAN_NONE);
-	set(g, &g->d.chain, SPAN_NONE);
+	migrant_set(g, &g->d.csr, SPAN_NONE);
+	migrant_set(g, &g->d.chain, SPAN_NONE);
 	return 0;
 }
 
@@ -624,9 +360,9 @@ static const struct step {
     [STATE_KEYED] = {"sign", STATE_SIGNED, false, start_sign, NULL},
     [STATE_SIGNED] = {"install", STATE_INSTALLED, true, start_install, take_install},
     [STATE_INSTALLED] = {"prove", STATE_PROVED, true, start_prove, take_prove},
-    [STATE_PROVED] = {"confirm", STATE_CONFIRMED, false, start_confirm, NULL},
+    [STATE_PROVED] = {"confirm", STATE_CONFIRMED, false, migrant_start_confirm, NULL},
     [STATE_CONFIRMED] = {"promote", STATE_PROMOTED, true, start_promote, take_promote},
-    [STATE_PROMOTED] = {"resume", STATE_RESUMED, false, start_resume, NULL},
+    [STATE_PROMOTED] = {"resume", STATE_RESUMED, false, migrant_start_resume, NULL},
 };
 
 /* ---- the session ---- */
@@ -639,11 +375,11 @@ on_hello(void *arg, const char *device_id, const char *version)
 	if (strcmp(device_id, g->d.id) != 0) {
 		err_set(&e, ERR_CONFLICT, "what answers at %s is device %.128s",
 		    g->d.address, device_id);
-		failed_with(g, "preflight", &e);
+		migrant_failed_with(g, "preflight", &e);
 		return;
 	}
 	struct js *args = js_object();
-	js_set_int(args, "timeMs", wall_ms(g));
+	js_set_int(args, "timeMs", migrant_wall_ms(g));
 	js_set_int(args, "needBytes", NEED_BYTES);
 	session_call(g->session, "preflight", args, PREFLIGHT_MS);
 }
@@ -659,19 +395,19 @@ take_preflight(struct migrant *g, const struct js *answer)
 	    strcmp(auth, "x509") == 0 && thumb.len && span_ieq_str(thumb, g->d.thumb);
 	g->checked = true;
 	if (g->state == STATE_CONFIRMED && ours) { /* killed between switch and record */
-		g->d.promoted_ms = wall_ms(g);
-		moved(g, STATE_PROMOTED);
+		g->d.promoted_ms = migrant_wall_ms(g);
+		migrant_moved(g, STATE_PROMOTED);
 		return;
 	}
 	if (strcmp(auth, "sas") != 0) {
 		err_set(&e, ERR_CONFLICT,
 		    "the device is on X.509 already, with a certificate of "
 		    "its own");
-		failed_with(g, "preflight", &e);
+		migrant_failed_with(g, "preflight", &e);
 		return;
 	}
 	if (g->state == STATE_PLANNED)
-		moved(g, STATE_PREFLIGHT);
+		migrant_moved(g, STATE_PREFLIGHT);
 	else
 		steps[g->state].start(g);
 }
@@ -687,20 +423,16 @@ on_answer(void *arg, const struct js *answer)
 		return;
 	}
 	if (s->take(g, answer, &e))
-		failed_with(g, s->name, &e);
+		migrant_failed_with(g, s->name, &e);
 	else
-		moved(g, s->to);
+		migrant_moved(g, s->to);
 }
 
 static void
 on_timer(void *arg)
 {
 	struct migrant *g = arg;
-	if (g->state == STATE_PROVED)
-		poll_proof(g);
-	else if (g->state == STATE_PROMOTED)
-		poll_resumed(g);
-	else /* once more, see tries_again */
+	if (!migrant_poll(g)) /* once more, see tries_again */
 		steps[g->state].start(g);
 }
 
@@ -746,12 +478,12 @@ open_session(struct migrant *g)
 	    .id = g->d.id, .user = g->d.user, .host_key = g->d.host_key};
 	if (inventory_address(span_str(g->d.address), g->a, &t.host, &t.port, &e) ||
 	    ssh_spec(&g->run->m->o->ssh, &t, g->a, &spec, &e)) {
-		failed_with(g, "preflight", &e);
+		migrant_failed_with(g, "preflight", &e);
 		return;
 	}
-	g->session = session_new(loop_of(g), &spec, HELLO_MS, &session_ops, g, &e);
+	g->session = session_new(migrant_loop(g), &spec, HELLO_MS, &session_ops, g, &e);
 	if (!g->session)
-		failed_with(g, "preflight", &e);
+		migrant_failed_with(g, "preflight", &e);
 }
 
 /* ---- the first step: the old identity on record, then the session ---- */
@@ -768,8 +500,8 @@ take_identity(struct migrant *g, struct span body, struct err *e)
 		    "its identity on the hub is %s, not sas, since the campaign was "
 		    "planned",
 		    type);
-	set(g, &g->d.auth_before, span_str(type));
-	set(g, &g->d.identity, body);
+	migrant_set(g, &g->d.auth_before, span_str(type));
+	migrant_set(g, &g->d.identity, body);
 	save(g);
 	return 0;
 }
@@ -784,7 +516,7 @@ on_identity(void *arg, const struct rest_response *r, const struct err *why)
 		e = *why;
 	if (!r || azure_check(r, "identity on the hub", &e) ||
 	    take_identity(g, r->body, &e))
-		failed_with(g, "preflight", &e);
+		migrant_failed_with(g, "preflight", &e);
 	else
 		open_session(g);
 }
@@ -850,7 +582,7 @@ migrant_new(const struct migrant_run *run, const struct campaign_device *d)
 		sm_move(&state_machine, &g->state, from);
 	g->d.attempts++;
 	if (!g->d.started_ms)
-		g->d.started_ms = wall_ms(g);
+		g->d.started_ms = migrant_wall_ms(g);
 	save(g);
 	loop_defer(run->m->loop, LOOP_FLUSH, &g->next);
 	return g;
