@@ -8,10 +8,16 @@
  * turn's end, before the first byte can be read (adopt).
  * - It does not read while a request is being answered. Reading is switched on again
  * without a read callback, so that the end of the stream is seen (watch_for_end).
+ *
+ * And it is more lenient than RFC 9112 in what it reads: what two readers could read
+ * differently is refused before the handler (is_ambiguous). It has no door for a change
+ * of protocol: a connection that is taken away stays in its books until it ends, with its
+ * callbacks gone (http_take).
  */
 #include "io/http.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -19,6 +25,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
@@ -29,7 +36,11 @@
 #include "io/netbuf.h"
 #include "io/sock.h"
 
-enum { LISTENERS_MAX = 16, PIPELINED_MAX = 16 * 1024 };
+enum {
+	LISTENERS_MAX = 16,
+	PIPELINED_MAX = 16 * 1024,
+	FRAMING_MAX = 1024, /* between head and body: the line of a chunk */
+};
 
 struct http {
 	struct loop *loop;
@@ -42,10 +53,10 @@ struct http {
 	size_t naccepts, nconns;
 	struct list fresh; /* connections that evhttp was given in this turn */
 	struct loop_task adopt;
-	struct conn *conns; /* by evhttp's connection */
+	struct http_conn *conns; /* by evhttp's connection */
 };
 
-struct conn {
+struct http_conn {
 	UT_hash_handle hh;
 	struct evhttp_connection *ev;
 	struct list node; /* in http.fresh */
@@ -55,11 +66,12 @@ struct conn {
 	struct http_req *req; /* the one being answered */
 	bool is_idle;         /* between requests */
 	bool is_refused;      /* no TLS to be had for it: closed before a byte is read */
+	bool is_taken;        /* no HTTP any more; whoever took it ends it */
 };
 
 struct http_req {
 	struct evhttp_request *ev;
-	struct conn *conn; /* NULL once the peer is gone */
+	struct http_conn *conn; /* NULL once the peer is gone */
 	struct loop *loop;
 	struct loop_task task; /* tells on_gone and on_room; frees what was dropped */
 	void (*on_gone)(void *arg);
@@ -109,7 +121,7 @@ count_conns(struct http *h, int by)
 /* Ends it by way of the socket: evhttp sees the end of the stream and frees its
  * connection, at a time of its own choosing. */
 static void
-cut(struct conn *c)
+cut(struct http_conn *c)
 {
 	bufferevent_setwatermark(c->bev, EV_READ, 0, 0); /* or it might not be reading */
 	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
@@ -127,7 +139,7 @@ static void
 on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
 	(void)in;
-	struct conn *c = arg;
+	struct http_conn *c = arg;
 	if (!c->is_idle || !info->n_added)
 		return;
 	c->is_idle = false;
@@ -135,7 +147,7 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 }
 
 static void
-conn_free(struct conn *c)
+conn_free(struct http_conn *c)
 {
 	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
 	list_del(&c->node);
@@ -160,14 +172,24 @@ static void
 on_conn_closed(struct evhttp_connection *ev, void *arg)
 {
 	(void)ev;
-	struct conn *c = arg;
+	struct http_conn *c = arg;
 	if (c->req)
 		lose_peer(c->req);
 	conn_free(c);
 }
 
+/* evhttp bounds heads and bodies, not the line before a chunk: it would gather one that
+ * never ends for as long as the deadline lets it. */
 static void
-adopt(struct conn *c)
+limit_input(struct http_conn *c)
+{
+	const struct http_opts *o = &c->http->opts;
+	bufferevent_setwatermark(
+	    c->bev, EV_READ, 0, o->head_max + o->body_max + FRAMING_MAX);
+}
+
+static void
+adopt(struct http_conn *c)
 {
 	void *ev = NULL;
 	list_del(&c->node);
@@ -179,6 +201,7 @@ adopt(struct conn *c)
 	c->ev = ev;
 	HASH_ADD_PTR(c->http->conns, ev, c);
 	evhttp_connection_set_closecb(c->ev, on_conn_closed, c);
+	limit_input(c);
 	netbuf_timeouts(c->bev, 0, c->http->opts.write_ms);
 	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
@@ -191,7 +214,7 @@ on_adopt(void *arg)
 {
 	struct http *h = arg;
 	while (!list_empty(&h->fresh))
-		adopt(list_of(h->fresh.next, struct conn, node));
+		adopt(list_of(h->fresh.next, struct http_conn, node));
 }
 
 /* evhttp asks for the bufferevent of a connection it has accepted. Were it given none, it
@@ -210,7 +233,7 @@ on_accepted(struct event_base *base, void *arg)
 		log_event(LOG_ERROR, "http.accept", LOG_ERR(&e));
 		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	}
-	struct conn *c = own_alloc(sizeof(*c));
+	struct http_conn *c = own_alloc(sizeof(*c));
 	c->http = h;
 	c->bev = bev;
 	c->deadline = netbuf_timer_new(base, on_deadline, c);
@@ -261,7 +284,7 @@ on_task(void *arg)
 }
 
 static void
-watch_for_end(struct conn *c)
+watch_for_end(struct http_conn *c)
 {
 	bufferevent_data_cb on_written;
 	bufferevent_event_cb on_event;
@@ -286,29 +309,79 @@ static void
 on_answered(struct evhttp_request *ev, void *arg)
 {
 	(void)ev;
-	struct conn *c = arg;
+	struct http_conn *c = arg;
 	size_t pipelined = evbuffer_get_length(bufferevent_get_input(c->bev));
-	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	limit_input(c);
 	c->is_idle = pipelined == 0;
 	netbuf_timer_start(
 	    c->deadline, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
 }
 
-/* A request whose end two readers could see in different places (RFC 9112 5.1, 6.1, 6.3).
- */
+/* RFC 9110 5.6.2 */
+static bool
+is_token(const char *s)
+{
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(marks, *s))
+			return false;
+	return true;
+}
+
+/* RFC 9110 5.5: a bare CR above all, where another reader may see a line's end. */
+static bool
+has_control(const char *s)
+{
+	for (; *s; s++)
+		if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+			return true;
+	return false;
+}
+
+static bool
+is_clean(const struct http_req *r)
+{
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		if (!is_token(kv->key) || has_control(kv->value))
+			return false;
+	return true;
+}
+
+/* Where the body ends (RFC 9112 6). evhttp takes "+5" for a length and reads no body
+ * behind HEAD, whatever its headers say. */
+static bool
+is_framed(const struct http_req *r)
+{
+	const char *coding = http_header(r, "Transfer-Encoding");
+	const char *length = http_header(r, "Content-Length");
+	if (http_header_count(r, "Content-Length") +
+		http_header_count(r, "Transfer-Encoding") >
+	    1)
+		return false;
+	if (length && length[strspn(length, "0123456789")])
+		return false;
+	if (coding && (!span_ieq_str(span_str(coding), "chunked") || !r->ev->minor))
+		return false;
+	return r->method != HTTP_HEAD ||
+	       (!coding && (!length || !length[strspn(length, "0")]));
+}
+
+/* RFC 9112 3.2 */
+static bool
+names_host(const struct http_req *r)
+{
+	size_t n = http_header_count(r, "Host");
+	return n == 1 || (n == 0 && !r->ev->minor);
+}
+
+/* A request that two readers could understand differently. */
 static bool
 is_ambiguous(const struct http_req *r)
 {
-	const char *coding = http_header(r, "Transfer-Encoding");
-	struct evkeyval *kv;
-	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
-		if (strpbrk(kv->key, " \t"))
-			return true;
-	if (coding && !span_ieq_str(span_str(coding), "chunked"))
-		return true;
-	return http_header_count(r, "Content-Length") +
-		   http_header_count(r, "Transfer-Encoding") >
-	       1;
+	return !is_clean(r) || !is_framed(r) || !names_host(r);
 }
 
 /* Nothing that stands behind it on the connection is read. */
@@ -321,10 +394,10 @@ refuse_ambiguous(struct http_req *r)
 
 /* libevent goes on within a turn while it has callbacks left to run, so a connection's
  * first request can be there before the end of the turn that accepted it. */
-static struct conn *
+static struct http_conn *
 find_conn(struct http *h, struct evhttp_connection *ec)
 {
-	struct conn *c;
+	struct http_conn *c;
 	HASH_FIND_PTR(h->conns, &ec, c);
 	if (c)
 		return c;
@@ -337,7 +410,7 @@ static void
 on_request(struct evhttp_request *ev, void *arg)
 {
 	struct http *h = arg;
-	struct conn *c = find_conn(h, evhttp_request_get_connection(ev));
+	struct http_conn *c = find_conn(h, evhttp_request_get_connection(ev));
 	int method = find_method(ev);
 	assert(c && !c->req && method >= 0);
 	struct http_req *r = own_alloc(sizeof(*r));
@@ -381,6 +454,16 @@ const char *
 http_header(const struct http_req *r, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);
+}
+
+const char *
+http_header_nth(const struct http_req *r, const char *name, size_t n)
+{
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		if (span_ieq_str(span_str(kv->key), name) && n-- == 0)
+			return kv->value;
+	return NULL;
 }
 
 size_t
@@ -442,7 +525,7 @@ static bool
 give_back(struct http_req *r)
 {
 	struct evhttp_request *ev = r->ev;
-	struct conn *c = r->conn;
+	struct http_conn *c = r->conn;
 	req_free(r);
 	if (c) {
 		c->req = NULL;
@@ -546,6 +629,37 @@ http_stream_end(struct http_req *r)
 		evhttp_send_reply_end(ev);
 }
 
+/* --- another protocol --- */
+
+struct http_conn *
+http_take(struct http_req *r)
+{
+	struct http_conn *c = r->conn;
+	assert(c && !r->is_streaming && !r->is_dropped);
+	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
+	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
+	netbuf_timer_free(c->deadline);
+	c->deadline = NULL;
+	c->is_taken = true;
+	c->req = NULL;
+	/* the request stays in evhttp's books; its headers need not */
+	evhttp_clear_headers(evhttp_request_get_input_headers(r->ev));
+	req_free(r);
+	return c;
+}
+
+struct bufferevent *
+http_conn_bev(const struct http_conn *c)
+{
+	return c->bev;
+}
+
+void
+http_conn_end(struct http_conn *c)
+{
+	evhttp_connection_free(c->ev);
+}
+
 /* --- life --- */
 
 struct http *
@@ -621,8 +735,10 @@ http_free(struct http *h)
 		return;
 	loop_defer_cancel(&h->adopt);
 	on_adopt(h);
-	while (h->conns)
+	while (h->conns) {
+		assert(!h->conns->is_taken);
 		evhttp_connection_free(h->conns->ev);
+	}
 	for (size_t i = 0; i < h->naccepts; i++)
 		accept_leave(h->accepts[i]);
 	evhttp_free(h->ev); /* and its listeners */
