@@ -39,7 +39,7 @@
 enum {
 	LISTENERS_MAX = 16,
 	PIPELINED_MAX = 16 * 1024,
-	FRAMING_MAX = 1024, /* between head and body: the line of a chunk */
+	SLACK = 64 * 1024, /* one read, and the line before a chunk */
 };
 
 struct http {
@@ -66,7 +66,11 @@ struct http_conn {
 	struct http_req *req; /* the one being answered */
 	bool is_idle;         /* between requests */
 	bool is_refused;      /* no TLS to be had for it: closed before a byte is read */
+	bool is_over;         /* too much came; it ends in the next moment */
 	bool is_taken;        /* no HTTP any more; whoever took it ends it */
+	/* the head that is coming in, of which evhttp shows us only what it made of it */
+	bool in_head, in_line; /* in_line: behind a line's first byte */
+	bool is_odd;           /* something in it that evhttp glosses over */
 };
 
 struct http_req {
@@ -127,23 +131,73 @@ cut(struct http_conn *c)
 	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
 }
 
+/* While a request is answered no deadline runs. */
 static void
 on_deadline(int fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	cut(arg);
+	struct http_conn *c = arg;
+	if (c->ev)
+		evhttp_connection_free(c->ev);
 }
 
-/* Fires for the first byte of each request (under TLS: of decrypted ones). */
+/* evhttp ends a header's value at a NUL, which RFC 9110 5.5 forbids, and joins lines that
+ * begin with white space to the one before (RFC 9112 5.2 leaves the choice). */
+static void
+look_at_head(struct http_conn *c, struct span bytes)
+{
+	for (; c->in_head && bytes.len; bytes = span_skip(bytes, 1)) {
+		uint8_t b = bytes.p[0];
+		if (b == '\0' || (!c->in_line && (b == ' ' || b == '\t')))
+			c->is_odd = true;
+		if (b == '\n')
+			c->in_head = c->in_line;
+		c->in_line = b == '\n' ? false : c->in_line || b != '\r';
+	}
+}
+
+static void
+look_from(struct http_conn *c, struct evbuffer *in, size_t at)
+{
+	struct evbuffer_ptr from;
+	struct evbuffer_iovec part;
+	size_t len = evbuffer_get_length(in);
+	while (c->in_head && at < len) {
+		if (evbuffer_ptr_set(in, &from, at, EVBUFFER_PTR_SET) ||
+		    evbuffer_peek(in, -1, &from, &part, 1) < 1)
+			return;
+		look_at_head(c, span_of(part.iov_base, part.iov_len));
+		at += part.iov_len;
+	}
+}
+
+/* Fires for what arrives (under TLS: decrypted). evhttp bounds heads and bodies, but not
+ * the line before a chunk: it would gather, and search again and again, one that never
+ * ends. (A watermark does not do: libevent calls evhttp without rest while it is
+ * reached.) */
 static void
 on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
-	(void)in;
 	struct http_conn *c = arg;
-	if (!c->is_idle || !info->n_added)
+	const struct http_opts *o = &c->http->opts;
+	if (!info->n_added)
+		return;
+	look_from(c, in, info->orig_size);
+	if (!c->is_over && evbuffer_get_length(in) > o->head_max + o->body_max + SLACK) {
+		c->is_over = true;
+		netbuf_timer_start(c->deadline, 1);
+	}
+	if (!c->is_idle || c->is_over)
 		return;
 	c->is_idle = false;
 	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
+}
+
+static void
+expect_head(struct http_conn *c)
+{
+	c->in_head = true;
+	c->in_line = c->is_odd = false;
 }
 
 static void
@@ -178,16 +232,6 @@ on_conn_closed(struct evhttp_connection *ev, void *arg)
 	conn_free(c);
 }
 
-/* evhttp bounds heads and bodies, not the line before a chunk: it would gather one that
- * never ends for as long as the deadline lets it. */
-static void
-limit_input(struct http_conn *c)
-{
-	const struct http_opts *o = &c->http->opts;
-	bufferevent_setwatermark(
-	    c->bev, EV_READ, 0, o->head_max + o->body_max + FRAMING_MAX);
-}
-
 static void
 adopt(struct http_conn *c)
 {
@@ -201,10 +245,8 @@ adopt(struct http_conn *c)
 	c->ev = ev;
 	HASH_ADD_PTR(c->http->conns, ev, c);
 	evhttp_connection_set_closecb(c->ev, on_conn_closed, c);
-	limit_input(c);
 	netbuf_timeouts(c->bev, 0, c->http->opts.write_ms);
 	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
-	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
 	if (c->is_refused)
 		evhttp_connection_free(c->ev);
 }
@@ -241,6 +283,8 @@ on_accepted(struct event_base *base, void *arg)
 		abort(); /* out of memory, as base/own.h has it */
 	c->is_refused = refused;
 	bufferevent_incref(bev);
+	expect_head(c);
+	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	list_push(&h->fresh, &c->node);
 	count_conns(h, 1);
 	loop_defer(h->loop, LOOP_COMMIT, &h->adopt);
@@ -310,11 +354,15 @@ on_answered(struct evhttp_request *ev, void *arg)
 {
 	(void)ev;
 	struct http_conn *c = arg;
-	size_t pipelined = evbuffer_get_length(bufferevent_get_input(c->bev));
-	limit_input(c);
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t pipelined = evbuffer_get_length(in);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	expect_head(c);
+	look_from(c, in, 0);
 	c->is_idle = pipelined == 0;
-	netbuf_timer_start(
-	    c->deadline, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
+	if (!c->is_over)
+		netbuf_timer_start(c->deadline,
+		    c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
 }
 
 /* RFC 9110 5.6.2 */
@@ -381,7 +429,8 @@ names_host(const struct http_req *r)
 static bool
 is_ambiguous(const struct http_req *r)
 {
-	return !is_clean(r) || !is_framed(r) || !names_host(r);
+	return r->conn->is_odd || r->conn->is_over || r->ev->major != 1 || !is_clean(r) ||
+	       !is_framed(r) || !names_host(r);
 }
 
 /* Nothing that stands behind it on the connection is read. */
