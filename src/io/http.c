@@ -8,10 +8,16 @@
  * turn's end, before the first byte can be read (adopt).
  * - It does not read while a request is being answered. Reading is switched on again
  * without a read callback, so that the end of the stream is seen (watch_for_end).
+ *
+ * And it is more lenient than RFC 9112 in what it reads: what two readers could read
+ * differently is refused before the handler (is_ambiguous). It has no door for a change
+ * of protocol: a connection that is taken away stays in its books until it ends, with its
+ * callbacks gone (http_take).
  */
 #include "io/http.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -19,6 +25,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
@@ -29,7 +36,11 @@
 #include "io/netbuf.h"
 #include "io/sock.h"
 
-enum { LISTENERS_MAX = 16, PIPELINED_MAX = 16 * 1024 };
+enum {
+	LISTENERS_MAX = 16,
+	PIPELINED_MAX = 16 * 1024,
+	SLACK = 64 * 1024, /* one read, and the line before a chunk */
+};
 
 struct http {
 	struct loop *loop;
@@ -42,10 +53,10 @@ struct http {
 	size_t naccepts, nconns;
 	struct list fresh; /* connections that evhttp was given in this turn */
 	struct loop_task adopt;
-	struct conn *conns; /* by evhttp's connection */
+	struct http_conn *conns; /* by evhttp's connection */
 };
 
-struct conn {
+struct http_conn {
 	UT_hash_handle hh;
 	struct evhttp_connection *ev;
 	struct list node; /* in http.fresh */
@@ -55,11 +66,16 @@ struct conn {
 	struct http_req *req; /* the one being answered */
 	bool is_idle;         /* between requests */
 	bool is_refused;      /* no TLS to be had for it: closed before a byte is read */
+	bool is_over;         /* too much came; it ends in the next moment */
+	bool is_taken;        /* no HTTP any more; whoever took it ends it */
+	/* the head that is coming in, of which evhttp shows us only what it made of it */
+	bool in_head, in_line; /* in_line: behind a line's first byte */
+	bool is_odd;           /* something in it that evhttp glosses over */
 };
 
 struct http_req {
 	struct evhttp_request *ev;
-	struct conn *conn; /* NULL once the peer is gone */
+	struct http_conn *conn; /* NULL once the peer is gone */
 	struct loop *loop;
 	struct loop_task task; /* tells on_gone and on_room; frees what was dropped */
 	void (*on_gone)(void *arg);
@@ -109,33 +125,83 @@ count_conns(struct http *h, int by)
 /* Ends it by way of the socket: evhttp sees the end of the stream and frees its
  * connection, at a time of its own choosing. */
 static void
-cut(struct conn *c)
+cut(struct http_conn *c)
 {
 	bufferevent_setwatermark(c->bev, EV_READ, 0, 0); /* or it might not be reading */
 	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
 }
 
+/* While a request is answered no deadline runs. */
 static void
 on_deadline(int fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	cut(arg);
+	struct http_conn *c = arg;
+	if (c->ev)
+		evhttp_connection_free(c->ev);
 }
 
-/* Fires for the first byte of each request (under TLS: of decrypted ones). */
+/* evhttp ends a header's value at a NUL, which RFC 9110 5.5 forbids, and joins lines that
+ * begin with white space to the one before (RFC 9112 5.2 leaves the choice). */
+static void
+look_at_head(struct http_conn *c, struct span bytes)
+{
+	for (; c->in_head && bytes.len; bytes = span_skip(bytes, 1)) {
+		uint8_t b = bytes.p[0];
+		if (b == '\0' || (!c->in_line && (b == ' ' || b == '\t')))
+			c->is_odd = true;
+		if (b == '\n')
+			c->in_head = c->in_line;
+		c->in_line = b == '\n' ? false : c->in_line || b != '\r';
+	}
+}
+
+static void
+look_from(struct http_conn *c, struct evbuffer *in, size_t at)
+{
+	struct evbuffer_ptr from;
+	struct evbuffer_iovec part;
+	size_t len = evbuffer_get_length(in);
+	while (c->in_head && at < len) {
+		if (evbuffer_ptr_set(in, &from, at, EVBUFFER_PTR_SET) ||
+		    evbuffer_peek(in, -1, &from, &part, 1) < 1)
+			return;
+		look_at_head(c, span_of(part.iov_base, part.iov_len));
+		at += part.iov_len;
+	}
+}
+
+/* Fires for what arrives (under TLS: decrypted). evhttp bounds heads and bodies, but not
+ * the line before a chunk: it would gather, and search again and again, one that never
+ * ends. (A watermark does not do: libevent calls evhttp without rest while it is
+ * reached.) */
 static void
 on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 {
-	(void)in;
-	struct conn *c = arg;
-	if (!c->is_idle || !info->n_added)
+	struct http_conn *c = arg;
+	const struct http_opts *o = &c->http->opts;
+	if (!info->n_added)
+		return;
+	look_from(c, in, info->orig_size);
+	if (!c->is_over && evbuffer_get_length(in) > o->head_max + o->body_max + SLACK) {
+		c->is_over = true;
+		netbuf_timer_start(c->deadline, 1);
+	}
+	if (!c->is_idle || c->is_over)
 		return;
 	c->is_idle = false;
 	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
 }
 
 static void
-conn_free(struct conn *c)
+expect_head(struct http_conn *c)
+{
+	c->in_head = true;
+	c->in_line = c->is_odd = false;
+}
+
+static void
+conn_free(struct http_conn *c)
 {
 	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
 	list_del(&c->node);
@@ -160,14 +226,14 @@ static void
 on_conn_closed(struct evhttp_connection *ev, void *arg)
 {
 	(void)ev;
-	struct conn *c = arg;
+	struct http_conn *c = arg;
 	if (c->req)
 		lose_peer(c->req);
 	conn_free(c);
 }
 
 static void
-adopt(struct conn *c)
+adopt(struct http_conn *c)
 {
 	void *ev = NULL;
 	list_del(&c->node);
@@ -181,7 +247,6 @@ adopt(struct conn *c)
 	evhttp_connection_set_closecb(c->ev, on_conn_closed, c);
 	netbuf_timeouts(c->bev, 0, c->http->opts.write_ms);
 	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
-	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
 	if (c->is_refused)
 		evhttp_connection_free(c->ev);
 }
@@ -191,7 +256,7 @@ on_adopt(void *arg)
 {
 	struct http *h = arg;
 	while (!list_empty(&h->fresh))
-		adopt(list_of(h->fresh.next, struct conn, node));
+		adopt(list_of(h->fresh.next, struct http_conn, node));
 }
 
 /* evhttp asks for the bufferevent of a connection it has accepted. Were it given none, it
@@ -210,7 +275,7 @@ on_accepted(struct event_base *base, void *arg)
 		log_event(LOG_ERROR, "http.accept", LOG_ERR(&e));
 		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	}
-	struct conn *c = own_alloc(sizeof(*c));
+	struct http_conn *c = own_alloc(sizeof(*c));
 	c->http = h;
 	c->bev = bev;
 	c->deadline = netbuf_timer_new(base, on_deadline, c);
@@ -218,6 +283,8 @@ on_accepted(struct event_base *base, void *arg)
 		abort(); /* out of memory, as base/own.h has it */
 	c->is_refused = refused;
 	bufferevent_incref(bev);
+	expect_head(c);
+	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	list_push(&h->fresh, &c->node);
 	count_conns(h, 1);
 	loop_defer(h->loop, LOOP_COMMIT, &h->adopt);
@@ -261,7 +328,7 @@ on_task(void *arg)
 }
 
 static void
-watch_for_end(struct conn *c)
+watch_for_end(struct http_conn *c)
 {
 	bufferevent_data_cb on_written;
 	bufferevent_event_cb on_event;
@@ -286,29 +353,84 @@ static void
 on_answered(struct evhttp_request *ev, void *arg)
 {
 	(void)ev;
-	struct conn *c = arg;
-	size_t pipelined = evbuffer_get_length(bufferevent_get_input(c->bev));
+	struct http_conn *c = arg;
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t pipelined = evbuffer_get_length(in);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	expect_head(c);
+	look_from(c, in, 0);
 	c->is_idle = pipelined == 0;
-	netbuf_timer_start(
-	    c->deadline, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
+	if (!c->is_over)
+		netbuf_timer_start(c->deadline,
+		    c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
 }
 
-/* A request whose end two readers could see in different places (RFC 9112 5.1, 6.1, 6.3).
- */
+/* RFC 9110 5.6.2 */
+static bool
+is_token(const char *s)
+{
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(marks, *s))
+			return false;
+	return true;
+}
+
+/* RFC 9110 5.5: a bare CR above all, where another reader may see a line's end. */
+static bool
+has_control(const char *s)
+{
+	for (; *s; s++)
+		if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+			return true;
+	return false;
+}
+
+static bool
+is_clean(const struct http_req *r)
+{
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		if (!is_token(kv->key) || has_control(kv->value))
+			return false;
+	return true;
+}
+
+/* Where the body ends (RFC 9112 6). evhttp takes "+5" for a length and reads no body
+ * behind HEAD, whatever its headers say. */
+static bool
+is_framed(const struct http_req *r)
+{
+	const char *coding = http_header(r, "Transfer-Encoding");
+	const char *length = http_header(r, "Content-Length");
+	if (http_header_count(r, "Content-Length") +
+		http_header_count(r, "Transfer-Encoding") >
+	    1)
+		return false;
+	if (length && length[strspn(length, "0123456789")])
+		return false;
+	if (coding && (!span_ieq_str(span_str(coding), "chunked") || !r->ev->minor))
+		return false;
+	return r->method != HTTP_HEAD ||
+	       (!coding && (!length || !length[strspn(length, "0")]));
+}
+
+/* RFC 9112 3.2 */
+static bool
+names_host(const struct http_req *r)
+{
+	size_t n = http_header_count(r, "Host");
+	return n == 1 || (n == 0 && !r->ev->minor);
+}
+
+/* A request that two readers could understand differently. */
 static bool
 is_ambiguous(const struct http_req *r)
 {
-	const char *coding = http_header(r, "Transfer-Encoding");
-	struct evkeyval *kv;
-	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
-		if (strpbrk(kv->key, " \t"))
-			return true;
-	if (coding && !span_ieq_str(span_str(coding), "chunked"))
-		return true;
-	return http_header_count(r, "Content-Length") +
-		   http_header_count(r, "Transfer-Encoding") >
-	       1;
+	return r->conn->is_odd || r->conn->is_over || r->ev->major != 1 || !is_clean(r) ||
+	       !is_framed(r) || !names_host(r);
 }
 
 /* Nothing that stands behind it on the connection is read. */
@@ -321,10 +443,10 @@ refuse_ambiguous(struct http_req *r)
 
 /* libevent goes on within a turn while it has callbacks left to run, so a connection's
  * first request can be there before the end of the turn that accepted it. */
-static struct conn *
+static struct http_conn *
 find_conn(struct http *h, struct evhttp_connection *ec)
 {
-	struct conn *c;
+	struct http_conn *c;
 	HASH_FIND_PTR(h->conns, &ec, c);
 	if (c)
 		return c;
@@ -337,7 +459,7 @@ static void
 on_request(struct evhttp_request *ev, void *arg)
 {
 	struct http *h = arg;
-	struct conn *c = find_conn(h, evhttp_request_get_connection(ev));
+	struct http_conn *c = find_conn(h, evhttp_request_get_connection(ev));
 	int method = find_method(ev);
 	assert(c && !c->req && method >= 0);
 	struct http_req *r = own_alloc(sizeof(*r));
@@ -381,6 +503,16 @@ const char *
 http_header(const struct http_req *r, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);
+}
+
+const char *
+http_header_nth(const struct http_req *r, const char *name, size_t n)
+{
+	struct evkeyval *kv;
+	TAILQ_FOREACH (kv, evhttp_request_get_input_headers(r->ev), next)
+		if (span_ieq_str(span_str(kv->key), name) && n-- == 0)
+			return kv->value;
+	return NULL;
 }
 
 size_t
@@ -442,7 +574,7 @@ static bool
 give_back(struct http_req *r)
 {
 	struct evhttp_request *ev = r->ev;
-	struct conn *c = r->conn;
+	struct http_conn *c = r->conn;
 	req_free(r);
 	if (c) {
 		c->req = NULL;
@@ -546,6 +678,37 @@ http_stream_end(struct http_req *r)
 		evhttp_send_reply_end(ev);
 }
 
+/* --- another protocol --- */
+
+struct http_conn *
+http_take(struct http_req *r)
+{
+	struct http_conn *c = r->conn;
+	assert(c && !r->is_streaming && !r->is_dropped);
+	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
+	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
+	netbuf_timer_free(c->deadline);
+	c->deadline = NULL;
+	c->is_taken = true;
+	c->req = NULL;
+	/* the request stays in evhttp's books; its headers need not */
+	evhttp_clear_headers(evhttp_request_get_input_headers(r->ev));
+	req_free(r);
+	return c;
+}
+
+struct bufferevent *
+http_conn_bev(const struct http_conn *c)
+{
+	return c->bev;
+}
+
+void
+http_conn_end(struct http_conn *c)
+{
+	evhttp_connection_free(c->ev);
+}
+
 /* --- life --- */
 
 struct http *
@@ -621,8 +784,10 @@ http_free(struct http *h)
 		return;
 	loop_defer_cancel(&h->adopt);
 	on_adopt(h);
-	while (h->conns)
+	while (h->conns) {
+		assert(!h->conns->is_taken);
 		evhttp_connection_free(h->conns->ev);
+	}
 	for (size_t i = 0; i < h->naccepts; i++)
 		accept_leave(h->accepts[i]);
 	evhttp_free(h->ev); /* and its listeners */

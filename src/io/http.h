@@ -13,7 +13,9 @@
 #include "base/own.h"
 #include "base/span.h"
 
+struct bufferevent;
 struct http;
+struct http_conn;
 struct http_req;
 struct loop;
 struct ssl_st;
@@ -42,10 +44,13 @@ struct http_opts {
 };
 
 /* Called from the loop for each whole request. r lives until it is answered: exactly one
- * of http_reply, http_stream_end, http_drop must be called for it, sooner or later. */
+ * of http_reply, http_stream_end, http_drop, http_take must be called for it, sooner or
+ * later. A request that another reader could take for a different one never comes here:
+ * it is answered 400, and nothing behind it is read. */
 struct http *http_new(struct loop *l, const struct http_opts *opts,
     void (*on_request)(void *arg, struct http_req *r), void *arg, struct err *e);
-/* Ends every connection. Requests not yet answered live on, as with a gone peer. */
+/* Ends every connection (those taken away must have been ended). Requests not yet
+ * answered live on, as with a gone peer. */
 void http_free(struct http *h);
 own_define(struct http, http_free);
 
@@ -66,6 +71,8 @@ struct span http_target(const struct http_req *r); /* "/a%20b?x=1", as it came *
 struct span http_body(const struct http_req *r);
 /* The value, NULL when absent; of a repeated header the first. name in any case. */
 const char *http_header(const struct http_req *r, const char *name);
+/* The value of the header's n-th appearance, from 0; NULL when it came fewer times. */
+const char *http_header_nth(const struct http_req *r, const char *name, size_t n);
 /* How many times the header came: a repeated Authorization is refused, not guessed at. */
 size_t http_header_count(const struct http_req *r, const char *name);
 /* Every header, in the order they came, each as often as it came. */
@@ -98,5 +105,14 @@ size_t http_stream_room(const struct http_req *r);
  * peer. */
 void http_stream_write(struct http_req *r, struct span piece);
 void http_stream_end(struct http_req *r); /* r is gone afterwards */
+
+/* Ends HTTP on the connection of r, which goes on with another protocol; r is gone, what
+ * was borrowed from it too. Not for a peer that is gone. The caller takes the callbacks
+ * of the bufferevent, its watermarks and its times, and ends the connection by
+ * http_conn_end before http_free; until then it counts as one of the server's. For
+ * io/stream.c. */
+struct http_conn *http_take(struct http_req *r);
+struct bufferevent *http_conn_bev(const struct http_conn *c);
+void http_conn_end(struct http_conn *c);
 
 #endif

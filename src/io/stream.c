@@ -1,7 +1,8 @@
 /*
  * Streams over bufferevents, and their listener. All ways out meet in drop(); whatever
  * ends a stream from inside one of our functions is told at the turn's end (doom), so an
- * owner is never called back from its own call.
+ * owner is never called back from its own call. What is pending lies in the bufferevent's
+ * input, or, where there are frames, in the buffer they were emptied into.
  */
 #include "io/stream.h"
 
@@ -15,11 +16,14 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/sm.h"
 #include "io/accept.h"
+#include "io/http.h"
 #include "io/netbuf.h"
 #include "io/sock.h"
+#include "io/ws.h"
 
 enum state { ST_HANDSHAKE, ST_OPEN, ST_FLUSHING, ST_GOODBYE, ST_ENDED, ST_N };
 
@@ -48,11 +52,14 @@ struct stream {
 	struct stream_listener *listener; /* NULL once on_closed is under way */
 	struct loop *loop;
 	struct bufferevent *bev;
+	struct http_conn *http;   /* whose bev is, where it was taken over; else NULL */
+	struct ws *ws;            /* NULL: no frames */
+	struct evbuffer *payload; /* of frames; NULL: no frames */
 	struct event *deadline; /* of the handshake, or of a graceful close; else NULL */
-	struct loop_task task;  /* on_doom, or on_plain_ready */
+	struct loop_task task;  /* on_doom, on_plain_ready or on_late_end */
 	struct stream_ops ops;
 	void *arg;
-	struct err *why; /* set by doom */
+	struct err *why; /* why it ends, where that is known before the end is told */
 	bool *gone;      /* set while a callback runs that goes on after it */
 	char *peer;
 	size_t in_max, out_max;
@@ -82,7 +89,13 @@ drop(struct stream *s)
 	leave_listener(s);
 	loop_defer_cancel(&s->task);
 	netbuf_timer_free(s->deadline);
-	bufferevent_free(s->bev);
+	if (s->http)
+		http_conn_end(s->http);
+	else
+		bufferevent_free(s->bev);
+	if (s->ws)
+		evbuffer_free(s->payload);
+	ws_free(s->ws);
 	free(s->why);
 	free(s->peer);
 	free(s);
@@ -103,6 +116,14 @@ finish(struct stream *s, const struct err *why)
 }
 
 static void
+set_why(struct stream *s, const struct err *why)
+{
+	if (!s->why)
+		s->why = own_alloc(sizeof(*s->why));
+	*s->why = *why;
+}
+
+static void
 on_doom(void *arg)
 {
 	struct stream *s = arg;
@@ -116,8 +137,7 @@ doom(struct stream *s, const struct err *why)
 	sm_move(&machine, &s->state, ST_ENDED);
 	bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
 	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
-	s->why = own_alloc(sizeof(*s->why));
-	*s->why = *why;
+	set_why(s, why);
 	s->task.fn = on_doom;
 	loop_defer(s->loop, LOOP_COMMIT, &s->task);
 }
@@ -131,10 +151,16 @@ stream_free(struct stream *s)
 
 /* --- bytes --- */
 
+static struct evbuffer *
+pending_bytes(const struct stream *s)
+{
+	return s->ws ? s->payload : bufferevent_get_input(s->bev);
+}
+
 struct span
 stream_pending(struct stream *s)
 {
-	struct evbuffer *in = bufferevent_get_input(s->bev);
+	struct evbuffer *in = pending_bytes(s);
 	size_t len = evbuffer_get_length(in);
 	return span_of(len ? evbuffer_pullup(in, -1) : NULL, len);
 }
@@ -142,7 +168,7 @@ stream_pending(struct stream *s)
 void
 stream_consume(struct stream *s, size_t n)
 {
-	struct evbuffer *in = bufferevent_get_input(s->bev);
+	struct evbuffer *in = pending_bytes(s);
 	assert(n <= evbuffer_get_length(in));
 	evbuffer_drain(in, n);
 }
@@ -153,19 +179,27 @@ stream_queued(const struct stream *s)
 	return evbuffer_get_length(bufferevent_get_output(s->bev));
 }
 
+static void
+say_queue_is_full(const struct stream *s, struct err *e)
+{
+	err_set(e, ERR_LIMIT, "the peer does not read: %zu bytes wait", stream_queued(s));
+}
+
 void
 stream_write(struct stream *s, struct span bytes)
 {
+	struct err e;
 	if (s->state != ST_OPEN || !bytes.len)
 		return;
-	if (bytes.len <= s->out_max && stream_queued(s) <= s->out_max - bytes.len) {
-		bufferevent_write(s->bev, bytes.p, bytes.len);
+	if (bytes.len > s->out_max || stream_queued(s) > s->out_max - bytes.len) {
+		say_queue_is_full(s, &e);
+		doom(s, &e);
 		return;
 	}
-	struct err e;
-	err_set(
-	    &e, ERR_LIMIT, "the peer does not read: %zu bytes wait", stream_queued(s));
-	doom(s, &e);
+	if (s->ws)
+		ws_write(s->ws, bytes, bufferevent_get_output(s->bev));
+	else
+		bufferevent_write(s->bev, bytes.p, bytes.len);
 }
 
 void
@@ -194,6 +228,16 @@ stream_idle(struct stream *s, int64_t idle_ms)
 
 /* --- closing --- */
 
+/* Why a stream ends that was closing already. */
+static void
+closing_why(const struct stream *s, struct err *e)
+{
+	if (s->why)
+		err_copy(e, s->why);
+	else
+		err_set(e, ERR_OK, "closed by us");
+}
+
 static void
 on_deadline(int fd, short what, void *arg)
 {
@@ -203,7 +247,7 @@ on_deadline(int fd, short what, void *arg)
 	if (s->state == ST_HANDSHAKE)
 		err_set(&e, ERR_TIMEOUT, "TLS handshake: not finished in time");
 	else
-		err_set(&e, ERR_OK, "closed by us");
+		closing_why(s, &e);
 	finish(s, &e);
 }
 
@@ -226,6 +270,19 @@ say_goodbye(struct stream *s)
 	bufferevent_enable(s->bev, EV_READ);
 }
 
+static void
+begin_close(struct stream *s)
+{
+	if (s->ws)
+		ws_close(s->ws, bufferevent_get_output(s->bev));
+	sm_move(&machine, &s->state, ST_FLUSHING);
+	bufferevent_disable(s->bev, EV_READ);
+	netbuf_timeouts(s->bev, 0, 0);
+	start_deadline(s, s->close_ms);
+	if (!stream_queued(s))
+		say_goodbye(s);
+}
+
 void
 stream_close(struct stream *s)
 {
@@ -233,14 +290,8 @@ stream_close(struct stream *s)
 	err_set(&e, ERR_OK, "closed by us");
 	if (s->state == ST_HANDSHAKE)
 		doom(s, &e);
-	if (s->state != ST_OPEN)
-		return;
-	sm_move(&machine, &s->state, ST_FLUSHING);
-	bufferevent_disable(s->bev, EV_READ);
-	netbuf_timeouts(s->bev, 0, 0);
-	start_deadline(s, s->close_ms);
-	if (!stream_queued(s))
-		say_goodbye(s);
+	if (s->state == ST_OPEN)
+		begin_close(s);
 }
 
 /* --- events --- */
@@ -258,29 +309,69 @@ become_open(struct stream *s)
 		s->ops.on_ready(s->arg);
 }
 
+/* Hands what is pending to the owner. False: nothing is to follow, for the stream is
+ * gone, or closing, or paused. */
+static bool
+deliver(struct stream *s)
+{
+	struct span pending = stream_pending(s);
+	if (s->paused || !pending.len)
+		return !s->paused;
+	bool gone = false, *caller = s->gone;
+	s->gone = &gone;
+	s->ops.on_data(s->arg, pending);
+	if (gone && caller)
+		*caller = true;
+	if (gone)
+		return false;
+	s->gone = caller;
+	size_t left = evbuffer_get_length(pending_bytes(s));
+	if (s->state != ST_OPEN)
+		return false;
+	if (left < s->in_max || left != pending.len)
+		return !s->paused;
+	struct err e;
+	err_set(&e, ERR_LIMIT, "%zu bytes came that make no whole message", left);
+	finish(s, &e);
+	return false;
+}
+
+/* What was carried before the end of the frames is still delivered, and may be answered
+ * before our Close leaves. */
+static void
+read_frames(struct stream *s)
+{
+	struct evbuffer *wire = bufferevent_get_input(s->bev);
+	struct evbuffer *back = bufferevent_get_output(s->bev);
+	enum ws_more more = WS_FULL;
+	struct err e;
+	while (more == WS_FULL) {
+		more = ws_read(s->ws, wire, s->in_max, s->payload, back, &e);
+		if (!deliver(s))
+			return;
+		if (stream_queued(s) > s->out_max + WS_HEAD_MAX) { /* of pongs */
+			say_queue_is_full(s, &e);
+			finish(s, &e);
+			return;
+		}
+	}
+	if (more != WS_ENDED)
+		return;
+	set_why(s, &e);
+	begin_close(s);
+}
+
 static void
 on_read(struct bufferevent *bev, void *arg)
 {
 	struct stream *s = arg;
-	struct span pending = stream_pending(s);
-	if (s->state != ST_OPEN) {
-		stream_consume(s, pending.len); /* after our goodbye */
-		return;
-	}
-	if (s->paused || !pending.len)
-		return;
-	bool gone = false;
-	s->gone = &gone;
-	s->ops.on_data(s->arg, pending);
-	if (gone)
-		return;
-	s->gone = NULL;
-	size_t left = evbuffer_get_length(bufferevent_get_input(bev));
-	if (s->state != ST_OPEN || left < s->in_max || left != pending.len)
-		return;
-	struct err e;
-	err_set(&e, ERR_LIMIT, "%zu bytes came that make no whole message", left);
-	finish(s, &e);
+	struct evbuffer *in = bufferevent_get_input(bev);
+	if (s->state != ST_OPEN)
+		evbuffer_drain(in, evbuffer_get_length(in)); /* after our goodbye */
+	else if (s->ws && !s->paused)
+		read_frames(s);
+	else
+		deliver(s);
 }
 
 static void
@@ -297,18 +388,40 @@ on_written(struct bufferevent *bev, void *arg)
 }
 
 static void
+on_late_end(void *arg)
+{
+	struct stream *s = arg;
+	bool gone = false;
+	s->gone = &gone;
+	on_read(s->bev, s);
+	if (gone)
+		return;
+	s->gone = NULL;
+	struct err why = *s->why;
+	finish(s, &why);
+}
+
+static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct stream *s = arg;
+	struct err e;
 	if (what & BEV_EVENT_CONNECTED) {
 		become_open(s);
 		return;
 	}
-	struct err e;
-	netbuf_ended(bev, what, s->state != ST_HANDSHAKE, &e);
+	netbuf_ended(bev, what, s->state != ST_HANDSHAKE || s->ws, &e);
 	if (s->state == ST_FLUSHING || s->state == ST_GOODBYE)
-		err_set(&e, ERR_OK, "closed by us");
-	finish(s, &e);
+		closing_why(s, &e);
+	if (!s->ws || s->state != ST_OPEN) {
+		finish(s, &e);
+		return;
+	}
+	/* a bufferevent of evhttp tells of the end before it tells of what came in the
+	 * same moment: the last packet, and whether a will is due */
+	set_why(s, &e);
+	s->task.fn = on_late_end;
+	loop_defer(s->loop, LOOP_COMMIT, &s->task);
 }
 
 /* A plain stream has no handshake to wait for. Reading begins only now: libevent may
@@ -319,6 +432,8 @@ on_plain_ready(void *arg)
 {
 	struct stream *s = arg;
 	bufferevent_enable(s->bev, EV_READ);
+	if (s->ws) /* frames that came behind the request have been read already */
+		bufferevent_trigger(s->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 	become_open(s);
 }
 
@@ -332,27 +447,52 @@ stream_handle(struct stream *s, const struct stream_ops *ops, void *arg)
 }
 
 static struct stream *
-stream_new(struct stream_listener *n, struct bufferevent *bev, const struct sockaddr *sa,
-    socklen_t len)
+stream_new(struct loop *l, struct bufferevent *bev, const struct stream_opts *opts,
+    const char *peer)
 {
-	char peer[SOCK_TEXT];
-	sock_text(sa, len, peer);
 	struct stream *s = own_alloc(sizeof(*s));
-	s->listener = n;
-	s->loop = n->loop;
+	s->loop = l;
 	s->bev = bev;
 	s->task = (struct loop_task){.fn = on_plain_ready, .arg = s};
 	s->peer = own_strdup(peer);
 	s->state = ST_HANDSHAKE;
-	s->in_max = n->opts.in_max;
-	s->out_max = n->opts.out_max;
-	s->idle_ms = n->opts.idle_ms;
-	s->close_ms = n->opts.close_ms;
+	s->in_max = opts->in_max;
+	s->out_max = opts->out_max;
+	s->idle_ms = opts->idle_ms;
+	s->close_ms = opts->close_ms;
+	bufferevent_setcb(bev, on_read, on_written, on_event, s);
+	bufferevent_setwatermark(bev, EV_READ, 0, s->in_max);
+	return s;
+}
+
+static void
+join_listener(struct stream *s, struct stream_listener *n)
+{
+	s->listener = n;
 	list_push(&n->streams, &s->node);
 	n->count++;
 	accept_hold(n->accept, ACCEPT_FULL, n->count >= n->conns_max);
-	bufferevent_setcb(bev, on_read, on_written, on_event, s);
-	bufferevent_setwatermark(bev, EV_READ, 0, s->in_max);
+}
+
+struct stream *
+stream_websocket(struct loop *l, struct http_req *r, struct span answer,
+    const struct stream_opts *opts)
+{
+	char peer[SOCK_TEXT];
+	snprintf(peer, sizeof(peer), "%s", http_peer(r));
+	auto_buf first = BUF_INIT(answer.len);
+	buf_put_span(&first, answer);
+	struct http_conn *c = http_take(r);
+	struct stream *s = stream_new(l, http_conn_bev(c), opts, peer);
+	s->http = c;
+	s->ws = ws_new(opts->in_max);
+	s->payload = evbuffer_new();
+	if (!s->payload)
+		abort(); /* out of memory, as base/own.h has it */
+	netbuf_timeouts(s->bev, 0, 0);
+	bufferevent_write(s->bev, first.p, first.len);
+	bufferevent_enable(s->bev, EV_WRITE);
+	loop_defer(l, LOOP_COMMIT, &s->task);
 	return s;
 }
 
@@ -362,6 +502,7 @@ on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, vo
 	(void)l;
 	struct stream_listener *n = arg;
 	struct err e;
+	char peer[SOCK_TEXT];
 	static const int on = 1;
 	int64_t handshake_ms = n->opts.handshake_ms;
 	setsockopt(
@@ -372,7 +513,9 @@ on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, vo
 		log_event(LOG_ERROR, "stream.accept", LOG_ERR(&e));
 		return;
 	}
-	struct stream *s = stream_new(n, bev, sa, (socklen_t)len);
+	sock_text(sa, (socklen_t)len, peer);
+	struct stream *s = stream_new(n->loop, bev, &n->opts, peer);
+	join_listener(s, n);
 	bool gone = false;
 	s->gone = &gone;
 	n->on_accept(n->arg, s);
@@ -451,4 +594,10 @@ struct loop *
 stream_loop(const struct stream *s)
 {
 	return s->loop;
+}
+
+bool
+stream_is_websocket(const struct stream *s)
+{
+	return s->ws != NULL;
 }

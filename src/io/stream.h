@@ -2,7 +2,8 @@
 #define IO_STREAM_H
 /*
  * A byte stream on an accepted connection, over TLS (or plain, for tests and for what is
- * public anyway), and the listener that makes streams. It knows no protocol. Callbacks
+ * public anyway), and the listener that makes streams; or on a connection that was
+ * HTTP's, in the frames of a WebSocket. It knows no protocol on top of that. Callbacks
  * come from the loop, never from inside a function of this header.
  *
  * Life: accepted -> handshake -> on_ready -> on_data, on_drained ... -> on_closed, after
@@ -16,6 +17,7 @@
 #include "base/own.h"
 #include "base/span.h"
 
+struct http_req;
 struct loop;
 struct ssl_st;
 struct stream;
@@ -40,7 +42,8 @@ struct stream_ops {
 	/* Everything written has left. May be NULL. */
 	void (*on_drained)(void *arg);
 	/* Once, last. why->code: ERR_OK the peer closed or stream_close finished;
-	 * ERR_TIMEOUT; ERR_LIMIT; ERR_CRYPTO the handshake or a record failed; ERR_IO. */
+	 * ERR_TIMEOUT; ERR_LIMIT; ERR_CRYPTO the handshake or a record failed; ERR_PARSE
+	 * frames were malformed; ERR_IO. */
 	void (*on_closed)(void *arg, const struct err *why);
 };
 
@@ -56,8 +59,8 @@ size_t stream_queued(const struct stream *s);
 void stream_pause(struct stream *s, bool paused);
 /* Changes idle_ms, for keep-alive times that a peer names. */
 void stream_idle(struct stream *s, int64_t idle_ms);
-/* Sends what is queued, then close_notify (RFC 8446 6.1), then closes. No on_data
- * follows. */
+/* Sends what is queued, then a WebSocket's Close (1000), then close_notify (RFC
+ * 8446 6.1), then closes. No on_data follows. */
 void stream_close(struct stream *s);
 void stream_free(struct stream *s);
 own_define(struct stream, stream_free);
@@ -67,6 +70,16 @@ const char *stream_peer(const struct stream *s);
 /* The connection for crypto/tls.h; NULL on a plain stream. */
 struct ssl_st *stream_ssl(const struct stream *s);
 struct loop *stream_loop(const struct stream *s);
+bool stream_is_websocket(const struct stream *s);
+
+/* A stream in the frames of a WebSocket (io/ws.h) on the connection of an upgrade
+ * request, which is taken over from HTTP: r is gone, and its peer must not be. answer:
+ * the 101, sent first (it may borrow from r). The caller handles the stream
+ * (stream_handle) at once; on_ready comes with the turn's end. It counts as one of HTTP's
+ * connections, not of a listener's, and must end before http_free. in_max caps a message
+ * too; handshake_ms is not used. */
+struct stream *stream_websocket(struct loop *l, struct http_req *r, struct span answer,
+    const struct stream_opts *opts);
 
 /* Accepts on a listening socket handed over by main (taken over, also when it fails).
  * tls: NULL for plain; borrowed for the listener's life, its certificate may be replaced

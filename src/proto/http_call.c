@@ -13,6 +13,7 @@
 #include "codec/uri.h"
 #include "io/http.h"
 #include "io/loop.h"
+#include "io/stream.h"
 #include "proto/credential.h"
 #include "proto/env.h"
 #include "proto/json.h"
@@ -80,6 +81,16 @@ finish(struct http_call *c, int status, struct span body)
 	http_set(r, "x-ms-request-id", id);
 	http_reply(r, status, body);
 	call_free(c); /* body may lie in it */
+}
+
+struct stream *
+http_call_upgrade(struct http_call *c, struct span answer, const struct stream_opts *opts)
+{
+	struct http_req *r = c->req;
+	http_on_gone(r, NULL, NULL);
+	struct stream *st = stream_websocket(c->env->loop, r, answer, opts);
+	call_free(c); /* answer may lie in it */
+	return st;
 }
 
 void

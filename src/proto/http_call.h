@@ -14,6 +14,8 @@ struct env;
 struct http_call;
 struct http_req;
 struct js;
+struct stream;
+struct stream_opts;
 
 enum http_accepts {
 	HTTP_ACCEPTS_NONE,
@@ -83,6 +85,9 @@ void http_call_fail(struct http_call *c, const struct wire_error *w, const char 
 void http_call_fail_err(struct http_call *c, const struct err *e);
 /* Ends: a failed DONE of the core. Its text is shown only to who was let in. */
 void http_call_fail_done(struct http_call *c, const struct ipc_done *d);
+/* Ends: the connection leaves HTTP and goes on as a stream (stream_websocket). */
+struct stream *http_call_upgrade(
+    struct http_call *c, struct span answer, const struct stream_opts *opts);
 /* An answer in pieces: status 200, then pieces, then an end. on_room as in io/http.h. */
 void http_call_stream_start(
     struct http_call *c, const char *type, void (*on_room)(void *call));

@@ -31,7 +31,7 @@ own_define(struct mqtt_server, mqtt_server_free);
 
 /* What streams for this server are made with. */
 struct stream_opts mqtt_server_stream_opts(const struct env *env);
-/* on_accept of a stream listener; arg is the server. */
+/* on_accept of a stream listener, and for a WebSocket; arg is the server. */
 void mqtt_server_on_accept(void *arg, struct stream *st);
 size_t mqtt_server_count(const struct mqtt_server *m);
 /* Back-pressure: stops and resumes reading on all sessions. */

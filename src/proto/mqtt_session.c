@@ -511,7 +511,7 @@ mqtt_session_new(struct mqtt_server *srv, struct stream *st)
 	s->seat.session = s;
 	s->frame_max = mqtt_server_opts_of(srv)->connect_max;
 	s->peer = (struct ipc_peer){.address = span_head(span_str(stream_peer(st)), 64),
-	    .proto = SPAN_LIT("mqtt")};
+	    .proto = stream_is_websocket(st) ? SPAN_LIT("mqtt-ws") : SPAN_LIT("mqtt")};
 	core_link_owner_init(&s->owner);
 	mqtt_server_enter(srv, &s->seat);
 	stream_handle(st, &ops, s);

@@ -100,6 +100,7 @@ write_conn(struct http_call *c, const struct ipc_connlog *m)
 	json_put_text(o, "reason", m->reason);
 	json_put_text(o, "peer", m->peer);
 	json_put_text(o, "agent", m->agent);
+	json_put_text(o, "protocol", m->proto);
 	write_line(c, o);
 }
 

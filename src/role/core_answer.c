@@ -151,6 +151,7 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 	    .code = code,
 	    .reason = text,
 	    .peer = arena_str(a, peer->address),
-	    .agent = arena_str(a, peer->agent)};
+	    .agent = arena_str(a, peer->agent),
+	    .proto = arena_str(a, peer->proto)};
 	return core_log_conn(c, &line, e);
 }

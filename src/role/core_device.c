@@ -33,7 +33,8 @@ log_registration(struct core *c, const struct ipc_dps_register *m,
 	    .reason = arena_printf(
 		a, "group %.*s, hub %.*s", SPAN_FMT(st->group_id), SPAN_FMT(st->hub)),
 	    .peer = arena_str(a, m->peer.address),
-	    .agent = arena_str(a, m->peer.agent)};
+	    .agent = arena_str(a, m->peer.agent),
+	    .proto = arena_str(a, m->peer.proto)};
 	return core_log_conn(c, &line, e);
 }
 
@@ -94,7 +95,8 @@ on_refused(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    .code = (int)m->code,
 	    .reason = arena_str(ar, m->reason),
 	    .peer = arena_str(ar, m->peer.address),
-	    .agent = arena_str(ar, m->peer.agent)};
+	    .agent = arena_str(ar, m->peer.agent),
+	    .proto = arena_str(ar, m->peer.proto)};
 	return core_log_conn(c, &line, e);
 }
 

@@ -86,7 +86,8 @@ log_enrolled(struct core *c, const struct enrolling *w,
 		w->promise.quarantine ? ", in quarantine" : "",
 		w->tolerated[0] ? ", tolerated: " : "", w->tolerated),
 	    .peer = w->promise.address,
-	    .agent = w->agent};
+	    .agent = w->agent,
+	    .proto = "https"};
 	return core_log_conn(c, &line, e);
 }
 
@@ -115,7 +116,8 @@ refuse_late(struct core *c, const struct enrolling *w, const struct core_reply *
 	    .code = 403,
 	    .reason = text,
 	    .peer = w->promise.address,
-	    .agent = w->agent};
+	    .agent = w->agent,
+	    .proto = "https"};
 	core_pki_soon(c);
 	if (core_log_conn(c, &line, e))
 		return -1;

@@ -99,7 +99,8 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    .thumb = g.session.thumb,
 	    .reason = "",
 	    .peer = arena_str(ar, m->peer.address),
-	    .agent = arena_str(ar, m->peer.agent)};
+	    .agent = arena_str(ar, m->peer.agent),
+	    .proto = arena_str(ar, m->peer.proto)};
 	if (core_log_conn(c, &line, e) ||
 	    store_device_seen(c->store, g.session.name, true, domain_now(&c->d), e))
 		return -1;

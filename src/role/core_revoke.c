@@ -28,7 +28,8 @@ report_clone(struct core *c, const struct ipc_peer *peer, const struct session *
 	    .thumb = s->thumb,
 	    .reason = text,
 	    .peer = arena_str(a, peer->address),
-	    .agent = arena_str(a, peer->agent)};
+	    .agent = arena_str(a, peer->agent),
+	    .proto = arena_str(a, peer->proto)};
 	log_event(LOG_WARN, "core.clone", LOG_STR("device", s->device_id),
 	    LOG_STR("text", text));
 	clone_note(c->clones, s->device_id, domain_now(&c->d), text);
@@ -140,7 +141,8 @@ log_order(struct core *c, const struct ipc_revoke *m, const struct revoke_result
 	    .thumb = thumb,
 	    .reason = order_text(a, m, r),
 	    .peer = arena_str(a, m->peer.address),
-	    .agent = arena_str(a, m->peer.agent)};
+	    .agent = arena_str(a, m->peer.agent),
+	    .proto = arena_str(a, m->peer.proto)};
 	return core_log_conn(c, &line, e);
 }
 

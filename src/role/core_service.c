@@ -504,7 +504,8 @@ visit_conn(void *ctx, const struct store_conn *r, struct err *e)
 	    .code = (uint32_t)r->code,
 	    .reason = span_head(span_str(r->reason), 300),
 	    .peer = span_str(r->peer),
-	    .agent = span_head(span_str(r->agent), 512)};
+	    .agent = span_head(span_str(r->agent), 512),
+	    .proto = span_head(span_str(r->proto), 16)};
 	return core_answer(l->c, l->a, IPC_CONNLOG, &m, e);
 }
 

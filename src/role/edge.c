@@ -340,6 +340,7 @@ make_servers(struct edge *d, struct err *e)
 	opts.hub = &hub_mqtt_endpoint;
 	opts.hub_arg = d->hub;
 	d->mqtt = mqtt_server_new(&d->env, &opts);
+	d->env.mqtt = d->mqtt;
 	d->env.crls = crl_cache_new(CRL_CACHE_BYTES);
 	d->http = http_server_new(&d->env, e);
 	d->public = d->http ? http_server_new_public(&d->env, e) : NULL;
@@ -385,7 +386,7 @@ start(struct edge *d, int fd, struct err *e)
 static void
 stop(struct edge *d)
 {
-	mqtt_server_free(d->mqtt); /* before the listeners: it frees their streams */
+	mqtt_server_free(d->mqtt); /* before listeners and HTTP: it frees their streams */
 	http_server_free(d->http);
 	http_server_free(d->public);
 	crl_cache_free(d->env.crls);

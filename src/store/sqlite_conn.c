@@ -19,6 +19,7 @@ static const struct stmt_col cols[] = {
     COL(reason),
     COL(peer),
     COL(agent),
+    COL(proto),
 };
 static const struct stmt_shape conn = STMT_SHAPE("connection", cols);
 

@@ -231,6 +231,7 @@ struct store_conn {
 	const char *reason; /* for the operator; never sent to a peer */
 	const char *peer;   /* address */
 	const char *agent;  /* client agent string */
+	const char *proto;  /* "mqtt", "mqtt-ws", "https"; "" or NULL: no connection's */
 };
 
 must_check int store_conn_add(struct store *s, const struct store_conn *c, struct err *e);

@@ -74,6 +74,7 @@ NEEDS = {
     "DELETE /messages/servicebound/feedback/{}": ("ServiceConnect", None),
     "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
     "GET /muster/events": ("ServiceConnect", None),
+    "GET /$iothub/websocket": ("public", None),
     "GET /muster/connections": ("ServiceConnect", None),
     "POST /devices/{}/messages/events": ("device", {}),
     "POST /devices/{}/modules/{}/messages/events": ("device", {}),

@@ -1,17 +1,21 @@
 // One device on the official Azure SDKs, unmodified: registers with DPS, connects to the hub it
 // is given, sends telemetry. What to do comes as JSON on standard input; what came of it goes as
-// one JSON line to standard output. The SDKs choose their ports themselves (8883).
+// one JSON line to standard output. The SDKs choose their ports themselves (8883, 443).
 'use strict';
 
 const fs = require('fs');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
-const { Mqtt: DpsMqtt } = require('azure-iot-provisioning-device-mqtt');
+const dpsMqtt = require('azure-iot-provisioning-device-mqtt');
 const { X509Security } = require('azure-iot-security-x509');
 const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
 const { Client, Message } = require('azure-iot-device');
-const { Mqtt: HubMqtt } = require('azure-iot-device-mqtt');
+const hubMqtt = require('azure-iot-device-mqtt');
 
 const task = JSON.parse(fs.readFileSync(0, 'utf8'));
+const { dps: DpsTransport, hub: HubTransport } = {
+    'mqtt': { dps: dpsMqtt.Mqtt, hub: hubMqtt.Mqtt },
+    'mqtt-ws': { dps: dpsMqtt.MqttWs, hub: hubMqtt.MqttWs },
+}[task.transport || 'mqtt'];
 const x509 = task.cert && {
     cert: fs.readFileSync(task.cert, 'utf8'),
     key: fs.readFileSync(task.key, 'utf8'),
@@ -20,7 +24,7 @@ const x509 = task.cert && {
 function provision() {
     const security = x509 ? new X509Security(task.id, x509)
         : new SymmetricKeySecurityClient(task.id, task.sasKey);
-    const client = ProvisioningDeviceClient.create(task.host, task.scope, new DpsMqtt(), security);
+    const client = ProvisioningDeviceClient.create(task.host, task.scope, new DpsTransport(), security);
     if (task.payload) client.setProvisioningPayload(task.payload);
     return client.register();
 }
@@ -28,7 +32,7 @@ function provision() {
 async function talk(hub, deviceId) {
     const base = `HostName=${hub};DeviceId=${deviceId};`;
     const client = Client.fromConnectionString(
-        base + (x509 ? 'x509=true' : `SharedAccessKey=${task.sasKey}`), HubMqtt);
+        base + (x509 ? 'x509=true' : `SharedAccessKey=${task.sasKey}`), HubTransport);
     if (x509) await client.setOptions(x509);
     await client.open();
     for (const body of task.messages) {

@@ -1,8 +1,8 @@
 """The official Azure device SDKs for Node, unmodified: they provision, connect and send.
 
 They are installed from npm into the build directory, by the lock file, without running any of
-their scripts. Without npm or a registry the file is skipped. The SDKs know port 8883 alone, so
-the server has a loopback address of its own for it.
+their scripts. Without npm or a registry the file is skipped. The SDKs know the ports 8883 and 443
+alone, so the server has a loopback address of its own for them.
 """
 import base64
 import json
@@ -19,6 +19,15 @@ import npm
 from harness import derive
 
 HOSTS = ("127.8.83.1", "127.8.83.2")
+
+
+def may_bind(probe, host, port):
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((host, port))
+        return True
+    except OSError:
+        return False
 
 
 class Device:
@@ -42,14 +51,14 @@ class Device:
             "application": {"alert": "a b&c/d"}})
         return rows
 
-    def whole_life(self, device, auth, **credential):
+    def whole_life(self, device, auth, transport="mqtt", **credential):
         got = self.sdk(id=device, scope=harness.SCOPE, messages=[{"n": 0}, {"n": 1}],
-                       payload={"model": "x"}, **credential)
+                       payload={"model": "x"}, transport=transport, **credential)
         self.assertEqual(got, {"ok": True, "hub": self.HOST, "deviceId": device,
                                "status": "assigned", "substatus": "initialAssignment"})
         rows = self.sent(device, auth)
         connect = self.op.connections(deviceId=device, what="connect")[-1]
-        self.assertEqual(connect["authType"], auth)
+        self.assertEqual((connect["authType"], connect["protocol"]), (auth, transport))
         self.assertIn("azure-iot-device", connect["agent"])
         return rows
 
@@ -64,10 +73,20 @@ class Device:
         self.whole_life("node-s", "sas",
                         sasKey=base64.b64encode(derive(group, "node-s")).decode())
 
+    def test_x509_over_websocket(self):
+        self.x509_group()
+        cert, key = self.leaf("node-wx")
+        self.whole_life("node-wx", "x509", "mqtt-ws", cert=cert, key=key)
+
+    def test_symmetric_key_group_over_websocket(self):
+        group = self.sas_group()
+        self.whole_life("node-ws", "sas", "mqtt-ws",
+                        sasKey=base64.b64encode(derive(group, "node-ws")).decode())
+
 
 class Native(harness.ServerCase, Device):
     HOST = HOSTS[0]
-    HOME_SET = {"server": {"mqtt_port": 8883, "bind": HOSTS[0], "name": HOSTS[0]},
+    HOME_SET = {"server": {"mqtt_port": 8883, "https_port": 443, "bind": HOSTS[0], "name": HOSTS[0]},
                 "hub": {"name": HOSTS[0]}}
 
     def test_leaf_without_its_chain(self):
@@ -88,11 +107,12 @@ class Native(harness.ServerCase, Device):
         self.assertEqual((got["ok"], got["error"]), (False, "UnauthorizedError"), got)
 
     def test_hub_refuses_a_wrong_key(self):
-        self.sas_device("node-h")
-        got = self.sdk(id="node-h", messages=[{"n": 0}],
-                       sasKey=base64.b64encode(os.urandom(32)).decode())
-        self.assertFalse(got["ok"], got)
-        self.reason("node-h", "signature")
+        for device, transport in (("node-h", "mqtt"), ("node-wh", "mqtt-ws")):
+            self.sas_device(device)
+            got = self.sdk(id=device, messages=[{"n": 0}], transport=transport,
+                           sasKey=base64.b64encode(os.urandom(32)).decode())
+            self.assertFalse(got["ok"], got)
+            self.reason(device, "signature")
 
     def test_key_made_by_the_service_api(self):
         key = self.sas_device("node-k")
@@ -104,13 +124,14 @@ class Native(harness.ServerCase, Device):
 
 class Azure(harness.ServerCase, Device):
     HOST = HOSTS[1]
-    HOME_SET = {"server": {"mqtt_port": 8883, "bind": HOSTS[1], "name": HOSTS[1],
+    HOME_SET = {"server": {"mqtt_port": 8883, "https_port": 443, "bind": HOSTS[1], "name": HOSTS[1],
                            "profile": "azure"}, "hub": {"name": HOSTS[1]}}
 
 
 if __name__ == "__main__":
     for host in HOSTS:
-        with socket.socket() as probe:
-            harness.need(probe.connect_ex((host, 8883)), "%s:8883 is taken" % host)
+        for port in (8883, 443):
+            with socket.socket() as probe:
+                harness.need(may_bind(probe, host, port), "%s:%d is not to be had" % (host, port))
     ROOM = npm.install(HERE, ("azure.js",), "the Azure SDKs")
     harness.main()

@@ -1,0 +1,82 @@
+/*
+ * MQTT over WebSocket: the upgrade request, for DPS and hub alike
+ * (protocol/device.md 1.1, 3.1). Behind the 101 the connection is a stream like one of
+ * port 8883, and the MQTT server's. Credentials are judged there, at CONNECT.
+ */
+#include "io/http.h"
+#include "io/stream.h"
+#include "io/ws_hello.h"
+#include "proto/env.h"
+#include "proto/http_call.h"
+#include "proto/mqtt_server.h"
+
+enum { VALUE_MAX = 16 * 1024, ANSWER_MAX = 512 };
+
+/* A header that may be a list and come in several lines. Of one that may not, two values
+ * joined are no value that fits. */
+static struct span
+gather(struct http_call *c, const char *name)
+{
+	auto_buf all = BUF_INIT(VALUE_MAX);
+	const char *one = http_call_header(c, name);
+	if (!one)
+		return SPAN_NONE;
+	for (size_t i = 0; (one = http_header_nth(c->req, name, i)); i++)
+		buf_printf(&all, "%s%s", i ? "," : "", one);
+	return arena_span(c->arena, buf_span(&all));
+}
+
+static void
+fail(struct http_call *c, uint32_t number, const char *why)
+{
+	const struct wire_error w = wire_error_of(number);
+	if (w.status == 426) {
+		http_call_set(c, "Upgrade", "websocket");
+		http_call_set(c, "Sec-WebSocket-Version", "13");
+	}
+	http_call_fail(c, &w, why);
+}
+
+/* Of the sub-protocols of both services (1.1) one is not served yet. */
+static void
+fail_protocol(struct http_call *c, const struct ws_hello *h)
+{
+	if (ws_hello_choose(h, "AMQPWSB10").len)
+		fail(c, 501000, "AMQP over WebSocket");
+	else
+		fail(c, 400000, "no Sec-WebSocket-Protocol that is served: mqtt");
+}
+
+static void
+upgrade(struct http_call *c, const struct ws_hello *h, struct span protocol)
+{
+	const struct stream_opts opts = mqtt_server_stream_opts(c->env);
+	struct mqtt_server *mqtt = c->env->mqtt;
+	auto_buf answer = BUF_INIT(ANSWER_MAX);
+	ws_hello_answer(h, protocol, &answer);
+	mqtt_server_on_accept(mqtt, http_call_upgrade(c, buf_span(&answer), &opts));
+}
+
+void
+ws_http_get(struct http_call *c)
+{
+	struct err e = {0};
+	const struct ws_hello h = {.upgrade = gather(c, "Upgrade"),
+	    .connection = gather(c, "Connection"),
+	    .version = gather(c, "Sec-WebSocket-Version"),
+	    .key = gather(c, "Sec-WebSocket-Key"),
+	    .protocols = gather(c, "Sec-WebSocket-Protocol")};
+	struct span protocol = ws_hello_choose(&h, "mqtt");
+	if (ws_hello_check(&h, &e)) {
+		fail(c, e.code == ERR_UNSUPPORTED ? 426000 : 400000, e.text);
+		return;
+	}
+	if (http_method(c->req) != HTTP_GET || http_body(c->req).len) {
+		fail(c, 400000, "an upgrade is a GET without a body");
+		return;
+	}
+	if (!protocol.len || !c->env->mqtt)
+		fail_protocol(c, &h);
+	else
+		upgrade(c, &h, protocol);
+}
