@@ -42,6 +42,12 @@ id_is_scope(struct span s)
 	return made_of(s, 64, "-_");
 }
 
+bool
+id_is_certificate(struct span s)
+{
+	return made_of(s, 64, "-._");
+}
+
 /* A label of RFC 1123 2.1; '_' is in the wild and harmless. */
 static bool
 is_label(struct span s)

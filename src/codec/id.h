@@ -17,6 +17,8 @@ bool id_is_registration(struct span s);
 bool id_is_device(struct span s);
 /* A DPS ID scope: letters, digits, '-' and '_', at most 64. */
 bool id_is_scope(struct span s);
+/* A certificate of the provisioning service: at most 64, letters, digits and - . _ */
+bool id_is_certificate(struct span s);
 /* A host name (RFC 1123 2.1) or an address in text; no port. */
 bool id_is_host(struct span s);
 

@@ -56,8 +56,17 @@ enum ipc_outcome {
 	IPC_OUTCOME_REJECTED,
 	IPC_OUTCOME_PURGED
 };
-/* group.attestation: as enum store_attestation. */
-enum ipc_attestation { IPC_ATTESTATION_X509 = 1, IPC_ATTESTATION_SYMMETRIC };
+/* enrollment.kind and .attestation: as enum store_enrollment_kind and store_attestation.
+ */
+enum ipc_enrollment_kind { IPC_KIND_GROUP, IPC_KIND_INDIVIDUAL };
+enum ipc_attestation {
+	IPC_ATTESTATION_X509 = 1,
+	IPC_ATTESTATION_SYMMETRIC,
+	IPC_ATTESTATION_TPM
+};
+/* enrollment_put.mode: whichever it takes; only where there is none; only where there is
+ * one. */
+enum ipc_enrollment_mode { IPC_MODE_PUT, IPC_MODE_CREATE, IPC_MODE_UPDATE };
 
 #define IPC_TYPE_U8                     uint8_t
 #define IPC_TYPE_U32                    uint32_t

@@ -326,6 +326,19 @@ cert_valid_at(const struct cert *c, int64_t now_ms)
 	return now_ms >= c->not_before_ms && now_ms < c->not_after_ms + 1000;
 }
 
+int
+cert_check_signed_by(const struct cert *c, const struct cert *ca, struct err *e)
+{
+	int code = X509_check_issued(ca->x509, c->x509);
+	if (code != X509_V_OK)
+		return err_set(e, ERR_PARSE, "not signed by that CA: %s",
+		    X509_verify_cert_error_string(code));
+	if (X509_verify(c->x509, X509_get0_pubkey(ca->x509)) == 1)
+		return 0;
+	ERR_clear_error();
+	return err_set(e, ERR_PARSE, "the CA's signature does not verify");
+}
+
 void
 cert_line(const struct cert *c, struct buf *out)
 {

@@ -85,6 +85,11 @@ void cert_write_pem(struct span der, struct buf *out);
 int64_t cert_days_left(const struct cert *c, int64_t now_ms);
 bool cert_valid_at(const struct cert *c, int64_t now_ms);
 
+/* Names ca as its issuer, which may sign certificates, and the signature verifies. PARSE:
+ * says what of it does not hold. */
+must_check int cert_check_signed_by(
+    const struct cert *c, const struct cert *ca, struct err *e);
+
 /* One line for people: CN=dev-17, O=Example (serial 7A..., until 2027-01-01). */
 void cert_line(const struct cert *c, struct buf *out);
 

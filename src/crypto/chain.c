@@ -31,6 +31,21 @@ chain_reason_name(enum chain_reason r)
 	return (unsigned)r < CHAIN_REASON_N ? reason_names[r] : "unknown";
 }
 
+bool
+chain_reason_is_final(enum chain_reason r)
+{
+	switch (r) {
+	case CHAIN_MALFORMED:
+	case CHAIN_V1:
+	case CHAIN_CA_AS_LEAF:
+	case CHAIN_NO_CLIENT_AUTH:
+	case CHAIN_WEAK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void
 chain_refuse(struct chain_verdict *v, enum chain_reason r, const struct cert *c,
     const char *fmt, ...)
@@ -106,23 +121,34 @@ leaf_fits(const struct cert *leaf, const struct chain_options *o, struct chain_v
 	return !f.text;
 }
 
-static void
-add_ca(struct chain_verdict *v, const struct cert *c)
+static bool
+is_in(const struct cert_list *list, const struct cert *c)
 {
-	if (v->n_ca < CHAIN_DEPTH_MAX)
-		memcpy(v->ca[v->n_ca++], c->sha256, DIGEST_SHA256);
+	for (size_t i = 0; i < list->n; i++)
+		if (memcmp(list->v[i]->sha256, c->sha256, DIGEST_SHA256) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_ca(struct chain_verdict *v, const struct cert_list *list, const struct cert *c)
+{
+	if (v->n_ca == CHAIN_DEPTH_MAX)
+		return;
+	v->sent |= (uint32_t)is_in(list, c) << v->n_ca;
+	memcpy(v->ca[v->n_ca++], c->sha256, DIGEST_SHA256);
 }
 
 /* The path's CAs, then the known ones above the anchor, as far as they are valid. */
 static void
-fill_path(const struct chain_set *set, const struct chain_path *path, int64_t now_ms,
-    struct chain_verdict *v)
+fill_path(const struct chain_set *set, const struct chain_path *path,
+    const struct cert_list *list, int64_t now_ms, struct chain_verdict *v)
 {
 	for (size_t i = 1; i < path->n; i++)
-		add_ca(v, path->v[i]);
+		add_ca(v, list, path->v[i]);
 	struct chain_node *n = chain_set_up(set, path->anchor);
 	while (n && v->n_ca < CHAIN_DEPTH_MAX && cert_valid_at(n->cert, now_ms)) {
-		add_ca(v, n->cert);
+		add_ca(v, list, n->cert);
 		n = chain_set_up(set, n);
 	}
 }
@@ -143,7 +169,7 @@ judge(const struct chain_set *set, const struct cert_list *list,
 		return;
 	v->reason = CHAIN_OK; /* whatever an earlier candidate was refused for */
 	v->text[0] = '\0';
-	fill_path(set, &path, o->now_ms, v);
+	fill_path(set, &path, list, o->now_ms, v);
 }
 
 void

@@ -60,6 +60,9 @@ enum chain_reason {
 };
 /* "expired", "unknown issuer": for logs and the connection log's reason column. */
 const char *chain_reason_name(enum chain_reason r);
+/* A certificate that no enrollment and no clock could make good: malformed, v1, a CA's,
+ * not for clients, or weak (protocol/device.md 1.3). */
+bool chain_reason_is_final(enum chain_reason r);
 
 enum chain_purpose {
 	CHAIN_CLIENT, /* what a device or an operator presents */
@@ -101,6 +104,7 @@ struct chain_verdict {
 	 */
 	uint8_t ca[CHAIN_DEPTH_MAX][DIGEST_SHA256];
 	size_t n_ca;
+	uint32_t sent;   /* a bit each of ca: it stood in the list */
 	unsigned checks; /* signatures it took, as the budget counts them */
 };
 

@@ -11,7 +11,7 @@
 
 #include "base/hex.h"
 #include "crypto/profile.h"
-#include "domain/group.h"
+#include "domain/enrollment.h"
 #include "domain/issuer.h"
 #include "store/pki.h"
 
@@ -130,31 +130,34 @@ visit_issuer(void *ctx, const struct store_issuer *i, struct err *e)
 	return report_ca(ctx, &ca, e);
 }
 
+/* A group being looked at. */
+struct group {
+	struct report *r;
+	const struct store_enrollment *g;
+};
+
 /* A CA of somebody else that a group names; ours were seen. */
 static int
-report_foreign(struct report *r, const struct store_group *g, struct span cert,
-    const char *sha256, struct err *e)
+report_foreign(void *ctx, struct span cert, const char *sha256, struct err *e)
 {
+	struct group *of = ctx;
+	struct domain *d = of->r->d;
 	struct store_issuer ours;
-	const struct ca ca = {.name = arena_printf(r->d->arena, "group:%s", g->id),
+	const struct ca ca = {.name = arena_printf(d->arena, "group:%s", of->g->id),
 	    .custody = "",
 	    .issues = true,
 	    .cert = cert};
-	if (!cert.len)
+	if (store_issuer_get(d->store, sha256, d->arena, &ours, e) == 0)
 		return 0;
-	if (store_issuer_get(r->d->store, sha256, r->d->arena, &ours, e) == 0)
-		return 0;
-	return e->code == ERR_NOT_FOUND ? report_ca(r, &ca, e) : -1;
+	return e->code == ERR_NOT_FOUND ? report_ca(of->r, &ca, e) : -1;
 }
 
 static int
-visit_group(void *ctx, const struct store_group *g, struct err *e)
+visit_group(void *ctx, const struct store_enrollment *g, struct err *e)
 {
 	struct report *r = ctx;
-	int rc = report_foreign(r, g, g->primary_cert, g->primary_cert_sha256, e);
-	if (rc == 0)
-		rc = report_foreign(r, g, g->secondary_cert, g->secondary_cert_sha256, e);
-	return rc;
+	struct group of = {r, g};
+	return enrollment_each_ca(r->d, g, report_foreign, &of, e);
 }
 
 /* ---- devices --------------------------------------------------------------------------
@@ -351,8 +354,8 @@ compliance_report_page(struct domain *d, const struct compliance_page *p,
 		if (rc == 0)
 			rc = store_issuer_each(d->store, visit_issuer, &r, e);
 		if (rc == 0)
-			rc =
-			    store_group_each(d->store, "", GROUP_MAX, visit_group, &r, e);
+			rc = store_enrollment_each(d->store, STORE_GROUP, "",
+			    ENROLLMENT_GROUPS_MAX, visit_group, &r, e);
 	}
 	if (rc == 0)
 		rc = store_device_each(d->store, p->after, p->limit, visit_device, &r, e);

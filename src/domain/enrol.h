@@ -1,13 +1,14 @@
 #ifndef DOMAIN_ENROL_H
 #define DOMAIN_ENROL_H
 /*
- * Registration of devices (DPS): attestation, the enrollment group that decides,
- * allocation, the identity written to the hub, and the registration's record
- * (protocol/device.md 1 and 2).
+ * Registration of devices (DPS): allocation, the identity written to the hub, and the
+ * registration's record (protocol/device.md 1 and 2). Which enrollment decides:
+ * domain/attest.h.
  *
  * What is written differs by profile. native: an X.509 device becomes
- * certificateAuthority and keeps its SAS keys for its migration window; azure: selfSigned
- * with the leaf's thumbprint, keys gone (device.md 2.3).
+ * certificateAuthority (selfSigned with the leaf's thumbprint where it has no chain or
+ * another ID than its CN) and keeps its SAS keys for its migration window; azure:
+ * selfSigned always, keys gone (device.md 2.3).
  */
 #include "domain/domain.h"
 

@@ -6,35 +6,39 @@
 #include <string.h>
 #include <strings.h>
 
+#include "domain/enrollment.h"
+
+/* One that holds the certificate; what is named by name alone is its operator's to edit.
+ */
 static int
-find(struct domain *d, const char *sha256, struct store_group *ret, bool *ret_found,
+find(struct domain *d, const char *sha256, struct store_enrollment *ret, bool *ret_found,
     struct err *e)
 {
 	*ret_found = false;
-	if (store_group_by_cert(d->store, sha256, d->arena, ret, e))
+	if (store_enrollment_by_cert(d->store, STORE_GROUP, sha256, d->arena, ret, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	*ret_found = true;
 	return 0;
 }
 
 static bool
-names(const struct store_group *g, const char *sha256)
+names(const struct store_enrollment *g, const char *sha256)
 {
 	return strcmp(g->primary_cert_sha256, sha256) == 0 ||
 	       strcmp(g->secondary_cert_sha256, sha256) == 0;
 }
 
 static int
-put(struct domain *d, struct store_group *g, struct err *e)
+put(struct domain *d, struct store_enrollment *g, struct err *e)
 {
 	g->etag++;
 	g->updated_ms = domain_now(d);
-	return store_group_put(d->store, g, e);
+	return store_enrollment_put(d->store, g, e);
 }
 
 /* A group has a primary certificate at least (service.md 1.4). */
 static void
-drop(struct store_group *g, const char *sha256)
+drop(struct store_enrollment *g, const char *sha256)
 {
 	if (strcmp(g->primary_cert_sha256, sha256) == 0) {
 		g->primary_cert = g->secondary_cert;
@@ -46,7 +50,7 @@ drop(struct store_group *g, const char *sha256)
 }
 
 static void
-fill(struct store_group *g, const struct store_issuer *ca)
+fill(struct store_enrollment *g, const struct store_issuer *ca)
 {
 	if (!g->primary_cert.len) {
 		g->primary_cert = ca->cert;
@@ -57,15 +61,34 @@ fill(struct store_group *g, const struct store_issuer *ca)
 	g->secondary_cert_sha256 = ca->sha256;
 }
 
+/* A group that names certificates of the service by name cannot be given one that is none
+ * of those. */
+static int
+check_by_name(struct domain *d, const struct rollover_pair *p, struct err *e)
+{
+	struct store_enrollment g;
+	bool found;
+	if (enrollment_group_of(d, p->from->sha256, &g, &found, e))
+		return -1;
+	if (!found || !enrollment_is_by_name(&g))
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+	    "group %s names %s by a certificate of the provisioning service: put the "
+	    "certificate of %s in its own enrollment group first",
+	    g.id, p->from->name, p->to->name);
+}
+
 int
 rollover_group_check(
     struct domain *d, const struct rollover_pair *p, bool instead, struct err *e)
 {
-	struct store_group g, other;
+	struct store_enrollment g, other;
 	bool found, taken;
 	if (find(d, p->from->sha256, &g, &found, e) ||
 	    find(d, p->to->sha256, &other, &taken, e))
 		return -1;
+	if (!found && !taken && !instead)
+		return check_by_name(d, p, e);
 	if (!found || (taken && strcasecmp(g.id, other.id) == 0))
 		return 0;
 	if (taken)
@@ -83,7 +106,7 @@ rollover_group_check(
 int
 rollover_group_add(struct domain *d, const struct rollover_pair *p, struct err *e)
 {
-	struct store_group g;
+	struct store_enrollment g;
 	bool found;
 	if (rollover_group_check(d, p, false, e) ||
 	    find(d, p->from->sha256, &g, &found, e))
@@ -97,7 +120,7 @@ rollover_group_add(struct domain *d, const struct rollover_pair *p, struct err *
 int
 rollover_group_replace(struct domain *d, const struct rollover_pair *p, struct err *e)
 {
-	struct store_group g;
+	struct store_enrollment g;
 	bool found;
 	if (rollover_group_check(d, p, true, e) ||
 	    find(d, p->from->sha256, &g, &found, e))
@@ -113,7 +136,7 @@ rollover_group_replace(struct domain *d, const struct rollover_pair *p, struct e
 int
 rollover_group_undo(struct domain *d, const struct rollover_pair *p, struct err *e)
 {
-	struct store_group g;
+	struct store_enrollment g;
 	bool found;
 	if (find(d, p->from->sha256, &g, &found, e))
 		return -1;
@@ -126,9 +149,9 @@ rollover_group_undo(struct domain *d, const struct rollover_pair *p, struct err 
 int
 rollover_group_of(struct domain *d, const char *sha256, const char **ret, struct err *e)
 {
-	struct store_group g;
+	struct store_enrollment g;
 	bool found;
-	if (find(d, sha256, &g, &found, e))
+	if (enrollment_group_of(d, sha256, &g, &found, e))
 		return -1;
 	*ret = found ? g.id : "";
 	return 0;

@@ -172,6 +172,7 @@ judged_chain(const struct cert_list *list, const struct env *env)
 	c->not_before_ms = v.not_before_ms;
 	c->not_after_ms = v.not_after_ms;
 	c->chain = keep(&s, span_of(v.ca, ca_len), ca_len);
+	c->sent = v.sent;
 	c->serial = keep_serial(&s, leaf);
 	c->key_sha256 = keep(&s, span_of(leaf->key_sha256, DIGEST_SHA256), DIGEST_SHA256);
 	put_traits(c, leaf);
@@ -218,16 +219,6 @@ credential_ipc(const struct credential *c)
 bool
 credential_is_unusable(const struct credential *c)
 {
-	if (c->cred.kind != CRED_X509)
-		return false;
-	switch ((enum chain_reason)c->cred.verdict) {
-	case CHAIN_MALFORMED:
-	case CHAIN_V1:
-	case CHAIN_CA_AS_LEAF:
-	case CHAIN_NO_CLIENT_AUTH:
-	case CHAIN_WEAK:
-		return true;
-	default:
-		return false;
-	}
+	return c->cred.kind == CRED_X509 &&
+	       chain_reason_is_final((enum chain_reason)c->cred.verdict);
 }

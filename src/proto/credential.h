@@ -32,8 +32,7 @@ own_define(struct credential, credential_free);
 
 /* Lives as long as c. */
 const struct ipc_cred *credential_ipc(const struct credential *c);
-/* True for a certificate that no enrollment and no clock could make good: malformed, v1,
- * a CA's, not for clients, or weak (protocol/device.md 1.3). */
+/* True for a certificate whose verdict is final (crypto/chain.h). */
 bool credential_is_unusable(const struct credential *c);
 
 #endif

@@ -13,7 +13,7 @@
 #include "codec/js.h"
 #include "crypto/chain.h"
 #include "domain/clone.h"
-#include "domain/group.h"
+#include "domain/enrollment.h"
 #include "domain/issuer.h"
 #include "domain/policy.h"
 #include "domain/sighting.h"
@@ -39,6 +39,7 @@
 
 struct anchor_list {
 	struct buf certs, flags;
+	struct domain *d;
 };
 
 static void
@@ -51,12 +52,19 @@ add_anchor(struct anchor_list *l, struct span der, enum chain_flags flags)
 }
 
 static int
-visit_group(void *ctx, const struct store_group *g, struct err *e)
+add_group_ca(void *ctx, struct span der, const char *sha256, struct err *e)
 {
-	(void)e;
-	add_anchor(ctx, g->primary_cert, CHAIN_TRUSTED);
-	add_anchor(ctx, g->secondary_cert, CHAIN_TRUSTED);
+	struct anchor_list *l = ctx;
+	(void)sha256, (void)e;
+	add_anchor(l, der, CHAIN_TRUSTED);
 	return 0;
+}
+
+static int
+visit_group(void *ctx, const struct store_enrollment *g, struct err *e)
+{
+	struct anchor_list *l = ctx;
+	return enrollment_each_ca(l->d, g, add_group_ca, l, e);
 }
 
 /* Device CAs that are trusted and every CA that a group names may end a chain; roots and
@@ -95,11 +103,12 @@ put_ca_chain(struct core *c, struct buf *out, struct err *e)
 static int
 pack_anchors(struct core *c, struct buf *body, struct err *e)
 {
-	struct anchor_list l = {BUF_INIT(CAP_ANCHORS), BUF_INIT(4096)};
+	struct anchor_list l = {BUF_INIT(CAP_ANCHORS), BUF_INIT(4096), &c->d};
 	auto_buf ca_chain = BUF_INIT(CAP_CHAIN);
 	int rc = store_issuer_each(c->store, add_issuer, &l, e);
 	if (rc == 0)
-		rc = store_group_each(c->store, "", GROUP_MAX, visit_group, &l, e);
+		rc = store_enrollment_each(
+		    c->store, STORE_GROUP, "", ENROLLMENT_GROUPS_MAX, visit_group, &l, e);
 	if (rc == 0)
 		rc = put_ca_chain(c, &ca_chain, e);
 	struct err none;
@@ -179,6 +188,7 @@ find_handler(enum ipc_type type)
 	    core_http_handler,
 	    core_upload_handler,
 	    core_service_handler,
+	    core_enrollment_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,
 	    core_est_handler,

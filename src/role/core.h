@@ -116,6 +116,7 @@ core_handler *core_twin_handler(enum ipc_type type);
 core_handler *core_http_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_upload_handler(enum ipc_type type);
+core_handler *core_enrollment_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);
 core_handler *core_est_handler(enum ipc_type type);

@@ -30,8 +30,9 @@ log_registration(struct core *c, const struct ipc_dps_register *m,
 	    .auth = m->cred.kind == CRED_X509 ? "x509" : "sas",
 	    .scope = "device",
 	    .thumb = arena_str(a, st->thumb),
-	    .reason = arena_printf(
-		a, "group %.*s, hub %.*s", SPAN_FMT(st->group_id), SPAN_FMT(st->hub)),
+	    .reason = arena_printf(a, "%s%.*s, hub %.*s",
+		st->group_id.len ? "group " : "individual enrollment",
+		SPAN_FMT(st->group_id), SPAN_FMT(st->hub)),
 	    .peer = arena_str(a, m->peer.address),
 	    .agent = arena_str(a, m->peer.agent),
 	    .proto = arena_str(a, m->peer.proto)};

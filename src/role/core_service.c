@@ -1,6 +1,6 @@
 /*
- * Messages of the service API: identities, twins, enrollment groups, registrations, the
- * hub's switches, events, the connection log. By the time a handler runs the credential
+ * Messages of the service API: identities, twins, the hub's switches, events, the
+ * connection log. By the time a handler runs the credential
  * has been found good for the right in the message's row.
  */
 #include <inttypes.h>
@@ -8,23 +8,12 @@
 #include <string.h>
 
 #include "domain/device.h"
-#include "domain/enrol.h"
-#include "domain/group.h"
 #include "domain/hubs.h"
 #include "domain/policy.h"
-#include "role/core.h"
+#include "role/core_list.h"
 #include "store/c2d.h"
 
 #define DEVICES_PAGE 1000
-#define GROUPS_PAGE  100
-/* Bytes of rows one answer may carry; the reader comes back for the rest. */
-#define PAGE_BYTES (8 * 1024 * 1024)
-
-static int64_t
-page(uint32_t asked, int64_t most)
-{
-	return asked == 0 || asked > most ? most : (int64_t)asked;
-}
 
 /* ---- identities and twins -------------------------------------------------------------
  */
@@ -104,44 +93,13 @@ on_device_delete(struct core *c, const struct ask *a, const void *msg, struct er
 	return core_done(c, a, "", 0, e);
 }
 
-/* A list under way: rows go out until the page is full by rows or bytes. */
-struct listing {
-	struct core *c;
-	const struct ask *a;
-	int64_t left, bytes;
-	char last[CAP_ID + 1];
-	bool more;
-};
-
-/* True where the row still belongs to the page; notes it as the last. */
-static bool
-take_row(struct listing *l, const char *id, size_t bytes)
-{
-	if (l->left == 0 || l->bytes > PAGE_BYTES) {
-		l->more = true;
-		return false;
-	}
-	l->left--;
-	l->bytes += (int64_t)bytes;
-	snprintf(l->last, sizeof(l->last), "%s", id);
-	return true;
-}
-
-static int
-finish_listing(struct listing *l, int rc, struct err *e)
-{
-	if (rc < 0)
-		return -1;
-	return core_done(l->c, l->a, l->more ? l->last : "", 0, e);
-}
-
 static int
 visit_device(void *ctx, const struct store_device *d, struct err *e)
 {
-	struct listing *l = ctx;
+	struct core_list *l = ctx;
 	size_t twin = d->tags.len + d->desired.len + d->desired_meta.len +
 		      d->reported.len + d->reported_meta.len;
-	if (!take_row(l, d->id, twin + 512))
+	if (!core_list_take(l, d->id, twin + 512))
 		return 1;
 	return answer_device(l->c, l->a, d, false, e);
 }
@@ -150,10 +108,11 @@ static int
 on_device_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_device_query *m = msg;
-	struct listing l = {.c = c, .a = a, .left = page(m->limit, DEVICES_PAGE)};
+	struct core_list l = {
+	    .c = c, .a = a, .left = core_list_page(m->limit, DEVICES_PAGE)};
 	int rc = hubs_each(&c->d, hubs_asked(&c->cfg, m->peer.host),
 	    arena_str(turn_arena(c->turn), m->after), l.left + 1, visit_device, &l, e);
-	return finish_listing(&l, rc, e);
+	return core_list_end(&l, rc, e);
 }
 
 static int
@@ -175,145 +134,6 @@ on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *
 	    core_twin_changed(c, &d, change, e))
 		return -1;
 	return answer_device_done(c, a, &d, false, e);
-}
-
-/* ---- enrollment groups ----------------------------------------------------------------
- */
-
-static int
-answer_group(struct core *c, const struct ask *a, const struct store_group *g, bool keys,
-    struct err *e)
-{
-	struct ipc_group m = {.id = span_str(g->id),
-	    .etag = g->etag,
-	    .attestation = (uint8_t)g->attestation,
-	    .primary_cert = g->primary_cert,
-	    .secondary_cert = g->secondary_cert,
-	    .primary_key = keys ? g->primary_key : SPAN_NONE,
-	    .secondary_key = keys ? g->secondary_key : SPAN_NONE,
-	    .enabled = g->enabled,
-	    .iot_edge = g->iot_edge,
-	    .allocation = span_str(g->allocation),
-	    .hubs = span_str(g->hubs),
-	    .tags = g->tags,
-	    .desired = g->desired,
-	    .update_hub = g->update_hub,
-	    .migrate_data = g->migrate_data,
-	    .created_ms = g->created_ms,
-	    .updated_ms = g->updated_ms};
-	return core_answer(c, a, IPC_GROUP, &m, e);
-}
-
-static int
-answer_group_done(struct core *c, const struct ask *a, const struct store_group *g,
-    bool keys, struct err *e)
-{
-	if (answer_group(c, a, g, keys, e))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
-static int
-on_group_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_group_get *m = msg;
-	struct store_group g;
-	if (group_get(&c->d, m->id, &g, e))
-		return -1;
-	return answer_group_done(c, a, &g, a->type == IPC_GROUP_KEYS, e);
-}
-
-static int
-on_group_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	struct store_group g;
-	if (group_put(&c->d, msg, &g, e))
-		return -1;
-	c->anchors_changed = true;
-	return answer_group_done(c, a, &g, false, e);
-}
-
-static int
-on_group_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	if (group_delete(&c->d, msg, e))
-		return -1;
-	c->anchors_changed = true;
-	return core_done(c, a, "", 0, e);
-}
-
-static int
-visit_group(void *ctx, const struct store_group *g, struct err *e)
-{
-	struct listing *l = ctx;
-	if (!take_row(l, g->id, g->primary_cert.len + g->tags.len + g->desired.len + 512))
-		return 1;
-	return answer_group(l->c, l->a, g, false, e);
-}
-
-static int
-on_group_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_group_query *m = msg;
-	struct listing l = {.c = c, .a = a, .left = page(m->limit, GROUPS_PAGE)};
-	int rc = store_group_each(c->store, arena_str(turn_arena(c->turn), m->after),
-	    l.left + 1, visit_group, &l, e);
-	return finish_listing(&l, rc, e);
-}
-
-/* ---- registrations --------------------------------------------------------------------
- */
-
-static int
-on_registration_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_registration_get *m = msg;
-	struct store_registration r;
-	struct arena *ar = turn_arena(c->turn);
-	if (store_registration_get(c->store, arena_str(ar, m->id), ar, &r, e))
-		return -1;
-	struct ipc_dps_state st = enrol_state(&r);
-	if (core_answer(c, a, IPC_DPS_STATE, &st, e))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
-static int
-on_registration_delete(
-    struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_registration_delete *m = msg;
-	struct store_registration r;
-	struct arena *ar = turn_arena(c->turn);
-	if (store_registration_get(c->store, arena_str(ar, m->id), ar, &r, e))
-		return -1;
-	if (m->if_match.len && !device_etag_matches(m->if_match, r.etag))
-		return err_set(
-		    e, ERR_CONFLICT, "registration %s: etag does not match", r.id);
-	if (store_registration_del(c->store, r.id, e))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
-static int
-visit_registration(void *ctx, const struct store_registration *r, struct err *e)
-{
-	struct listing *l = ctx;
-	struct ipc_dps_state st = enrol_state(r);
-	if (!take_row(l, r->id, 1024))
-		return 1;
-	return core_answer(l->c, l->a, IPC_DPS_STATE, &st, e);
-}
-
-static int
-on_registration_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_registration_query *m = msg;
-	struct arena *ar = turn_arena(c->turn);
-	struct listing l = {.c = c, .a = a, .left = page(m->limit, DEVICES_PAGE)};
-	int rc = store_registration_each(c->store, arena_str(ar, m->group_id),
-	    arena_str(ar, m->after), l.left + 1, visit_registration, &l, e);
-	return finish_listing(&l, rc, e);
 }
 
 /* ---- the hub's switches ---------------------------------------------------------------
@@ -414,7 +234,7 @@ answer_policy(
 static int
 visit_policy(void *ctx, const struct store_policy *p, struct err *e)
 {
-	struct listing *l = ctx;
+	struct core_list *l = ctx;
 	return answer_policy(l->c, l->a, p, e);
 }
 
@@ -424,7 +244,7 @@ on_policy_query(struct core *c, const struct ask *a, const void *msg, struct err
 	const struct ipc_policy_query *m = msg;
 	struct arena *ar = turn_arena(c->turn);
 	const char *plane = arena_str(ar, m->plane);
-	struct listing l = {.c = c, .a = a};
+	struct core_list l = {.c = c, .a = a};
 	struct store_policy p;
 	if (m->name.len == 0 && store_policy_each(c->store, plane, visit_policy, &l, e))
 		return -1;
@@ -441,10 +261,10 @@ on_policy_query(struct core *c, const struct ask *a, const void *msg, struct err
 static int
 visit_event(void *ctx, const struct store_event *ev, struct err *e)
 {
-	struct listing *l = ctx;
+	struct core_list *l = ctx;
 	char seq[24];
 	snprintf(seq, sizeof(seq), "%" PRId64, ev->seq);
-	if (!take_row(l, seq, ev->body.len + ev->props.len + 256))
+	if (!core_list_take(l, seq, ev->body.len + ev->props.len + 256))
 		return 1;
 	struct ipc_event m = {.seq = ev->seq,
 	    .enqueued_ms = ev->enqueued_ms,
@@ -460,7 +280,7 @@ visit_event(void *ctx, const struct store_event *ev, struct err *e)
 /* Streams say always where the next page begins: the last row's number, or the one asked.
  */
 static int
-finish_stream(struct listing *l, int rc, int64_t after, int64_t number, struct err *e)
+finish_stream(struct core_list *l, int rc, int64_t after, int64_t number, struct err *e)
 {
 	char next[24];
 	if (rc < 0)
@@ -474,8 +294,8 @@ on_events_read(struct core *c, const struct ask *a, const void *msg, struct err 
 {
 	const struct ipc_events_read *m = msg;
 	struct arena *ar = turn_arena(c->turn);
-	struct listing l = {
-	    .c = c, .a = a, .left = page(m->limit, c->cfg.hub.events_page)};
+	struct core_list l = {
+	    .c = c, .a = a, .left = core_list_page(m->limit, c->cfg.hub.events_page)};
 	struct store_event_filter f = {.after_seq = m->after_seq,
 	    .device_id = arena_str(ar, m->device_id),
 	    .thumb = arena_str(ar, m->thumb),
@@ -488,10 +308,10 @@ on_events_read(struct core *c, const struct ask *a, const void *msg, struct err 
 static int
 visit_conn(void *ctx, const struct store_conn *r, struct err *e)
 {
-	struct listing *l = ctx;
+	struct core_list *l = ctx;
 	char seq[24];
 	snprintf(seq, sizeof(seq), "%" PRId64, r->seq);
-	if (!take_row(l, seq, 512))
+	if (!core_list_take(l, seq, 512))
 		return 1;
 	struct ipc_connlog m = {.seq = r->seq,
 	    .at_ms = r->at_ms,
@@ -514,8 +334,8 @@ on_connlog_read(struct core *c, const struct ask *a, const void *msg, struct err
 {
 	const struct ipc_connlog_read *m = msg;
 	struct arena *ar = turn_arena(c->turn);
-	struct listing l = {
-	    .c = c, .a = a, .left = page(m->limit, c->cfg.hub.events_page)};
+	struct core_list l = {
+	    .c = c, .a = a, .left = core_list_page(m->limit, c->cfg.hub.events_page)};
 	struct store_conn_filter f = {.after_seq = m->after_seq,
 	    .since_ms = m->since_ms,
 	    .limit = l.left,
@@ -540,14 +360,6 @@ core_service_handler(enum ipc_type type)
 	    [IPC_DEVICE_QUERY] = on_device_query,
 	    [IPC_TWIN_GET] = on_twin_get,
 	    [IPC_TWIN_PATCH] = on_twin_patch,
-	    [IPC_GROUP_GET] = on_group_get,
-	    [IPC_GROUP_KEYS] = on_group_get,
-	    [IPC_GROUP_PUT] = on_group_put,
-	    [IPC_GROUP_DELETE] = on_group_delete,
-	    [IPC_GROUP_QUERY] = on_group_query,
-	    [IPC_REGISTRATION_GET] = on_registration_get,
-	    [IPC_REGISTRATION_DELETE] = on_registration_delete,
-	    [IPC_REGISTRATION_QUERY] = on_registration_query,
 	    [IPC_HUB_GET] = on_hub_get,
 	    [IPC_HUB_PUT] = on_hub_put,
 	    [IPC_POLICY_QUERY] = on_policy_query,

@@ -1,7 +1,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 /*
- * The core's memory: devices, groups, registrations, events, the connection log, hub
+ * The core's memory: devices, registrations, events, the connection log, hub
  * properties, certificates. Typed verbs over one database; callers never see SQL.
  *
  * Contract of time: every verb is synchronous. Writes happen inside a transaction that
@@ -122,48 +122,18 @@ struct store_counts {
 must_check int store_device_counts(
     struct store *s, struct store_counts *ret, struct err *e);
 
-/* ---- enrollment groups (service.md 1.4) and registrations (1.6) ---- */
-
-enum store_attestation { STORE_ATT_X509 = 1, STORE_ATT_SYMMETRIC };
-
-struct store_group {
-	const char *id; /* compared without case; stored as first spelled */
-	int64_t etag;
-	enum store_attestation attestation;
-	struct span primary_cert, secondary_cert;                /* DER, X.509 */
-	const char *primary_cert_sha256, *secondary_cert_sha256; /* lower-case hex */
-	struct span primary_key, secondary_key; /* raw bytes, symmetric */
-	bool enabled, iot_edge;
-	const char *allocation;    /* "hashed", "static" */
-	const char *hubs;          /* host names joined by a space; "" = all */
-	struct span tags, desired; /* initial twin, JSON objects */
-	bool update_hub, migrate_data;
-	int64_t created_ms, updated_ms;
-};
-
-must_check int store_group_get(struct store *s, const char *id, struct arena *a,
-    struct store_group *ret, struct err *e);
-must_check int store_group_add(
-    struct store *s, const struct store_group *g, struct err *e);
-must_check int store_group_put(
-    struct store *s, const struct store_group *g, struct err *e);
-must_check int store_group_del(struct store *s, const char *id, struct err *e);
-must_check int store_group_each(struct store *s, const char *after, int64_t limit,
-    int (*visit)(void *ctx, const struct store_group *g, struct err *e), void *ctx,
-    struct err *e);
-/* The group one of whose certificates has this SHA-256 (lower-case hex); NOT_FOUND. */
-must_check int store_group_by_cert(struct store *s, const char *sha256, struct arena *a,
-    struct store_group *ret, struct err *e);
+/* ---- registrations (service.md 1.6); enrollments are in store/enrollment.h ---- */
 
 struct store_registration {
 	const char *id; /* registration ID, compared without case */
-	const char *group_id, *device_id, *hub;
+	const char *group_id; /* "" where an individual enrollment decided */
+	const char *device_id, *hub;
 	const char *status,
 	    *substatus; /* as on the wire: assigning, assigned, failed, disabled */
 	const char *operation_id;
 	int error_code;
 	const char *error_text;
-	const char *attestation; /* "x509" or "symmetricKey" */
+	const char *attestation; /* "x509", "symmetricKey" or "tpm" */
 	const char *thumb;       /* SHA-256 of the leaf, lower-case hex; "" for keys */
 	int64_t etag, created_ms, updated_ms;
 	int64_t

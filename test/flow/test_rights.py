@@ -10,6 +10,7 @@ import re
 import harness
 import pki
 
+DPS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/d"
 HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
 GROUP = {"attestation": {"type": "symmetricKey"}}
 EST = "/.well-known/est"
@@ -29,9 +30,24 @@ NEEDS = {
     "PUT /enrollmentGroups/{}": ("EnrollmentWrite", GROUP),
     "DELETE /enrollmentGroups/{}": ("EnrollmentWrite", None),
     "POST /enrollmentGroups/{}/attestationmechanism": ("EnrollmentWrite", None),
+    "POST /enrollmentGroups": ("EnrollmentWrite", {"mode": "delete", "enrollmentGroups": [
+        {"enrollmentGroupId": "nobody"}]}),
+    "POST /enrollments": ("EnrollmentWrite", {"mode": "delete", "enrollments": [
+        {"registrationId": "nobody"}]}),
+    "POST /enrollments/query": ("EnrollmentRead", {"query": "*"}),
+    "GET /enrollments/{}": ("EnrollmentRead", None),
+    "PUT /enrollments/{}": ("EnrollmentWrite", GROUP),
+    "DELETE /enrollments/{}": ("EnrollmentWrite", None),
+    "POST /enrollments/{}/attestationmechanism": ("EnrollmentWrite", None),
     "GET /registrations/{}": ("RegistrationStatusRead", None),
     "DELETE /registrations/{}": ("RegistrationStatusWrite", None),
     "POST /registrations/{}/query": ("RegistrationStatusRead", None),
+    "GET " + DPS + "/certificates": ("operator", None),
+    "GET " + DPS + "/certificates/{}": ("operator", None),
+    "PUT " + DPS + "/certificates/{}": ("operator", "CA"),
+    "DELETE " + DPS + "/certificates/{}": ("operator", None),
+    "POST " + DPS + "/certificates/{}/generateVerificationCode": ("operator", None),
+    "POST " + DPS + "/certificates/{}/verify": ("operator", "CA"),
     "GET " + HUB: ("operator", None),
     "PUT " + HUB: ("operator", {"properties": {}}),
     "POST " + HUB + "/listkeys": ("operator", None),
@@ -100,7 +116,7 @@ def routes():
         text = f.read().split("#define ROUTE_ARM_HUB", 1)[1]
     found = []
     for method, where in re.findall(r'^ROUTE\((\w+), ([^,]+),', text, re.M):
-        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_EST": EST}
+        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_DPS": DPS, "ROUTE_EST": EST}
         where = "".join(macros.get(part, part.strip('"')) for part in where.split())
         found.append("%s %s" % (method, where))
     return found
@@ -116,6 +132,8 @@ class Rights(harness.ServerCase):
         service = pki.Issuer(os.path.join(cls.server.home, "ca", "service-ca.pem"),
                              os.path.join(cls.server.home, "ca", "service-ca.key"))
         cls.service_ca = service
+        with open(cls.device_ca.cert, "rb") as f:
+            cls.ca_body = {"certificate": base64.b64encode(f.read()).decode()}
         key = pki.make_key(os.path.join(cls.parent, "csr.key"))
         cls.csr = base64.b64encode(pki.openssl("req", "-new", "-key", key, "-subj", "/CN=est-1",
                                                "-outform", "DER")).decode()
@@ -128,7 +146,7 @@ class Rights(harness.ServerCase):
 
     def ask(self, caller, route, device):
         method, path = route.split(" ", 1)
-        body = self.csr if NEEDS[route][1] == "CSR" else NEEDS[route][1]
+        body = {"CSR": self.csr, "CA": self.ca_body}.get(str(NEEDS[route][1]), NEEDS[route][1])
         return caller.call(method, path.replace("{}", device), body,
                            iothub_to="/devices/%s/messages/devicebound" % device)
 

@@ -18,7 +18,7 @@
 #include "domain/enrol.h"
 #include "domain/est.h"
 #include "domain/est_token.h"
-#include "domain/group.h"
+#include "domain/enrollment.h"
 #include "domain/issue.h"
 #include "domain/leaf.h"
 #include "domain/renew.h"
@@ -543,7 +543,7 @@ add_anchor(struct server *s, struct span der, struct err *e)
 }
 
 static int
-add_group(void *ctx, const struct store_group *g, struct err *e)
+add_group(void *ctx, const struct store_enrollment *g, struct err *e)
 {
 	if (add_anchor(ctx, g->primary_cert, e))
 		return -1;
@@ -562,7 +562,8 @@ server_reload(struct server *s)
 	s->epoch++;
 	arena_reset(s->arena);
 	if (store_issuer_each(s->store, add_issuer, s, &e) ||
-	    store_group_each(s->store, "", GROUP_MAX, add_group, s, &e) ||
+	    store_enrollment_each(
+		s->store, STORE_GROUP, "", ENROLLMENT_GROUPS_MAX, add_group, s, &e) ||
 	    issuer_load(&s->d, &s->book, &e))
 		sim_die("trust anchors", &e);
 	s->d.issuers = &s->book;
@@ -577,15 +578,15 @@ void
 server_put_group(struct server *s, const char *primary, const char *secondary)
 {
 	struct err e;
-	struct store_group g;
-	const struct ipc_group_put m = {.id = SPAN_LIT("fleet"),
+	struct store_enrollment g;
+	const struct ipc_enrollment_put m = {.id = SPAN_LIT("fleet"),
 	    .attestation = STORE_ATT_X509,
 	    .primary_cert = issuer_cert(server_ca(s, primary)->issuer)->der,
 	    .secondary_cert =
 		secondary ? issuer_cert(server_ca(s, secondary)->issuer)->der : SPAN_NONE,
 	    .enabled = 1};
 	server_begin(s);
-	if (server_end(s, group_put(&s->d, &m, &g, &e)))
+	if (server_end(s, enrollment_put(&s->d, &m, &g, &e)))
 		sim_die("group", &e);
 	server_reload(s);
 }

@@ -697,7 +697,7 @@ a_groups_ca_is_looked_at_unless_it_is_ours(void **state)
 {
 	struct world *w = *state;
 	struct seen s;
-	const struct store_group g = {.id = "g",
+	const struct store_enrollment g = {.id = "g",
 	    .attestation = STORE_ATT_X509,
 	    .enabled = true,
 	    .allocation = "hashed",
@@ -708,7 +708,7 @@ a_groups_ca_is_looked_at_unless_it_is_ours(void **state)
 	    .secondary_cert_sha256 = "beef",
 	    .tags = SPAN_LIT("{}"),
 	    .desired = SPAN_LIT("{}")};
-	assert_ok(store_group_add(w->d.store, &g, &w->e), &w->e);
+	assert_ok(store_enrollment_add(w->d.store, &g, &w->e), &w->e);
 	find_all(w, CONFIG_COMPLIANCE_FEDRAMP_HIGH, "", 10, &s);
 	assert_non_null(strstr(buf_text(&s.text), "ca-key group:g\n"));
 	assert_null(strstr(buf_text(&s.text), "ca-custody group:g"));

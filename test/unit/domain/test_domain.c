@@ -15,7 +15,7 @@
 #include "domain/device.h"
 #include "domain/domain.h"
 #include "domain/enrol.h"
-#include "domain/group.h"
+#include "domain/enrollment.h"
 #include "domain/issue.h"
 #include "domain/issuer.h"
 #include "domain/policy.h"
@@ -122,10 +122,10 @@ leaf(struct world *w, const char *cn)
 	    .chain = span_of(ca, DIGEST_SHA256)};
 }
 
-static struct store_group
+static struct store_enrollment
 put_group(struct world *w, const char *id, int attestation, bool enabled)
 {
-	struct ipc_group_put m = {.id = span_str(id),
+	struct ipc_enrollment_put m = {.id = span_str(id),
 	    .attestation = (uint8_t)attestation,
 	    .enabled = enabled,
 	    .update_hub = 1,
@@ -133,8 +133,8 @@ put_group(struct world *w, const char *id, int attestation, bool enabled)
 	    .tags = SPAN_LIT("{\"site\":\"a\"}")};
 	if (attestation == STORE_ATT_X509)
 		m.primary_cert = span_of(group_ca_der, sizeof(group_ca_der));
-	struct store_group g;
-	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+	struct store_enrollment g;
+	assert_ok(enrollment_put(&w->d, &m, &g, &w->e), &w->e);
 	return g;
 }
 
@@ -151,7 +151,7 @@ register_(struct world *w, const char *id, struct ipc_cred cred)
 
 static struct ipc_cred
 group_token(
-    struct world *w, const struct store_group *g, const char *id, int64_t expiry_s)
+    struct world *w, const struct store_enrollment *g, const char *id, int64_t expiry_s)
 {
 	uint8_t key[SAS_KEY_DERIVED];
 	char resource[300];
@@ -198,7 +198,7 @@ static void
 enrol_by_group_key_makes_a_sas_identity_with_the_derived_key(void **state)
 {
 	struct world *w = *state;
-	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	struct ipc_dps_state st =
 	    register_(w, "Dev-1", group_token(w, &g, "Dev-1", LATER));
 	assert_refused(w, NONE);
@@ -219,8 +219,8 @@ static void
 enrol_refuses_wrong_key_scope_resource_and_expired_token(void **state)
 {
 	struct world *w = *state;
-	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
-	struct store_group other = g;
+	struct store_enrollment g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment other = g;
 	other.primary_key = SPAN_LIT("another key, long enough to be one");
 	register_(w, "d1", group_token(w, &other, "d1", LATER));
 	assert_refused(w, SAS_SIGNATURE);
@@ -244,7 +244,7 @@ static void
 enrol_by_chain_keeps_the_sas_keys_for_the_migration_window(void **state)
 {
 	struct world *w = *state;
-	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	put_group(w, "certs", STORE_ATT_X509, true);
 	register_(w, "d1", group_token(w, &keys, "d1", LATER));
 	struct ipc_cred token = device_token(w, "d1", LATER);
@@ -267,7 +267,7 @@ static void
 enrol_by_key_cannot_undo_x509_once_the_window_is_closed(void **state)
 {
 	struct world *w = *state;
-	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	put_group(w, "certs", STORE_ATT_X509, true);
 	register_(w, "d1", leaf(w, "d1"));
 	assert_false(device(w, "d1").sas_window);
@@ -280,7 +280,7 @@ static void
 enrol_in_azure_profile_writes_a_thumbprint_and_answers_on_the_poll(void **state)
 {
 	struct world *w = *state;
-	struct store_group keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment keys = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	w->cfg.server.profile = CONFIG_PROFILE_AZURE;
 	put_group(w, "certs", STORE_ATT_X509, true);
 	register_(w, "d1", group_token(w, &keys, "d1", LATER));
@@ -363,7 +363,7 @@ enrol_in_a_disabled_group_says_disabled_and_makes_no_device(void **state)
 	struct world *w = *state;
 	put_group(w, "certs", STORE_ATT_X509, false);
 	struct ipc_dps_state st = register_(w, "d1", leaf(w, "d1"));
-	assert_refused(w, GROUP_DISABLED);
+	assert_refused(w, ENROLLMENT_DISABLED);
 	assert_true(span_eq_str(st.status, "disabled"));
 	assert_int_not_equal(st.error, 0);
 	struct store_device d;
@@ -375,7 +375,7 @@ static void
 enrol_by_key_ends_when_device_sas_is_switched_off(void **state)
 {
 	struct world *w = *state;
-	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	struct store_hub h;
 	register_(w, "d1", group_token(w, &g, "d1", LATER));
 	struct ipc_cred token = device_token(w, "d1", LATER);
@@ -714,37 +714,37 @@ group_refuses_a_certificate_that_stands_in_another(void **state)
 {
 	struct world *w = *state;
 	put_group(w, "one", STORE_ATT_X509, true);
-	struct ipc_group_put m = {.id = SPAN_LIT("two"),
+	struct ipc_enrollment_put m = {.id = SPAN_LIT("two"),
 	    .attestation = STORE_ATT_X509,
 	    .primary_cert = span_of(group_ca_der, sizeof(group_ca_der))};
-	struct store_group g;
-	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, EXISTS);
+	struct store_enrollment g;
+	assert_fails(enrollment_put(&w->d, &m, &g, &w->e), &w->e, EXISTS);
 	m.id = SPAN_LIT("ONE"); /* the same group: IDs have no case */
 	m.keep_primary = 1;
 	m.primary_cert = SPAN_NONE;
-	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+	assert_ok(enrollment_put(&w->d, &m, &g, &w->e), &w->e);
 	assert_string_equal(g.id, "one");
 	assert_int_equal(g.primary_cert.len, sizeof(group_ca_der));
 	m.hubs = SPAN_LIT("elsewhere.example");
-	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, PARSE);
+	assert_fails(enrollment_put(&w->d, &m, &g, &w->e), &w->e, PARSE);
 }
 
 static void
 group_beyond_the_limit_is_refused_not_ignored(void **state)
 {
 	struct world *w = *state;
-	struct store_group g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
 	char id[20];
 	g.id = id;
-	for (int i = 1; i < GROUP_MAX; i++) {
+	for (int i = 1; i < ENROLLMENT_GROUPS_MAX; i++) {
 		snprintf(id, sizeof(id), "g%d", i);
-		assert_ok(store_group_add(w->d.store, &g, &w->e), &w->e);
+		assert_ok(store_enrollment_add(w->d.store, &g, &w->e), &w->e);
 	}
-	struct ipc_group_put m = {
+	struct ipc_enrollment_put m = {
 	    .id = SPAN_LIT("one-more"), .attestation = STORE_ATT_SYMMETRIC, .enabled = 1};
-	assert_fails(group_put(&w->d, &m, &g, &w->e), &w->e, LIMIT);
+	assert_fails(enrollment_put(&w->d, &m, &g, &w->e), &w->e, LIMIT);
 	m.id = SPAN_LIT("keys");
-	assert_ok(group_put(&w->d, &m, &g, &w->e), &w->e);
+	assert_ok(enrollment_put(&w->d, &m, &g, &w->e), &w->e);
 }
 
 static void

@@ -103,7 +103,7 @@ new_group(struct world *w, const char *id, const char *primary, const char *seco
 	struct store_issuer a = ca(w, primary), b = {.sha256 = ""};
 	if (secondary)
 		b = ca(w, secondary);
-	const struct store_group g = {.id = id,
+	const struct store_enrollment g = {.id = id,
 	    .attestation = STORE_ATT_X509,
 	    .primary_cert = a.cert,
 	    .primary_cert_sha256 = a.sha256,
@@ -114,15 +114,16 @@ new_group(struct world *w, const char *id, const char *primary, const char *seco
 	    .hubs = "",
 	    .tags = SPAN_LIT("{}"),
 	    .desired = SPAN_LIT("{}")};
-	assert_ok(store_group_add(w->d.store, &g, &w->e), &w->e);
+	assert_ok(store_enrollment_add(w->d.store, &g, &w->e), &w->e);
 }
 
 /* second NULL: it has no other. */
 static void
 assert_group(struct world *w, const char *id, const char *first, const char *second)
 {
-	struct store_group g;
-	assert_ok(store_group_get(w->d.store, id, w->arena, &g, &w->e), &w->e);
+	struct store_enrollment g;
+	assert_ok(store_enrollment_get(w->d.store, STORE_GROUP, id, w->arena, &g, &w->e),
+	    &w->e);
 	assert_string_equal(g.primary_cert_sha256, ca(w, first).sha256);
 	assert_string_equal(g.secondary_cert_sha256, second ? ca(w, second).sha256 : "");
 }
@@ -294,7 +295,7 @@ a_group_in_the_way_is_named_and_nothing_changes(void **state)
 	assert_fails(rollover_start(&w->d, SPAN_NONE, SPAN_LIT("new"), 0, &r, &w->e),
 	    &w->e, CONFLICT);
 	assert_non_null(strstr(w->e.text, "full"));
-	assert_ok(store_group_del(w->d.store, "full", &w->e), &w->e);
+	assert_ok(store_enrollment_del(w->d.store, STORE_GROUP, "full", &w->e), &w->e);
 	new_group(w, "mine", "old", NULL);
 	new_group(w, "theirs", "new", NULL);
 	assert_fails(rollover_start(&w->d, SPAN_NONE, SPAN_LIT("new"), 0, &r, &w->e),

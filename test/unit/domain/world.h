@@ -12,6 +12,7 @@
 #include "crypto/digest.h"
 #include "crypto/issuer.h"
 #include "domain/issuer.h"
+#include "store/enrollment.h"
 #include "store/pki.h"
 
 #define WORLD_NOW_MS INT64_C(1795319096000)

@@ -4,6 +4,7 @@
  */
 #include <sqlite3.h>
 
+#include "store/enrollment.h"
 #include "store/pki.h"
 #include "store/schema.h"
 #include "verbs.h"
@@ -22,6 +23,8 @@ make_first(const struct dir *d)
 	    " (5, '00ff01', 'i1', 'device', 'Dev-1', 'dps', 'f5', 11, 12, 13, x'30'),"
 	    " (6, '000002', 'i1', 'server', 'x', 'edge', 'f6', 11, 9, 13, x'30'),"
 	    " (7, '000a10', 'i2', 'device', 'Dev-2', 'dps', 'f7', 11, 12, 13, x'30');"
+	    "INSERT INTO enrollment_group VALUES ('Line-7', 3, 1, x'3000', x'3001', 'c1',"
+	    " 'c2', x'', x'', 1, 0, 'static', 'a.b', '{\"t\":1}', '{}', 1, 0, 5, 6);"
 	    "INSERT INTO meta VALUES ('scope', '0ne1');";
 	struct err e;
 	sqlite3 *db;
@@ -67,6 +70,30 @@ first_schemas_rows_are_kept(void **state)
 	assert_int_equal(c.revoked_ms, 0);
 	assert_int_equal(c.reason, 0);
 	assert_int_equal(c.superseded_ms, 0);
+}
+
+static void
+first_schemas_groups_are_enrollments(void **state)
+{
+	struct dir *d = *state;
+	struct store *s = open_first(d);
+	struct err e;
+	struct store_enrollment n;
+	assert_ok(store_enrollment_get(s, STORE_GROUP, "line-7", d->a, &n, &e), &e);
+	assert_int_equal(n.kind, STORE_GROUP);
+	assert_string_equal(n.id, "Line-7");
+	assert_int_equal(n.etag, 3);
+	assert_int_equal(n.attestation, STORE_ATT_X509);
+	assert_span(n.secondary_cert, SPAN_LIT("\x30\x01"));
+	assert_string_equal(n.secondary_cert_sha256, "c2");
+	assert_string_equal(n.primary_ca, "");
+	assert_string_equal(n.hubs, "a.b");
+	assert_span(n.tags, SPAN_LIT("{\"t\":1}"));
+	assert_true(n.enabled && n.update_hub && !n.migrate_data);
+	assert_int_equal(n.updated_ms, 6);
+	assert_ok(store_enrollment_by_cert(s, STORE_GROUP, "c1", d->a, &n, &e), &e);
+	assert_fails(store_enrollment_get(s, STORE_INDIVIDUAL, "line-7", d->a, &n, &e),
+	    &e, NOT_FOUND);
 }
 
 static int
@@ -129,8 +156,6 @@ static const struct {
     {"TALLY_CHECK", "SCAN event"},
     /* counts, over the smallest index */
     {"DEVICE_COUNTS", "SCAN device USING COVERING INDEX device_state"},
-    /* the groups that one certificate is named in */
-    {"GROUP_BY_CERT", "USE TEMP B-TREE FOR ORDER BY"},
     /* from the oldest, in order, up to a limit */
     {"EVENT_OLDEST", "SCAN event"},
     {"CONN_OLDEST", "SCAN conn"},
@@ -139,6 +164,7 @@ static const struct {
     /* lists of what operators entered: a few */
     {"ISSUER_EACH", "SCAN issuer USING INDEX sqlite_autoindex_issuer_2"},
     {"TOKEN_EACH", "SCAN enrol_token USING INDEX sqlite_autoindex_enrol_token_1"},
+    {"DPS_CERT_EACH", "SCAN dps_cert USING INDEX sqlite_autoindex_dps_cert_1"},
     {"ALLOW_EACH", "SCAN renew_allow USING INDEX sqlite_autoindex_renew_allow_1"},
     /* two a distribution point */
     {"CRL_EACH", "SCAN crl"},
@@ -198,6 +224,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    IN_DIR(first_schemas_rows_are_kept),
+	    IN_DIR(first_schemas_groups_are_enrollments),
 	    IN_DIR(first_schemas_serials_lose_the_zeros_that_certificates_do_not_have),
 	    IN_DIR(first_schemas_certificates_may_be_revoked_and_have_answers_due),
 	    IN_DIR(no_statement_walks_a_large_table_or_sorts_it),

@@ -328,113 +328,6 @@ device_counts_add_up(void **state)
 	assert_int_equal(c.by_auth[STORE_AUTH_CA], 1);
 }
 
-static const struct store_group full_group = {
-    .id = "Line-7",
-    .etag = 3,
-    .attestation = STORE_ATT_X509,
-    .primary_cert = {(const uint8_t *)"\x30\x00", 2},
-    .secondary_cert = {(const uint8_t *)"\x30\x01", 2},
-    .primary_cert_sha256 = "c1",
-    .secondary_cert_sha256 = "c2",
-    .primary_key = {(const uint8_t *)"k1", 2},
-    .secondary_key = {(const uint8_t *)"k2", 2},
-    .enabled = true,
-    .allocation = "hashed",
-    .hubs = "one.example two.example",
-    .tags = {(const uint8_t *)"{}", 2},
-    .desired = {(const uint8_t *)"{ }", 3},
-    .update_hub = true,
-    .created_ms = 5,
-    .updated_ms = 6,
-};
-
-static void
-assert_same_group(const struct store_group *g, const struct store_group *w)
-{
-	assert_string_equal(g->id, w->id);
-	assert_int_equal(g->etag, w->etag);
-	assert_int_equal(g->attestation, w->attestation);
-	assert_span(g->primary_cert, w->primary_cert);
-	assert_span(g->secondary_cert, w->secondary_cert);
-	assert_string_equal(g->primary_cert_sha256, w->primary_cert_sha256);
-	assert_string_equal(g->secondary_cert_sha256, w->secondary_cert_sha256);
-	assert_span(g->primary_key, w->primary_key);
-	assert_span(g->secondary_key, w->secondary_key);
-	assert_int_equal(g->enabled, w->enabled);
-	assert_int_equal(g->iot_edge, w->iot_edge);
-	assert_string_equal(g->allocation, w->allocation);
-	assert_string_equal(g->hubs, w->hubs);
-	assert_span(g->tags, w->tags);
-	assert_span(g->desired, w->desired);
-	assert_int_equal(g->update_hub, w->update_hub);
-	assert_int_equal(g->migrate_data, w->migrate_data);
-	assert_int_equal(g->created_ms, w->created_ms);
-	assert_int_equal(g->updated_ms, w->updated_ms);
-}
-
-static void
-group_ids_ignore_case_and_keep_their_first_spelling(void **state)
-{
-	struct store *s = begun(state);
-	struct err e;
-	struct store_group got, g = full_group;
-	assert_ok(store_group_add(s, &g, &e), &e);
-	assert_ok(store_group_get(s, "LINE-7", arena(state), &got, &e), &e);
-	assert_same_group(&got, &full_group);
-	g.id = "line-7";
-	assert_fails(store_group_add(s, &g, &e), &e, EXISTS);
-
-	g.enabled = false;
-	g.iot_edge = true;
-	g.update_hub = false;
-	g.migrate_data = true;
-	g.attestation = STORE_ATT_SYMMETRIC;
-	g.etag = 4;
-	assert_ok(store_group_put(s, &g, &e), &e);
-	assert_ok(store_group_get(s, "lIne-7", arena(state), &got, &e), &e);
-	g.id = "Line-7";
-	assert_same_group(&got, &g);
-	assert_ok(store_group_del(s, "LINE-7", &e), &e);
-	assert_fails(store_group_put(s, &g, &e), &e, NOT_FOUND);
-	assert_fails(store_group_del(s, "Line-7", &e), &e, NOT_FOUND);
-}
-
-static void
-group_is_found_by_either_certificate_and_never_by_none(void **state)
-{
-	struct store *s = begun(state);
-	struct err e;
-	struct store_group got, keys = {.id = "keys", .attestation = STORE_ATT_SYMMETRIC};
-	assert_ok(store_group_add(s, &full_group, &e), &e);
-	assert_ok(store_group_add(s, &keys, &e), &e);
-	assert_ok(store_group_by_cert(s, "c1", arena(state), &got, &e), &e);
-	assert_ok(store_group_by_cert(s, "c2", arena(state), &got, &e), &e);
-	assert_same_group(&got, &full_group);
-	assert_fails(store_group_by_cert(s, "c3", arena(state), &got, &e), &e, NOT_FOUND);
-	assert_fails(store_group_by_cert(s, "", arena(state), &got, &e), &e, NOT_FOUND);
-}
-
-static int
-on_group(void *ctx, const struct store_group *g, struct err *e)
-{
-	return see(ctx, g->id);
-}
-
-static void
-group_each_orders_without_case(void **state)
-{
-	struct store *s = begun(state);
-	struct err e;
-	static const char *const ids[] = {"b", "C", "A"};
-	for (size_t i = 0; i < 3; i++) {
-		struct store_group g = {.id = ids[i], .attestation = STORE_ATT_X509};
-		assert_ok(store_group_add(s, &g, &e), &e);
-	}
-	struct seen seen = {0};
-	assert_ok(store_group_each(s, "a", 5, on_group, &seen, &e), &e);
-	assert_string_equal(seen.text, "b C ");
-}
-
 static const struct store_registration full_registration = {
     .id = "Reg-1",
     .group_id = "Line-7",
@@ -999,9 +892,6 @@ main(void)
 	    IN_STORE(device_each_of_knows_hubs_without_case_and_those_of_none),
 	    IN_STORE(a_visitor_may_call_the_store),
 	    IN_STORE(device_counts_add_up),
-	    IN_STORE(group_ids_ignore_case_and_keep_their_first_spelling),
-	    IN_STORE(group_is_found_by_either_certificate_and_never_by_none),
-	    IN_STORE(group_each_orders_without_case),
 	    IN_STORE(registration_put_inserts_then_rewrites_whatever_the_case),
 	    IN_STORE(registration_each_filters_by_group),
 	    IN_STORE(events_come_back_whole_in_order_and_filtered),

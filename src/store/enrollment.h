@@ -1,0 +1,82 @@
+#ifndef STORE_ENROLLMENT_H
+#define STORE_ENROLLMENT_H
+/*
+ * Who may register with DPS (protocol/service.md 1.4, 1.5): enrollment groups and
+ * individual enrollments, one struct for both, and the CA certificates that groups may
+ * name (3.5). Contracts of time, memory and errors are those of store/store.h.
+ */
+#include "store/store.h"
+
+enum store_enrollment_kind { STORE_GROUP, STORE_INDIVIDUAL };
+enum store_attestation { STORE_ATT_X509 = 1, STORE_ATT_SYMMETRIC, STORE_ATT_TPM };
+
+struct store_enrollment {
+	enum store_enrollment_kind kind;
+	const char *id; /* of the group, or the registration ID; compared without case,
+			   stored as first spelled */
+	int64_t etag;
+	enum store_attestation attestation;
+	struct span primary_cert, secondary_cert; /* DER: a group's CAs, or leaves */
+	const char *primary_cert_sha256, *secondary_cert_sha256; /* lower-case hex */
+	const char *primary_ca,
+	    *secondary_ca; /* instead of those: names of store_dps_cert
+			    */
+	struct span primary_key, secondary_key;        /* raw bytes, symmetric */
+	struct span endorsement_key, storage_root_key; /* TPM2B_PUBLIC; individuals */
+	const char *device_id;                         /* individuals; "" = the CN */
+	struct span info; /* individuals: optionalDeviceInformation, a JSON object */
+	bool enabled, iot_edge;
+	const char *allocation;    /* "hashed", "static" */
+	const char *hubs;          /* host names joined by a space; "" = all */
+	struct span tags, desired; /* initial twin, JSON objects */
+	bool update_hub, migrate_data;
+	int64_t created_ms, updated_ms;
+};
+
+must_check int store_enrollment_get(struct store *s, enum store_enrollment_kind kind,
+    const char *id, struct arena *a, struct store_enrollment *ret, struct err *e);
+/* Inserts; EXISTS when that kind has the ID. */
+must_check int store_enrollment_add(
+    struct store *s, const struct store_enrollment *n, struct err *e);
+/* Rewrites; NOT_FOUND. */
+must_check int store_enrollment_put(
+    struct store *s, const struct store_enrollment *n, struct err *e);
+must_check int store_enrollment_del(
+    struct store *s, enum store_enrollment_kind kind, const char *id, struct err *e);
+/* Of one kind, in the order of store_device_each. */
+must_check int store_enrollment_each(struct store *s, enum store_enrollment_kind kind,
+    const char *after, int64_t limit,
+    int (*visit)(void *ctx, const struct store_enrollment *n, struct err *e), void *ctx,
+    struct err *e);
+/* The one that holds the certificate with this SHA-256 (lower-case hex); NOT_FOUND. */
+must_check int store_enrollment_by_cert(struct store *s, enum store_enrollment_kind kind,
+    const char *sha256, struct arena *a, struct store_enrollment *ret, struct err *e);
+/* The group that names this store_dps_cert; NOT_FOUND. */
+must_check int store_enrollment_by_ca(struct store *s, const char *name, struct arena *a,
+    struct store_enrollment *ret, struct err *e);
+
+struct store_dps_cert {
+	const char *name;   /* compared without case */
+	const char *sha256; /* lower-case hex; no two names have one certificate */
+	struct span der;
+	bool verified;
+	const char *code; /* verification code, "" = none was asked for */
+	int64_t etag, created_ms, updated_ms;
+};
+
+must_check int store_dps_cert_get(struct store *s, const char *name, struct arena *a,
+    struct store_dps_cert *ret, struct err *e);
+must_check int store_dps_cert_by_sha256(struct store *s, const char *sha256,
+    struct arena *a, struct store_dps_cert *ret, struct err *e);
+/* Inserts; EXISTS when the name or the certificate is there. */
+must_check int store_dps_cert_add(
+    struct store *s, const struct store_dps_cert *c, struct err *e);
+/* Rewrites all of c->name; NOT_FOUND; EXISTS when another name has the certificate. */
+must_check int store_dps_cert_put(
+    struct store *s, const struct store_dps_cert *c, struct err *e);
+must_check int store_dps_cert_del(struct store *s, const char *name, struct err *e);
+must_check int store_dps_cert_each(struct store *s,
+    int (*visit)(void *ctx, const struct store_dps_cert *c, struct err *e), void *ctx,
+    struct err *e);
+
+#endif
