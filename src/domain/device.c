@@ -11,6 +11,7 @@
 #include "codec/id.h"
 #include "crypto/sas_key.h"
 #include "domain/hubs.h"
+#include "domain/module.h"
 #include "domain/twin.h"
 #include "store/c2d.h"
 #include "store/pki.h"
@@ -45,14 +46,19 @@ device_blank(struct domain *d, const char *id)
 	    .created_ms = domain_now(d),
 	    .status_updated_ms = 0,
 	    .group_id = "",
-	    .hub = ""};
+	    .hub = "",
+	    .managed_by = ""};
 	twin_begin(d, &dev);
 	return dev;
 }
 
+/* A name with a '/' is a module's, whatever door it came in by. */
 int
 device_get(struct domain *d, struct span id, struct store_device *ret, struct err *e)
 {
+	if (span_has(id, '/'))
+		return err_set(
+		    e, ERR_NOT_FOUND, "no device %.*s", SPAN_FMT(span_head(id, CAP_ID)));
 	return store_device_get(d->store, arena_str(d->arena, id), d->arena, ret, e);
 }
 
@@ -118,10 +124,12 @@ check_put(const struct ipc_device_put *m, struct err *e)
 	return 0;
 }
 
-/* Writes what a PUT carries over an identity; members of other types are cleared. */
-static void
-fill(struct domain *d, const struct ipc_device_put *m, struct store_device *dev)
+int
+device_fill(struct domain *d, const struct ipc_device_put *m, struct store_device *dev,
+    struct err *e)
 {
+	if (check_put(m, e))
+		return -1;
 	bool sas = m->auth == STORE_AUTH_SAS;
 	bool thumbs = m->auth == STORE_AUTH_SELF_SIGNED;
 	if (dev->enabled != (m->enabled != 0))
@@ -135,6 +143,7 @@ fill(struct domain *d, const struct ipc_device_put *m, struct store_device *dev)
 	dev->primary_thumb = thumbs ? lower_hex(d, m->primary_thumb) : "";
 	dev->secondary_thumb = thumbs ? lower_hex(d, m->secondary_thumb) : "";
 	dev->iot_edge = m->iot_edge != 0;
+	return 0;
 }
 
 int
@@ -142,13 +151,12 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
     struct err *e)
 {
 	const char *id = arena_str(d->arena, m->id);
-	if (check_put(m, e))
-		return err_wrap(e, "device %s", id);
 	if (m->if_match.len == 0) {
 		if (!id_is_device(m->id))
 			return err_set(e, ERR_PARSE, "device ID '%s' is malformed", id);
 		struct store_device dev = device_blank(d, id);
-		fill(d, m, &dev);
+		if (device_fill(d, m, &dev, e))
+			return err_wrap(e, "device %s", id);
 		dev.hub = hubs_asked(d->cfg, m->peer.host);
 		if (store_device_add(d->store, &dev, e))
 			return -1;
@@ -156,12 +164,12 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
 		return 0;
 	}
 	struct store_device dev;
-	if (hubs_check(d, m->peer.host, m->id, e) ||
-	    store_device_get(d->store, id, d->arena, &dev, e))
+	if (device_find(d, m->peer.host, m->id, &dev, e))
 		return -1;
 	if (!device_etag_matches(m->if_match, dev.etag))
 		return err_set(e, ERR_CONFLICT, "device %s: etag does not match", id);
-	fill(d, m, &dev);
+	if (device_fill(d, m, &dev, e))
+		return err_wrap(e, "device %s", id);
 	dev.etag++;
 	if (store_device_put(d->store, &dev, e))
 		return -1;
@@ -198,11 +206,13 @@ device_delete(struct domain *d, const struct ipc_device_delete *m, struct err *e
 
 int
 device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
-    struct store_device *ret, struct span *ret_change, struct err *e)
+    struct store_device *ret, struct span *ret_change, struct refusal *no, struct err *e)
 {
 	struct store_device dev;
-	if (device_find(d, m->peer.host, m->id, &dev, e))
+	if (module_find(d, m->peer.host, m->id, m->module_id, &dev, no, e))
 		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
 	if (m->if_match.len && !device_etag_matches(m->if_match, dev.twin_etag))
 		return err_set(e, ERR_CONFLICT, "twin %s: etag does not match", dev.id);
 	if (twin_change(d, m, &dev, ret_change, e))

@@ -22,9 +22,14 @@ must_check int device_put(struct domain *d, const struct ipc_device_put *m,
 must_check int device_delete(
     struct domain *d, const struct ipc_device_delete *m, struct err *e);
 
-/* PATCH and PUT of tags and desired properties; *ret_change as twin_change says. */
+/* Writes what a PUT carries over an identity; members of other types are cleared. */
+must_check int device_fill(struct domain *d, const struct ipc_device_put *m,
+    struct store_device *dev, struct err *e);
+
+/* PATCH and PUT of tags and desired properties, of a device or a module: *no where there
+ * is no such module. *ret_change as twin_change says. */
 must_check int device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
-    struct store_device *ret, struct span *ret_change, struct err *e);
+    struct store_device *ret, struct span *ret_change, struct refusal *no, struct err *e);
 
 /* A new identity with defaults filled in (generation, times, empty twin), not stored. */
 struct store_device device_blank(struct domain *d, const char *id);

@@ -13,8 +13,10 @@
 #include "crypto/digest.h"
 #include "codec/hub_conf.h"
 #include "domain/compliance.h"
+#include "domain/device.h"
 #include "domain/hubs.h"
 #include "domain/leaf.h"
+#include "domain/module.h"
 #include "domain/policy.h"
 #include "domain/revoke.h"
 #include "domain/token.h"
@@ -42,6 +44,13 @@ may_use_keys(const struct store_device *dev)
 	return dev->auth == STORE_AUTH_SAS || dev->sas_window;
 }
 
+/* The seal of devices is not that of modules (protocol/service.md 3.2). */
+static bool
+is_sas_disabled(const struct store_hub *hub, const struct session *s)
+{
+	return s->module_id[0] ? hub->disable_module_sas : hub->disable_device_sas;
+}
+
 static int
 judge_policy(struct domain *d, const struct ipc_hub_open *m, const char *resource,
     struct session *ret, struct refusal *no, struct err *e)
@@ -58,15 +67,17 @@ judge_key(struct domain *d, const struct ipc_hub_open *m, const struct store_dev
     const struct store_hub *hub, struct session *ret, struct refusal *no, struct err *e)
 {
 	const struct ipc_cred *cred = &m->cred;
-	char *resource =
-	    arena_printf(d->arena, "%.*s/devices/%s", SPAN_FMT(m->host), dev->id);
+	bool is_module = ret->module_id[0];
+	char *resource = arena_printf(d->arena, "%.*s/devices/%s%s%s", SPAN_FMT(m->host),
+	    ret->device_id, is_module ? "/modules/" : "", ret->module_id);
 	if (!may_use_keys(dev))
 		return refusal_set(
 		    no, REFUSAL_AUTH_TYPE, "%s is registered for X.509", dev->id);
 	if (cred->sas_policy.len)
 		return judge_policy(d, m, resource, ret, no, e);
-	if (hub->disable_device_sas)
-		return refusal_set(no, REFUSAL_SAS_DISABLED, "disableDeviceSAS is set");
+	if (is_sas_disabled(hub, ret))
+		return refusal_set(no, REFUSAL_SAS_DISABLED, "%s is set",
+		    is_module ? "disableModuleSAS" : "disableDeviceSAS");
 	if (!token_is_for(cred, resource))
 		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s, wanted %s",
 		    SPAN_FMT(span_head(cred->sas_resource, 80)), resource);
@@ -144,8 +155,9 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 		return -1;
 	if (no->code != REFUSAL_NONE)
 		return 0;
-	if (!span_eq_str(cred->cn, dev->id)) /* with case: hub IDs have it */
-		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, device %s",
+	/* with case: hub IDs have it; "{dev}/{mod}" for a module (device.md 3.4) */
+	if (!span_eq_str(cred->cn, dev->id))
+		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, wanted %s",
 		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
 	ret->by_chain = true;
 	return 0;
@@ -175,11 +187,60 @@ judge_credential(struct domain *d, const struct ipc_hub_open *m,
 	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "%s", dev->id);
 }
 
+static int
+find_module(struct domain *d, const struct ipc_hub_open *m, struct store_device *ret,
+    struct refusal *no, struct err *e)
+{
+	const char *name = module_name(d, m->device_id, m->module_id);
+	if (name && store_device_get(d->store, name, d->arena, ret, e) == 0)
+		return ret->enabled
+			   ? 0
+			   : refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", name);
+	if (name && e->code != ERR_NOT_FOUND)
+		return -1;
+	return refusal_set(no, REFUSAL_MODULE_UNKNOWN, "%.*s of %.*s",
+	    SPAN_FMT(span_head(m->module_id, 64)), SPAN_FMT(span_head(m->device_id, 64)));
+}
+
+/* The row of the identity that wants in. A module's device must be enabled too. */
+static int
+find_identity(struct domain *d, const struct ipc_hub_open *m, const char *hub,
+    struct store_device *ret, struct refusal *no, struct err *e)
+{
+	struct store_device device;
+	if (device_get(d, m->device_id, &device, e)) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%.*s",
+		    SPAN_FMT(span_head(m->device_id, CAP_ID)));
+	}
+	if (!hubs_serves(d->cfg, hub, &device))
+		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s is on %s, not on %s",
+		    device.id, device.hub, hub);
+	if (!device.enabled)
+		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", device.id);
+	*ret = device;
+	return m->module_id.len ? find_module(d, m, ret, no, e) : 0;
+}
+
+static int
+name_session(const struct ipc_hub_open *m, const struct store_device *own,
+    struct session *s, struct err *e)
+{
+	if (!span_to_str(m->device_id, s->device_id, sizeof(s->device_id)) ||
+	    !span_to_str(m->module_id, s->module_id, sizeof(s->module_id)))
+		return err_set(e, ERR_PARSE, "an ID is too long");
+	snprintf(s->name, sizeof(s->name), "%s", own->id);
+	snprintf(s->generation, sizeof(s->generation), "%s", own->generation);
+	s->subs = own->subs;
+	return 0;
+}
+
 int
 session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *ret,
     int64_t *ret_close_ms, struct refusal *no, struct err *e)
 {
-	struct store_device dev;
+	struct store_device own;
 	struct store_hub hub;
 	*no = (struct refusal){0};
 	*ret = (struct session){.opened_ms = domain_now(d)};
@@ -187,31 +248,16 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	if (!ret->hub)
 		return refusal_set(
 		    no, REFUSAL_WRONG_HOST, "%.*s", SPAN_FMT(span_head(m->host, 100)));
-	const char *id = arena_str(d->arena, m->device_id);
-	if (store_device_get(d->store, id, d->arena, &dev, e)) {
-		if (e->code != ERR_NOT_FOUND)
-			return -1;
-		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s", id);
-	}
-	if (!hubs_serves(d->cfg, ret->hub, &dev))
-		return refusal_set(no, REFUSAL_DEVICE_UNKNOWN, "%s is on %s, not on %s",
-		    id, dev.hub, ret->hub);
-	if (m->module_id.len)
-		return refusal_set(
-		    no, REFUSAL_MODULE_UNKNOWN, "%s/%.*s", id, SPAN_FMT(m->module_id));
-	if (!dev.enabled)
-		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
-	if (store_hub_get(d->store, &hub, e))
+	if (find_identity(d, m, ret->hub, &own, no, e))
 		return -1;
-	snprintf(ret->name, sizeof(ret->name), "%s", dev.id);
-	snprintf(ret->device_id, sizeof(ret->device_id), "%s", dev.id);
-	snprintf(ret->generation, sizeof(ret->generation), "%s", dev.generation);
-	ret->subs = dev.subs;
-	if (judge_credential(d, m, &dev, &hub, ret, no, e))
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	if (store_hub_get(d->store, &hub, e) || name_session(m, &own, ret, e) ||
+	    judge_credential(d, m, &own, &hub, ret, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE && revoke_check(d, &m->cred, no, e))
 		return -1;
-	if (no->code == REFUSAL_NONE && compliance_check_open(d, &m->cred, &dev, no, e))
+	if (no->code == REFUSAL_NONE && compliance_check_open(d, &m->cred, &own, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE)
 		*ret_close_ms = closes_at(d, &m->cred);
@@ -320,7 +366,7 @@ session_still_admitted(const struct config *cfg, const struct session *s,
 	    !hubs_serves(cfg, s->hub, dev))
 		return false;
 	if (s->by_key)
-		return may_use_keys(dev) && !hub->disable_device_sas &&
+		return may_use_keys(dev) && !is_sas_disabled(hub, s) &&
 		       still_has_key(s, dev);
 	if (s->by_policy)
 		return may_use_keys(dev) && !hub->disable_local_auth;

@@ -76,7 +76,8 @@ must_check int session_check_revoked(
     struct domain *d, const struct session *s, struct refusal *no, struct err *e);
 
 /* True where an identity as it is now is the one that was admitted and would still admit
- * the credential of an open session, at its hub. */
+ * the credential of an open session, at its hub. dev: the row of s->name, a module's own
+ * (whose device is another question). */
 bool session_still_admitted(const struct config *cfg, const struct session *s,
     const struct store_device *dev, const struct store_hub *hub);
 

@@ -328,17 +328,20 @@ core_link_tell(struct core_link *k, enum ipc_type type, const void *msg)
 
 void
 core_link_refused(struct core_link *k, const char *plane, const struct ipc_peer *peer,
-    struct span device_id, uint32_t code, const char *fmt, ...)
+    struct span name, uint32_t code, const char *fmt, ...)
 {
 	auto_buf reason = BUF_INIT(4096);
 	va_list ap;
 	va_start(ap, fmt);
 	buf_vprintf(&reason, fmt, ap);
 	va_end(ap);
+	struct span module_id = name;
+	struct span device_id = span_split(&module_id, '/');
 	const struct ipc_refused m = {
 	    .peer = *peer,
 	    .plane = span_str(plane),
 	    .device_id = span_head(device_id, CAP_ID),
+	    .module_id = span_head(module_id, CAP_ID),
 	    .code = code,
 	    .reason = span_head(buf_span(&reason), 300),
 	};

@@ -79,9 +79,9 @@ must_check int core_link_ask(struct core_link *k, const struct core_asker *who,
 /* Tells what has no answer (HUB_CLOSED, REFUSED). Lost when there is no core. */
 void core_link_tell(struct core_link *k, enum ipc_type type, const void *msg);
 /* REFUSED: what an edge turned down by itself, for the connection log. Fields are cut to
- * their caps. code: the wire's number. */
+ * their caps. name: "device" or "device/module". code: the wire's number. */
 void core_link_refused(struct core_link *k, const char *plane,
-    const struct ipc_peer *peer, struct span device_id, uint32_t code, const char *fmt,
+    const struct ipc_peer *peer, struct span name, uint32_t code, const char *fmt,
     ...) printf_like(6, 7);
 
 size_t core_link_pending(const struct core_link *k);

@@ -34,6 +34,7 @@ struct hub {
 	uint32_t subs; /* codec/topic.h; what the core may still be storing included */
 	bool told_unsupported, told_filter, by_cert;
 	struct loop_timer *expiry;          /* NULL where the credential has no end */
+	struct span name;                   /* "dev" or "dev/mod": text */
 	struct span device_id, module_id;   /* into text */
 	struct span will_bag, will_payload; /* into will */
 	bool has_will, will_retain;

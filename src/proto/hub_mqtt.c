@@ -88,18 +88,26 @@ keep_will(struct hub *h, const struct mqtt_connect *m, struct err *e)
 	return 0;
 }
 
+/* {dev} or {dev}/{mod} as it stands in the user name. */
+static struct span
+name_of(const struct username_hub *u)
+{
+	size_t tail = u->module_id.len ? u->module_id.len + 1 : 0;
+	return span_of(u->device_id.p, u->device_id.len + tail);
+}
+
 static struct hub *
 hub_new(struct mqtt_session *s, const struct username_hub *u)
 {
-	struct hub *h = own_alloc(sizeof(*h) + u->device_id.len + u->module_id.len);
+	struct span name = name_of(u);
+	struct hub *h = own_alloc(sizeof(*h) + name.len);
 	h->all = mqtt_session_arg(s);
 	h->mqtt = s;
 	list_init(&h->twin_calls);
-	memcpy(h->text, u->device_id.p, u->device_id.len);
-	if (u->module_id.len)
-		memcpy(h->text + u->device_id.len, u->module_id.p, u->module_id.len);
-	h->device_id = span_of(h->text, u->device_id.len);
-	h->module_id = span_of(h->text + u->device_id.len, u->module_id.len);
+	memcpy(h->text, name.p, name.len);
+	h->name = span_of(h->text, name.len);
+	h->module_id = h->name;
+	h->device_id = span_split(&h->module_id, '/');
 	return h;
 }
 
@@ -195,25 +203,25 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 	mqtt_session_set_agent(s, u.client_agent, u.api_version);
 	if (u.device_id.len > CAP_ID || u.module_id.len > CAP_ID ||
 	    u.host.len > CAP_HOST) {
-		refuse(s, u.device_id, HUB_CODE_ARGUMENT, "user name: an ID is too long");
+		refuse(s, name_of(&u), HUB_CODE_ARGUMENT, "user name: an ID is too long");
 		return;
 	}
 	if (!is_client_id(m->client_id, &u)) {
-		refuse(s, u.device_id, HUB_CODE_UNAUTHORIZED,
+		refuse(s, name_of(&u), HUB_CODE_UNAUTHORIZED,
 		    "client ID is not the device's");
 		return;
 	}
 	auto_(credential_free) struct credential *cred =
 	    mqtt_session_credential(s, m->password, &e);
 	if (!cred) {
-		refuse(s, u.device_id, HUB_CODE_UNAUTHORIZED, e.text);
+		refuse(s, name_of(&u), HUB_CODE_UNAUTHORIZED, e.text);
 		return;
 	}
 	struct hub *h = hub_new(s, &u);
 	h->keep_alive_s = m->keep_alive_s;
 	mqtt_session_set_ctx(s, h);
 	if (keep_will(h, m, &e)) {
-		refuse(s, u.device_id, HUB_CODE_ARGUMENT, e.text);
+		refuse(s, h->name, HUB_CODE_ARGUMENT, e.text);
 		return;
 	}
 	open_session(h, &u, cred, m->clean);
@@ -257,7 +265,7 @@ on_stored(void *arg, uint64_t ticket, enum ipc_type type, const void *msg)
 void
 hub_mqtt_close_unfit(struct hub *h, struct span topic, uint32_t code, const char *why)
 {
-	mqtt_session_refused(h->mqtt, h->device_id, code, "publish to %.*s: %s",
+	mqtt_session_refused(h->mqtt, h->name, code, "publish to %.*s: %s",
 	    SPAN_FMT(span_head(topic, 128)), why);
 	mqtt_session_close(h->mqtt, code, why);
 }
@@ -296,7 +304,7 @@ on_unsupported(struct hub *h, const struct mqtt_publish *m, const struct topic_h
     uint64_t ticket)
 {
 	if (!h->told_unsupported)
-		mqtt_session_refused(h->mqtt, h->device_id, HUB_CODE_UNSUPPORTED,
+		mqtt_session_refused(h->mqtt, h->name, HUB_CODE_UNSUPPORTED,
 		    "publish to %.*s: not served by this version",
 		    SPAN_FMT(span_head(m->topic, 128)));
 	h->told_unsupported = true;

@@ -4,55 +4,29 @@
  */
 #include <ctype.h>
 
-#include "base/hex.h"
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/sas_key.h"
 #include "proto/http_call.h"
+#include "proto/identity.h"
 #include "proto/json.h"
 #include "proto/twin_json.h"
 
 enum {
 	LIST_MAX = 1000,
 	STATUS_REASON_MAX = 128,
-	THUMB_MAX = 64,
 	BODY_DEPTH = 24,
 };
 
-/* Indexed by enum ipc_auth. */
-static const char *const auth_names[] = {
-    "none", "sas", "selfSigned", "certificateAuthority"};
-
-static const char *
-auth_name(uint8_t auth)
-{
-	return auth <= IPC_AUTH_CA ? auth_names[auth] : auth_names[IPC_AUTH_NONE];
-}
-
 /* ---- identities -------------------------------------------------------------------- */
-
-/* Both objects with both members always: az indexes into them (T14). */
-static struct js *
-identity_auth(const struct ipc_device *m)
-{
-	struct js *o = js_object();
-	struct js *keys = js_object();
-	struct js *thumbs = js_object();
-	json_put_key(keys, "primaryKey", m->primary_key);
-	json_put_key(keys, "secondaryKey", m->secondary_key);
-	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
-	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
-	js_set(o, "symmetricKey", keys);
-	js_set(o, "x509Thumbprint", thumbs);
-	js_set_text(o, "type", auth_name(m->auth));
-	return o;
-}
 
 /* The members that identities and twins share. */
 static void
 put_common(struct js *o, const struct ipc_device *m)
 {
 	json_put_text(o, "deviceId", m->id);
+	if (m->module_id.len)
+		json_put_text(o, "moduleId", m->module_id);
 	js_set_text(o, "status", m->enabled ? "enabled" : "disabled");
 	json_put_span(o, "statusReason", m->status_reason);
 	js_set_text(o, "connectionState", m->connected ? "Connected" : "Disconnected");
@@ -90,7 +64,7 @@ twin(const struct ipc_device *m)
 	json_put_etag(o, "etag", m->twin_etag);
 	json_put_etag(o, "deviceEtag", m->etag);
 	json_put_time_or_never(o, "statusUpdateTime", m->status_updated_ms);
-	js_set_text(o, "authenticationType", auth_name(m->auth));
+	js_set_text(o, "authenticationType", identity_auth_name(m->auth));
 	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
 	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
 	js_set(o, "x509Thumbprint", thumbs);
@@ -110,42 +84,9 @@ twin(const struct ipc_device *m)
 /* ---- one row and its DONE ---------------------------------------------------------- */
 
 static void
-set_etag_header(struct http_call *c, int64_t etag)
-{
-	char text[JSON_ETAG_MAX], quoted[JSON_ETAG_MAX + 2];
-	json_etag(etag, text);
-	snprintf(quoted, sizeof(quoted), "\"%s\"", text);
-	http_call_set(c, "ETag", quoted);
-}
-
-static void
-gather(struct http_call *c, struct js *v)
-{
-	buf_reset(&c->out);
-	js_dump(v, JS_AS_BUILT, &c->out);
-	js_free(v);
-}
-
-static void
-finish_one(struct http_call *c, const struct ipc_done *d)
-{
-	if (d->code == ERR_OK)
-		http_call_json_out(c, 200);
-	else
-		http_call_fail_done(c, d);
-}
-
-static void
 on_identity(struct http_call *c, enum ipc_type type, const void *msg)
 {
-	const struct ipc_device *m = msg;
-	if (type == IPC_DONE) {
-		finish_one(c, msg);
-		return;
-	}
-	c->out.secret = true; /* keys */
-	set_etag_header(c, m->etag);
-	gather(c, identity(m));
+	identity_answer(c, type, msg, identity);
 }
 
 static void
@@ -153,30 +94,11 @@ on_twin(struct http_call *c, enum ipc_type type, const void *msg)
 {
 	const struct ipc_device *m = msg;
 	if (type == IPC_DONE) {
-		finish_one(c, msg);
+		identity_done(c, msg);
 		return;
 	}
-	set_etag_header(c, m->twin_etag);
-	gather(c, twin(m));
-}
-
-static void
-on_gone(struct http_call *c, enum ipc_type type, const void *msg)
-{
-	const struct ipc_done *d = msg;
-	if (d->code == ERR_OK)
-		http_call_no_content(c);
-	else
-		http_call_fail_done(c, d);
-}
-
-/* An ID that is looked up: any text that fits the message. */
-static int
-check_id(struct span id, struct err *e)
-{
-	if (id.len > CAP_ID || span_has(id, 0))
-		return err_set(e, ERR_NOT_FOUND, "no such device");
-	return 0;
+	identity_etag(c, m->twin_etag);
+	identity_gather(c, twin(m));
 }
 
 void
@@ -185,7 +107,7 @@ hub_service_device_get(struct http_call *c)
 	struct err e = {0};
 	const struct ipc_device_get m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (check_id(m.id, &e))
+	if (identity_check_ids(c, &e))
 		http_call_fail_err(c, &e);
 	else
 		http_call_ask(c, IPC_DEVICE_GET, &m, on_identity);
@@ -197,10 +119,10 @@ hub_service_device_delete(struct http_call *c)
 	struct err e = {0};
 	struct ipc_device_delete m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (check_id(m.id, &e) || http_call_if_match(c, &m.if_match, &e))
+	if (identity_check_ids(c, &e) || http_call_if_match(c, &m.if_match, &e))
 		http_call_fail_err(c, &e);
 	else
-		http_call_ask(c, IPC_DEVICE_DELETE, &m, on_gone);
+		http_call_ask(c, IPC_DEVICE_DELETE, &m, identity_gone);
 }
 
 /* ---- PUT of an identity ------------------------------------------------------------ */
@@ -218,85 +140,6 @@ parse_status(const struct js *o, struct ipc_device_put *m, struct err *e)
 	m->enabled = span_ieq_str(status, "enabled");
 	if (!m->enabled && !span_ieq_str(status, "disabled"))
 		return err_set(e, ERR_PARSE, "status: enabled or disabled");
-	return 0;
-}
-
-/* Empty and absent both mean: the server makes one (clients.md 8). */
-static int
-parse_key(const struct js *keys, const char *name, struct buf *room, struct span *ret,
-    struct err *e)
-{
-	struct span text = SPAN_NONE;
-	if (js_opt_str(keys, name, &text, e))
-		return -1;
-	if (!text.len)
-		return 0;
-	if (sas_key_parse(text, room, e))
-		return err_wrap(e, "%s", name);
-	*ret = buf_span(room);
-	return 0;
-}
-
-/* 40 hex digits of SHA-1 or 64 of SHA-256; the core keeps them in lower case. */
-static int
-parse_thumb(const struct http_call *c, const struct js *thumbs, const char *name,
-    struct span *ret, struct err *e)
-{
-	uint8_t bytes[THUMB_MAX / 2];
-	struct span text = SPAN_NONE;
-	if (js_opt_str(thumbs, name, &text, e))
-		return -1;
-	if (!text.len)
-		return 0;
-	if (text.len != 40 && text.len != 64)
-		return err_set(e, ERR_PARSE, "%s: 40 or 64 hexadecimal digits", name);
-	if (hex_parse(text, bytes, text.len / 2, e))
-		return err_wrap(e, "%s", name);
-	char *lower = arena_alloc(c->arena, text.len + 1);
-	hex_write(span_of(bytes, text.len / 2), lower);
-	*ret = span_str(lower);
-	return 0;
-}
-
-/* Without a type it follows from what is there; a fresh identity without any is SAS. */
-static int
-parse_auth_type(const struct js *auth, struct ipc_device_put *m, struct err *e)
-{
-	struct span type = SPAN_NONE;
-	if (js_opt_str(auth, "type", &type, e))
-		return -1;
-	if (!type.len) {
-		m->auth = m->primary_thumb.len ? IPC_AUTH_SELF_SIGNED : IPC_AUTH_SAS;
-		return 0;
-	}
-	for (uint8_t i = IPC_AUTH_SAS; i <= IPC_AUTH_CA; i++) {
-		if (!span_ieq_str(type, auth_names[i]))
-			continue;
-		m->auth = i;
-		return 0;
-	}
-	return err_set(
-	    e, ERR_PARSE, "authentication.type: sas, selfSigned or certificateAuthority");
-}
-
-static int
-parse_auth(const struct http_call *c, const struct js *o, struct buf room[2],
-    struct ipc_device_put *m, struct err *e)
-{
-	const struct js *auth = NULL, *keys = NULL, *thumbs = NULL;
-	if (js_opt(o, "authentication", JS_OBJECT, &auth, e) ||
-	    js_opt(auth, "symmetricKey", JS_OBJECT, &keys, e) ||
-	    js_opt(auth, "x509Thumbprint", JS_OBJECT, &thumbs, e))
-		return -1;
-	if (parse_key(keys, "primaryKey", &room[0], &m->primary_key, e) ||
-	    parse_key(keys, "secondaryKey", &room[1], &m->secondary_key, e) ||
-	    parse_thumb(c, thumbs, "primaryThumbprint", &m->primary_thumb, e) ||
-	    parse_thumb(c, thumbs, "secondaryThumbprint", &m->secondary_thumb, e))
-		return -1;
-	if (parse_auth_type(auth, m, e))
-		return -1;
-	if (m->auth == IPC_AUTH_SELF_SIGNED && !m->primary_thumb.len)
-		return err_set(e, ERR_PARSE, "selfSigned: primaryThumbprint is missing");
 	return 0;
 }
 
@@ -320,7 +163,7 @@ parse_identity(const struct http_call *c, const struct js *o, struct buf room[2]
 	m->iot_edge = iot_edge;
 	if (parse_status(o, m, e))
 		return -1;
-	return parse_auth(c, o, room, m, e);
+	return identity_parse_auth(c, o, room, m, e);
 }
 
 void
@@ -440,9 +283,11 @@ void
 hub_service_twin_get(struct http_call *c)
 {
 	struct err e = {0};
-	const struct ipc_twin_get m = {
-	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (check_id(m.id, &e))
+	const struct ipc_twin_get m = {.peer = c->peer,
+	    .cred = c->cred,
+	    .id = c->param[0],
+	    .module_id = c->param[1]};
+	if (identity_check_ids(c, &e))
 		http_call_fail_err(c, &e);
 	else
 		http_call_ask(c, IPC_TWIN_GET, &m, on_twin);
@@ -454,10 +299,13 @@ change_twin(struct http_call *c, bool replace)
 	struct err e = {0};
 	auto_buf tags = BUF_INIT(CAP_TWIN);
 	auto_buf desired = BUF_INIT(CAP_TWIN);
-	struct ipc_twin_patch m = {
-	    .peer = c->peer, .cred = c->cred, .id = c->param[0], .replace = replace};
+	struct ipc_twin_patch m = {.peer = c->peer,
+	    .cred = c->cred,
+	    .id = c->param[0],
+	    .module_id = c->param[1],
+	    .replace = replace};
 	auto_(js_free) struct js *o = http_call_object(c, TWIN_JSON_DEPTH, &e);
-	if (!o || check_id(m.id, &e) || http_call_if_match(c, &m.if_match, &e) ||
+	if (!o || identity_check_ids(c, &e) || http_call_if_match(c, &m.if_match, &e) ||
 	    twin_json_parse(o, &tags, &desired, &e)) {
 		http_call_fail_err(c, &e);
 		return;

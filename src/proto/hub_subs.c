@@ -6,8 +6,11 @@
 #include "proto/hub_impl.h"
 
 /* Nothing is granted that would not be delivered. To serve another kind: its line here.
- */
+ * Inputs are granted though nothing routes a message to one: it is an IoT Edge device
+ * that does (protocol/device.md section 7 row 34), and SDKs subscribe to them on every
+ * start. */
 static const bool served[TOPIC_SUB_N] = {
+    [TOPIC_SUB_INPUTS] = true,
     [TOPIC_SUB_TWIN_RES] = true,
     [TOPIC_SUB_TWIN_DESIRED] = true,
 };
@@ -42,7 +45,7 @@ static void
 log_unknown(struct hub *h, struct span filter)
 {
 	if (!h->told_filter)
-		mqtt_session_refused(h->mqtt, h->device_id, HUB_CODE_UNSUPPORTED,
+		mqtt_session_refused(h->mqtt, h->name, HUB_CODE_UNSUPPORTED,
 		    "subscribe to %.*s: not served", SPAN_FMT(span_head(filter, 128)));
 	h->told_filter = true;
 }

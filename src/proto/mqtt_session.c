@@ -128,7 +128,7 @@ close_err(struct mqtt_session *s, uint32_t code, const struct err *e)
 
 void
 mqtt_session_refused(
-    struct mqtt_session *s, struct span device_id, uint32_t code, const char *fmt, ...)
+    struct mqtt_session *s, struct span name, uint32_t code, const char *fmt, ...)
 {
 	auto_buf reason = BUF_INIT(4096);
 	va_list ap;
@@ -136,7 +136,7 @@ mqtt_session_refused(
 	buf_vprintf(&reason, fmt, ap);
 	va_end(ap);
 	core_link_refused(mqtt_server_env(s->server)->core,
-	    s->endpoint ? s->endpoint->plane : "mqtt", &s->peer, device_id, code, "%s",
+	    s->endpoint ? s->endpoint->plane : "mqtt", &s->peer, name, code, "%s",
 	    buf_text(&reason));
 }
 

@@ -79,8 +79,9 @@ must_check bool mqtt_session_deliver(struct mqtt_session *s, struct span topic,
 size_t mqtt_session_queued(const struct mqtt_session *s);
 /* Closes; on_gone follows from the loop with this code and reason. Harmless again. */
 void mqtt_session_close(struct mqtt_session *s, uint32_t code, const char *reason);
-/* A line in the connection log about something this session was denied. */
-void mqtt_session_refused(struct mqtt_session *s, struct span device_id, uint32_t code,
+/* A line in the connection log about something this session was denied. name: "device" or
+ * "device/module". */
+void mqtt_session_refused(struct mqtt_session *s, struct span name, uint32_t code,
     const char *fmt, ...) printf_like(4, 5);
 
 /* 1.5 times keep_alive_s, at most max_s; max_s for 0 (protocol/device.md 3.5). */

@@ -70,12 +70,20 @@ put_body(struct js *o, struct span body)
 }
 
 static void
+put_identity(struct js *o, struct span device_id, struct span module_id)
+{
+	json_put_text(o, "deviceId", device_id);
+	if (module_id.len)
+		json_put_text(o, "moduleId", module_id);
+}
+
+static void
 write_event(struct http_call *c, const struct ipc_event *m)
 {
 	auto_(js_free) struct js *o = js_object();
 	js_set_int(o, "seq", m->seq);
 	js_set_int(o, "enqueuedTimeMs", m->enqueued_ms);
-	json_put_text(o, "deviceId", m->device_id);
+	put_identity(o, m->device_id, m->module_id);
 	json_put_text(o, "authType", m->auth);
 	json_put_text(o, "thumbprint", m->thumb);
 	json_put_text(o, "generationId", m->generation);
@@ -92,7 +100,7 @@ write_conn(struct http_call *c, const struct ipc_connlog *m)
 	js_set_int(o, "timeMs", m->at_ms);
 	json_put_text(o, "event", m->what);
 	json_put_text(o, "plane", m->plane);
-	json_put_text(o, "deviceId", m->device_id);
+	put_identity(o, m->device_id, m->module_id);
 	json_put_text(o, "authType", m->auth);
 	json_put_text(o, "scope", m->scope);
 	json_put_text(o, "thumbprint", m->thumb);

@@ -188,6 +188,7 @@ find_handler(enum ipc_type type)
 	    core_http_handler,
 	    core_upload_handler,
 	    core_service_handler,
+	    core_module_handler,
 	    core_enrollment_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,

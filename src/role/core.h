@@ -115,6 +115,7 @@ core_handler *core_hub_handler(enum ipc_type type);
 core_handler *core_twin_handler(enum ipc_type type);
 core_handler *core_http_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
+core_handler *core_module_handler(enum ipc_type type);
 core_handler *core_upload_handler(enum ipc_type type);
 core_handler *core_enrollment_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
@@ -147,6 +148,9 @@ void core_session_ready(struct core *c, int64_t session);
 /* An answer row to a. */
 must_check int core_answer(struct core *c, const struct ask *a, enum ipc_type type,
     const void *msg, struct err *e);
+/* The row of an identity, a device's or a module's. */
+must_check int core_answer_device(struct core *c, const struct ask *a,
+    const struct store_device *d, bool keys, struct err *e);
 /* The last answer. next: "" or a continuation. */
 must_check int core_done(
     struct core *c, const struct ask *a, const char *next, int64_t number, struct err *e);
@@ -156,7 +160,8 @@ must_check int core_refused(struct core *c, const struct ask *a, const struct re
 /* Writes a line of the connection log (rate limited where it is a refusal). */
 must_check int core_log_conn(
     struct core *c, const struct store_conn *line, struct err *e);
-/* The line of a refusal. id: device or registration ID, "" where none. */
+/* The line of a refusal. id: device or registration ID, or "device/module"; "" where
+ * none. */
 must_check int core_log_refusal(struct core *c, const char *plane, struct span id,
     const struct ipc_peer *peer, const struct ipc_cred *cred, const struct refusal *no,
     int code, struct err *e);
@@ -235,8 +240,12 @@ void core_issuers_changed(struct core *c);
  * in one of those states (1 << enum issuer_state). */
 must_check int core_put_issuers(
     struct core *c, unsigned purposes, unsigned states, struct buf *out, struct err *e);
-/* After the turn: closes the sessions that the identity or the hub no longer admits. */
-void core_recheck_device(struct core *c, const char *device_id);
+/* After the turn: closes the sessions that the identity or the hub no longer admits; a
+ * device's modules' too (before they are deleted with it). name: as domain/session.h. */
+void core_recheck_device(struct core *c, const char *name);
 void core_recheck_all(struct core *c);
+/* Why a session must go, as the store has it now; NULL where it may stay. */
+must_check int core_session_ends(
+    struct core *c, const struct session *s, const char **ret_why, struct err *e);
 
 #endif

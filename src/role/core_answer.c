@@ -132,6 +132,15 @@ cred_name(const struct ipc_cred *cred)
 	return cred->kind <= CRED_BASIC ? names[cred->kind] : "none";
 }
 
+/* "dev" or "dev/mod" as the log has it: the module apart. */
+static void
+name_line(struct arena *a, struct span name, struct store_conn *line)
+{
+	struct span module_id = name;
+	line->device_id = arena_str(a, span_split(&module_id, '/'));
+	line->module_id = arena_str(a, module_id);
+}
+
 int
 core_log_refusal(struct core *c, const char *plane, struct span id,
     const struct ipc_peer *peer, const struct ipc_cred *cred, const struct refusal *no,
@@ -144,7 +153,6 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 		hex_write(cred->sha256, thumb);
 	struct store_conn line = {.what = "refused",
 	    .plane = plane,
-	    .device_id = arena_str(a, id),
 	    .auth = cred_name(cred),
 	    .scope = cred->kind == CRED_SAS && cred->sas_policy.len ? "hub" : "device",
 	    .thumb = thumb,
@@ -153,5 +161,6 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 	    .peer = arena_str(a, peer->address),
 	    .agent = arena_str(a, peer->agent),
 	    .proto = arena_str(a, peer->proto)};
+	name_line(a, id, &line);
 	return core_log_conn(c, &line, e);
 }

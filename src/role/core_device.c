@@ -90,6 +90,7 @@ on_refused(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	struct store_conn line = {.what = "refused",
 	    .plane = arena_str(ar, m->plane),
 	    .device_id = arena_str(ar, m->device_id),
+	    .module_id = arena_str(ar, m->module_id),
 	    .auth = "none",
 	    .scope = "",
 	    .thumb = "",

@@ -58,8 +58,11 @@ refuse_open(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
 {
 	const struct refusal_row *row = refusal_row(no->code);
 	struct ipc_hub_opened opened = {.connack = (uint8_t)err_row(row->err)->connack};
-	if (core_log_refusal(
-		c, "hub", m->device_id, &m->peer, &m->cred, no, opened.connack, e))
+	struct span name = m->device_id;
+	if (m->module_id.len)
+		name = span_str(arena_printf(turn_arena(c->turn), "%.*s/%.*s",
+		    SPAN_FMT(m->device_id), SPAN_FMT(m->module_id)));
+	if (core_log_refusal(c, "hub", name, &m->peer, &m->cred, no, opened.connack, e))
 		return -1;
 	return core_answer(c, a, IPC_HUB_OPENED, &opened, e);
 }
@@ -94,6 +97,7 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	struct store_conn line = {.what = "connect",
 	    .plane = "hub",
 	    .device_id = g.session.device_id,
+	    .module_id = g.session.module_id,
 	    .auth = session_auth(&g.session),
 	    .scope = session_scope(&g.session),
 	    .thumb = g.session.thumb,
@@ -153,6 +157,7 @@ core_keep_event(struct core *c, const struct session *s, struct span props,
 {
 	struct store_event ev = {.enqueued_ms = domain_now(&c->d),
 	    .device_id = s->device_id,
+	    .module_id = s->module_id,
 	    .generation = s->generation,
 	    .auth = session_auth(s),
 	    .thumb = s->thumb,

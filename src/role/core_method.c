@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "codec/topic.h"
-#include "domain/device.h"
+#include "domain/module.h"
 #include "role/boot.h"
 
 enum {
@@ -179,17 +179,16 @@ check_call(const struct ipc_method_call *m, struct err *e)
 	return 0;
 }
 
-/* The name of the identity that is called; NOT_FOUND. */
+/* The name of the identity that is called; NOT_FOUND, or *no for a module. */
 static int
-find_identity(struct core *c, const struct ipc_method_call *m, char name[SESSION_NAME],
-    struct err *e)
+find_identity(struct core *c, const struct ipc_method_call *m, const char **ret_name,
+    struct refusal *no, struct err *e)
 {
 	struct store_device dev;
-	if (span_has(m->device_id, '/') || span_has(m->module_id, '/'))
-		return err_set(e, ERR_NOT_FOUND, "no such identity");
-	snprintf(name, SESSION_NAME, "%.*s%s%.*s", SPAN_FMT(m->device_id),
-	    m->module_id.len ? "/" : "", SPAN_FMT(m->module_id));
-	return device_get(&c->d, span_str(name), &dev, e);
+	if (module_find(&c->d, m->peer.host, m->device_id, m->module_id, &dev, no, e))
+		return -1;
+	*ret_name = no->code == REFUSAL_NONE ? dev.id : "";
+	return 0;
 }
 
 static struct call *
@@ -233,9 +232,12 @@ static int
 on_method_call(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_method_call *m = msg;
-	char name[SESSION_NAME];
-	if (check_call(m, e) || find_identity(c, m, name, e))
+	const char *name;
+	struct refusal no;
+	if (check_call(m, e) || find_identity(c, m, &name, &no, e))
 		return -1;
+	if (no.code != REFUSAL_NONE)
+		return core_refused(c, a, &no, refusal_row(no.code)->hub, e);
 	if (HASH_COUNT(c->methods->calls) >= CALLS_MAX)
 		return err_set(e, ERR_BUSY, "%d calls are under way", CALLS_MAX);
 	struct call *call = call_new(c, a, name, m->response_s);

@@ -11,6 +11,7 @@
 #include "domain/revoke.h"
 #include "domain/revoke_allow.h"
 #include "role/core_pki.h"
+#include "store/module.h"
 
 /* ---- what connections tell ------------------------------------------------------------
  */
@@ -23,6 +24,7 @@ report_clone(struct core *c, const struct ipc_peer *peer, const struct session *
 	struct store_conn line = {.what = "clone",
 	    .plane = "hub",
 	    .device_id = s->device_id,
+	    .module_id = s->module_id,
 	    .auth = "x509",
 	    .scope = "device",
 	    .thumb = s->thumb,
@@ -46,14 +48,16 @@ core_note_cert(
 	bool alternates = clone_follow(s, was, m->peer.address);
 	if (!s->serial[0])
 		return 0;
-	if (device_cert_note(
-		&c->d, &m->cred, s->device_id, m->peer.address, m->peer.agent, &seen, e))
-		return -1;
 	if (alternates &&
 	    report_clone(c, &m->peer, s,
 		arena_printf(a, "this certificate comes from %s and %s in turn",
 		    s->address, s->address_before),
 		e))
+		return -1;
+	if (s->module_id[0]) /* none is issued or renewed here: nothing to follow */
+		return 0;
+	if (device_cert_note(
+		&c->d, &m->cred, s->device_id, m->peer.address, m->peer.agent, &seen, e))
 		return -1;
 	if (!seen.key_twin[0])
 		return 0;
@@ -65,38 +69,50 @@ core_note_cert(
 /* ---- the verb -------------------------------------------------------------------------
  */
 
-/* What the commit of this turn does to the device's session: the same questions that
- * core_session.c asks after it. */
+/* What the commit of this turn does to the sessions of a device and its modules. */
+struct ending {
+	struct core *c;
+	int open, ends;
+};
+
 static int
-ends_session(struct core *c, const struct session *s, bool *ret, struct err *e)
+add_session(struct ending *x, const char *name, struct err *e)
 {
-	struct store_device dev;
-	struct refusal no = {0};
-	*ret = true;
-	if (store_device_get(c->store, s->name, turn_arena(c->turn), &dev, e))
-		return e->code == ERR_NOT_FOUND ? 0 : -1;
-	if (!dev.enabled)
+	const char *why;
+	const struct session *s = session_of(&x->c->sessions, name);
+	if (!s)
 		return 0;
-	if (session_check_revoked(&c->d, s, &no, e))
+	if (core_session_ends(x->c, s, &why, e))
 		return -1;
-	*ret = no.code != REFUSAL_NONE;
+	x->open++;
+	x->ends += why != NULL;
 	return 0;
+}
+
+static int
+add_module(void *ctx, const struct store_device *mod, struct err *e)
+{
+	return add_session(ctx, mod->id, e);
 }
 
 static int
 session_effect(
     struct core *c, const char *device_id, struct revoke_effect *ret, struct err *e)
 {
-	bool ends;
-	const struct session *s = session_of(&c->sessions, device_id);
-	*ret = (struct revoke_effect){"unchanged", "the device is not connected"};
-	if (!s)
-		return 0;
-	if (ends_session(c, s, &ends, e))
+	struct ending x = {.c = c};
+	if (add_session(&x, device_id, e) ||
+	    store_module_each(c->store, device_id, add_module, &x, e))
 		return -1;
-	*ret = ends ? (struct revoke_effect){"done", "the open session is closed"}
-		    : (struct revoke_effect){
-			  "unchanged", "the open session uses another credential"};
+	if (x.ends == 1)
+		*ret = (struct revoke_effect){"done", "the open session is closed"};
+	else if (x.ends)
+		*ret = (struct revoke_effect){
+		    "done", "the open sessions of the device and its modules are closed"};
+	else if (x.open)
+		*ret = (struct revoke_effect){
+		    "unchanged", "the open session uses another credential"};
+	else
+		*ret = (struct revoke_effect){"unchanged", "the device is not connected"};
 	return 0;
 }
 

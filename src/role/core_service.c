@@ -9,6 +9,7 @@
 
 #include "domain/device.h"
 #include "domain/hubs.h"
+#include "domain/module.h"
 #include "domain/policy.h"
 #include "role/core_list.h"
 #include "store/c2d.h"
@@ -18,14 +19,17 @@
 /* ---- identities and twins -------------------------------------------------------------
  */
 
-static int
-answer_device(struct core *c, const struct ask *a, const struct store_device *d,
+int
+core_answer_device(struct core *c, const struct ask *a, const struct store_device *d,
     bool keys, struct err *e)
 {
+	struct span module_id = span_str(d->id);
+	struct span id = span_split(&module_id, '/');
 	struct store_c2d_load queue;
 	if (store_c2d_load(c->store, d->id, 0, domain_now(&c->d), &queue, e))
 		return -1;
-	struct ipc_device m = {.id = span_str(d->id),
+	struct ipc_device m = {.id = id,
+	    .module_id = module_id,
 	    .generation = span_str(d->generation),
 	    .etag = d->etag,
 	    .enabled = d->enabled,
@@ -42,6 +46,7 @@ answer_device(struct core *c, const struct ask *a, const struct store_device *d,
 	    .conn_updated_ms = d->conn_updated_ms,
 	    .last_activity_ms = d->last_activity_ms,
 	    .group_id = span_str(d->group_id),
+	    .managed_by = span_str(d->managed_by),
 	    .tags = d->tags,
 	    .desired = d->desired,
 	    .reported = d->reported,
@@ -58,7 +63,7 @@ static int
 answer_device_done(struct core *c, const struct ask *a, const struct store_device *d,
     bool keys, struct err *e)
 {
-	if (answer_device(c, a, d, keys, e))
+	if (core_answer_device(c, a, d, keys, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
 }
@@ -87,9 +92,10 @@ static int
 on_device_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_device_delete *m = msg;
+	/* first: later nobody knows which modules it had */
+	core_recheck_device(c, arena_str(turn_arena(c->turn), m->id));
 	if (device_delete(&c->d, m, e))
 		return -1;
-	core_recheck_device(c, arena_str(turn_arena(c->turn), m->id));
 	return core_done(c, a, "", 0, e);
 }
 
@@ -101,7 +107,7 @@ visit_device(void *ctx, const struct store_device *d, struct err *e)
 		      d->reported.len + d->reported_meta.len;
 	if (!core_list_take(l, d->id, twin + 512))
 		return 1;
-	return answer_device(l->c, l->a, d, false, e);
+	return core_answer_device(l->c, l->a, d, false, e);
 }
 
 static int
@@ -120,8 +126,11 @@ on_twin_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_twin_get *m = msg;
 	struct store_device d;
-	if (device_find(&c->d, m->peer.host, m->id, &d, e))
+	struct refusal no;
+	if (module_find(&c->d, m->peer.host, m->id, m->module_id, &d, &no, e))
 		return -1;
+	if (no.code != REFUSAL_NONE)
+		return core_refused(c, a, &no, refusal_row(no.code)->hub, e);
 	return answer_device_done(c, a, &d, false, e);
 }
 
@@ -130,8 +139,12 @@ on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *
 {
 	struct store_device d;
 	struct span change;
-	if (device_twin_patch(&c->d, msg, &d, &change, e) ||
-	    core_twin_changed(c, &d, change, e))
+	struct refusal no;
+	if (device_twin_patch(&c->d, msg, &d, &change, &no, e))
+		return -1;
+	if (no.code != REFUSAL_NONE)
+		return core_refused(c, a, &no, refusal_row(no.code)->hub, e);
+	if (core_twin_changed(c, &d, change, e))
 		return -1;
 	return answer_device_done(c, a, &d, false, e);
 }
@@ -269,6 +282,7 @@ visit_event(void *ctx, const struct store_event *ev, struct err *e)
 	struct ipc_event m = {.seq = ev->seq,
 	    .enqueued_ms = ev->enqueued_ms,
 	    .device_id = span_str(ev->device_id),
+	    .module_id = span_str(ev->module_id),
 	    .generation = span_str(ev->generation),
 	    .auth = span_str(ev->auth),
 	    .thumb = span_str(ev->thumb),
@@ -318,6 +332,7 @@ visit_conn(void *ctx, const struct store_conn *r, struct err *e)
 	    .what = span_str(r->what),
 	    .plane = span_str(r->plane),
 	    .device_id = span_str(r->device_id),
+	    .module_id = span_str(r->module_id),
 	    .auth = span_str(r->auth),
 	    .scope = span_str(r->scope),
 	    .thumb = span_str(r->thumb),

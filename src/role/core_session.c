@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/hubs.h"
 #include "role/core_c2d.h"
 #include "role/core_method.h"
+#include "store/module.h"
 
 static void
 close_session(struct core *c, const struct session *s, const char *reason)
@@ -28,39 +30,57 @@ has_lost_policy(struct core *c, const struct session *s, struct arena *a)
 	       e.code == ERR_NOT_FOUND;
 }
 
-static void
-recheck_certificate(struct core *c, const struct session *s, struct arena *a)
+/* A module needs its device, enabled, beside its own identity. */
+static int
+is_admitted(
+    struct core *c, const struct session *s, struct arena *a, bool *ret, struct err *e)
+{
+	struct store_device own, device = {.enabled = true, .hub = ""};
+	struct store_hub hub;
+	*ret = false;
+	if (store_hub_get(c->store, &hub, e))
+		return -1;
+	if (store_device_get(c->store, s->name, a, &own, e) ||
+	    (s->module_id[0] && store_device_get(c->store, s->device_id, a, &device, e)))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	*ret = device.enabled && hubs_serves(&c->cfg, s->hub, &device) &&
+	       !has_lost_policy(c, s, a) &&
+	       session_still_admitted(&c->cfg, s, &own, &hub);
+	return 0;
+}
+
+int
+core_session_ends(
+    struct core *c, const struct session *s, const char **ret_why, struct err *e)
 {
 	struct domain d = c->d;
 	struct refusal no = {0};
-	struct err e;
+	bool admitted;
+	auto_(arena_free) struct arena *a = arena_new(8 << 20);
 	d.arena = a;
-	if (session_check_revoked(&d, s, &no, &e))
-		log_event(LOG_ERROR, "core.recheck", LOG_ERR(&e));
-	else if (no.code != REFUSAL_NONE)
-		close_session(c, s, refusal_row(no.code)->words);
+	if (is_admitted(c, s, a, &admitted, e))
+		return -1;
+	if (admitted && session_check_revoked(&d, s, &no, e))
+		return -1;
+	*ret_why = no.code != REFUSAL_NONE ? refusal_row(no.code)->words : NULL;
+	if (!admitted)
+		*ret_why = "identity no longer admits this credential";
+	return 0;
 }
 
 static void
 recheck(struct core *c, const struct session *s)
 {
-	struct store_device dev;
-	struct store_hub hub;
+	const char *why;
 	struct err e;
-	auto_(arena_free) struct arena *a = arena_new(8 << 20);
-	if (store_hub_get(c->store, &hub, &e))
-		return;
-	bool gone = store_device_get(c->store, s->name, a, &dev, &e) != 0;
-	if (gone && e.code != ERR_NOT_FOUND)
-		return;
-	if (gone || has_lost_policy(c, s, a) || !session_still_admitted(&c->cfg, s, &dev, &hub))
-		close_session(c, s, "identity no longer admits this credential");
-	else
-		recheck_certificate(c, s, a);
+	if (core_session_ends(c, s, &why, &e))
+		log_event(LOG_ERROR, "core.recheck", LOG_ERR(&e));
+	else if (why)
+		close_session(c, s, why);
 }
 
 static void
-after_recheck_device(void *arg, const void *item)
+after_recheck(void *arg, const void *item)
 {
 	struct core *c = arg;
 	const struct session *s = session_of(&c->sessions, item);
@@ -78,10 +98,22 @@ after_recheck_all(void *arg, const void *item)
 		recheck(c, s);
 }
 
-void
-core_recheck_device(struct core *c, const char *device_id)
+static int
+recheck_module(void *ctx, const struct store_device *mod, struct err *e)
 {
-	turn_after(c->turn, after_recheck_device, device_id, strlen(device_id) + 1);
+	struct core *c = ctx;
+	(void)e;
+	turn_after(c->turn, after_recheck, mod->id, strlen(mod->id) + 1);
+	return 0;
+}
+
+void
+core_recheck_device(struct core *c, const char *name)
+{
+	struct err e;
+	turn_after(c->turn, after_recheck, name, strlen(name) + 1);
+	if (store_module_each(c->store, name, recheck_module, c, &e))
+		turn_spoil(c->turn, &e);
 }
 
 void
@@ -97,6 +129,7 @@ core_record_end(struct core *c, const struct session *s, uint32_t code,
 	struct store_conn line = {.what = "disconnect",
 	    .plane = "hub",
 	    .device_id = s->device_id,
+	    .module_id = s->module_id,
 	    .auth = session_auth(s),
 	    .scope = session_scope(s),
 	    .thumb = s->thumb,

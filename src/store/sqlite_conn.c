@@ -12,6 +12,7 @@ static const struct stmt_col cols[] = {
     COL(what),
     COL(plane),
     COL(device_id),
+    COL(module_id),
     COL(auth),
     COL(scope),
     COL(thumb),

@@ -1,6 +1,7 @@
 /*
  * Device identities and their twins.
  */
+#include "store/module.h"
 #include "store/sqlite.h"
 
 #define COL(member) STMT_COL(struct store_device, member)
@@ -25,7 +26,8 @@ static const struct stmt_col cols[] = {
     COL(group_id),
     COL(hub),
     COL(subs),
-#define TWIN_FIRST 20
+    COL(managed_by),
+#define TWIN_FIRST 21
     STMT_JSON(struct store_device, tags),
     STMT_JSON(struct store_device, desired),
     STMT_JSON(struct store_device, reported),
@@ -179,6 +181,18 @@ store_device_each_of(struct store *s, const char *hubs, bool except, const char 
 	stmt_bind_int(&q, 2, limit);
 	stmt_bind_text(&q, 3, hubs);
 	stmt_bind_int(&q, 4, except);
+	return visit_all(&q, visit, ctx, e);
+}
+
+int
+store_module_each(struct store *s, const char *device_id,
+    int (*visit)(void *ctx, const struct store_device *m, struct err *e), void *ctx,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_MODULE_EACH, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, device_id);
 	return visit_all(&q, visit, ctx, e);
 }
 

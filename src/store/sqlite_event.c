@@ -9,6 +9,7 @@ static const struct stmt_col cols[] = {
     COL(seq),
     COL(enqueued_ms),
     COL(device_id),
+    COL(module_id),
     COL(generation),
     COL(auth),
     COL(thumb),

@@ -49,6 +49,9 @@ must_check int store_checkpoint(struct store *s, struct err *e);
 
 /* ---- devices (service.md 2.3) ---- */
 
+/* A module is an identity like a device, named "device/module" (store/module.h): what is
+ * said by ID works on both. Walks and counts of devices leave modules out. */
+
 enum store_auth {
 	STORE_AUTH_NONE,
 	STORE_AUTH_SAS,
@@ -57,7 +60,7 @@ enum store_auth {
 };
 
 struct store_device {
-	const char *id;         /* case-sensitive, primary key */
+	const char *id;         /* case-sensitive, primary key; a device's has no '/' */
 	const char *generation; /* changes only when deleted and made anew */
 	int64_t etag;           /* counts up with each identity change */
 	bool enabled;
@@ -72,6 +75,7 @@ struct store_device {
 	bool connected;
 	const char *group_id; /* enrollment group that made it, "" = by hand */
 	uint32_t subs;        /* of its session, codec/topic.h; 0 = none is kept */
+	const char *managed_by; /* of a module: who looks after it, "" = nobody said */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
 	const char *hub; /* that serves it; "" = any does (domain/hubs.h) */
@@ -80,12 +84,14 @@ struct store_device {
 
 must_check int store_device_get(struct store *s, const char *id, struct arena *a,
     struct store_device *ret, struct err *e);
-/* Inserts; EXISTS when the ID is taken. */
+/* Inserts; EXISTS when the ID is taken. A module's device must be there: without it the
+ * schema refuses the row, which spoils the transaction. */
 must_check int store_device_add(
     struct store *s, const struct store_device *d, struct err *e);
 /* Rewrites all columns of d->id; NOT_FOUND. */
 must_check int store_device_put(
     struct store *s, const struct store_device *d, struct err *e);
+/* A device's modules go with it. */
 must_check int store_device_del(struct store *s, const char *id, struct err *e);
 /* Connection columns only (no etag change). */
 must_check int store_device_seen(
@@ -162,9 +168,10 @@ struct store_event {
 	int64_t seq; /* ascending, never reused, also not after a restart */
 	int64_t enqueued_ms;
 	const char *device_id, *generation;
-	const char *auth;  /* "sas" or "x509" */
-	const char *thumb; /* SHA-256 of the leaf that sent it, "" for SAS */
-	struct span props; /* JSON object of system and application properties */
+	const char *module_id; /* "": the device itself */
+	const char *auth;      /* "sas" or "x509" */
+	const char *thumb;     /* SHA-256 of the leaf that sent it, "" for SAS */
+	struct span props;     /* JSON object of system and application properties */
 	struct span body;
 };
 
@@ -172,7 +179,8 @@ struct store_event {
 must_check int store_event_add(
     struct store *s, const struct store_event *ev, int64_t *ret_seq, struct err *e);
 
-/* Filters are joined by AND. In all of this header a negative limit means none. */
+/* Filters are joined by AND; a device's rows include those of its modules. In all of this
+ * header a negative limit means none. */
 struct store_event_filter {
 	int64_t after_seq;
 	const char *device_id; /* "" = any */
@@ -194,14 +202,15 @@ struct store_conn {
 	const char *what;  /* "connect", "disconnect", "refused" */
 	const char *plane; /* "dps", "hub", "service" */
 	const char *device_id;
-	const char *auth;   /* "sas", "x509", "none" */
-	const char *scope;  /* "device", "hub" (a policy), "operator", "" */
-	const char *thumb;  /* SHA-256 of the leaf presented, "" */
-	int code;           /* as on the wire: CONNACK code, or HTTP/DPS code */
-	const char *reason; /* for the operator; never sent to a peer */
-	const char *peer;   /* address */
-	const char *agent;  /* client agent string */
-	const char *proto;  /* "mqtt", "mqtt-ws", "https"; "" or NULL: no connection's */
+	const char *module_id; /* "": the device itself */
+	const char *auth;      /* "sas", "x509", "none" */
+	const char *scope;     /* "device", "hub" (a policy), "operator", "" */
+	const char *thumb;     /* SHA-256 of the leaf presented, "" */
+	int code;              /* as on the wire: CONNACK code, or HTTP/DPS code */
+	const char *reason;    /* for the operator; never sent to a peer */
+	const char *peer;      /* address */
+	const char *agent;     /* client agent string */
+	const char *proto;     /* "mqtt", "mqtt-ws", "https"; "" or NULL: no connection's */
 };
 
 must_check int store_conn_add(struct store *s, const struct store_conn *c, struct err *e);

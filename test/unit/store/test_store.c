@@ -24,6 +24,7 @@ static const struct store_device full_device = {
     .connected = false,
     .group_id = "grp",
     .subs = 0x80000025,
+    .managed_by = "who",
     .tags = {(const uint8_t *)"{\"t\":1}", 7},
     .desired = {(const uint8_t *)"{\"d\":2}", 7},
     .reported = {(const uint8_t *)"{\"r\":3}", 7},
@@ -57,6 +58,7 @@ assert_same_device(const struct store_device *d, const struct store_device *w)
 	assert_int_equal(d->connected, w->connected);
 	assert_string_equal(d->group_id, w->group_id);
 	assert_int_equal(d->subs, w->subs);
+	assert_string_equal(d->managed_by, w->managed_by);
 	assert_span(d->tags, w->tags);
 	assert_span(d->desired, w->desired);
 	assert_span(d->reported, w->reported);
