@@ -141,14 +141,14 @@ verify_rows(struct args *a)
 	    "no SAS connection for so long (default 24h), or \"promotion\": for each "
 	    "device "
 	    "since its own switch");
+	row(a, "keep-module-sas", NULL, OPT_FLAG, &a->seal.keep_modules,
+	    "modules go on with SAS (IoT Edge cannot do without)");
 }
 
 static void
 seal_rows(struct args *a)
 {
 	verify_rows(a);
-	row(a, "keep-module-sas", NULL, OPT_FLAG, &a->seal.keep_modules,
-	    "modules go on with SAS (IoT Edge cannot do without)");
 	row(a, "keep-hub-policies", NULL, OPT_FLAG, &a->seal.keep_hub,
 	    "stop after the devices' stage");
 }
@@ -278,7 +278,7 @@ do_verify(struct args *a, struct err *e)
 	if (take_window(a, &window, e))
 		return -1;
 	int failed = migration_open(&m, &a->o, false, e) ||
-		     verify_fleet(&m, window, &report, e) ||
+		     verify_fleet(&m, window, a->seal.keep_modules, &report, e) ||
 		     summary_count(&m, "after", e) || summary_write(&m, e);
 	if (!failed) {
 		verify_print(&m, &report);

@@ -62,6 +62,10 @@ report_hub(struct report *r, struct err *e)
 		rc = finding(r, COMPLIANCE_DEVICE_SAS, "", e,
 		    "disableDeviceSAS is not set: devices may connect with shared keys "
 		    "(muster migrate seal sets it)");
+	if (rc == 0 && !hub.disable_module_sas)
+		rc = finding(r, COMPLIANCE_DEVICE_SAS, "", e,
+		    "disableModuleSAS is not set: modules may connect with shared keys "
+		    "(muster migrate seal sets it)");
 	if (rc == 0 && !hub.disable_local_auth)
 		rc = finding(r, COMPLIANCE_LOCAL_AUTH, "", e,
 		    "disableLocalAuth is not set: who has a policy's key is nobody in "

@@ -418,6 +418,7 @@ read_line(const struct js *line, struct azure_row *r, struct err *e)
 	    .event = js_as_text(js_get(line, "event")),
 	    .plane = js_as_text(js_get(line, "plane")),
 	    .device_id = js_as_text(js_get(line, "deviceId")),
+	    .module_id = js_as_text(js_get(line, "moduleId")),
 	    .auth = js_as_text(js_get(line, "authType")),
 	    .scope = js_as_text(js_get(line, "scope")),
 	    .thumb = js_as_text(js_get(line, "thumbprint")),

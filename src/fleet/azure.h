@@ -81,6 +81,7 @@ void azure_connections(
 struct azure_row {
 	int64_t seq, at_ms;
 	const char *event, *plane, *device_id, *auth, *scope, *thumb, *reason, *proof;
+	const char *module_id; /* "": the device itself */
 	int64_t code;
 };
 struct azure_log_end {

@@ -54,8 +54,8 @@ ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
 static bool
 is_mine(const struct migrant *g, const struct azure_row *r)
 {
-	return strcmp(r->device_id, g->d.id) == 0 && strcmp(r->auth, "x509") == 0 &&
-	       strcmp(r->thumb, g->d.thumb) == 0;
+	return strcmp(r->device_id, g->d.id) == 0 && !r->module_id[0] &&
+	       strcmp(r->auth, "x509") == 0 && strcmp(r->thumb, g->d.thumb) == 0;
 }
 
 /* Reads a log's answer; the step fails on an error. */

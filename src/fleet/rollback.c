@@ -141,7 +141,8 @@ visit_seen(void *ctx, const struct azure_row *row, struct err *e)
 {
 	struct back *b = ctx;
 	b->seen |= row->seq > b->seq && strcmp(row->device_id, b->d.id) == 0 &&
-		   strcmp(row->event, "connect") == 0 && strcmp(row->auth, "sas") == 0;
+		   !row->module_id[0] && strcmp(row->event, "connect") == 0 &&
+		   strcmp(row->auth, "sas") == 0;
 	return 0;
 }
 

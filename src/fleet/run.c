@@ -223,7 +223,9 @@ visit_sas(void *ctx, const struct azure_row *row, struct err *e)
 	struct members *w = ctx;
 	struct member *x = NULL;
 	HASH_FIND_STR(w->by_id, row->device_id, x);
-	if (x && strcmp(x->d.state, "resumed") == 0 && row->seq > x->d.conn_seq)
+	/* a module goes on with what it has: no fallback of its device */
+	if (x && !row->module_id[0] && strcmp(x->d.state, "resumed") == 0 &&
+	    row->seq > x->d.conn_seq)
 		x->fell_back = true;
 	return 0;
 }

@@ -408,7 +408,7 @@ check_ready(struct seal *s, struct err *e)
 		    "not sealed: not every device is migrated: %s; muster migrate run "
 		    "goes on",
 		    buf_text(&names));
-	if (verify_fleet(s->m, s->o->window_ms, &report, e))
+	if (verify_fleet(s->m, s->o->window_ms, s->o->keep_modules, &report, e))
 		return -1;
 	verify_print(s->m, &report);
 	return verify_judge(&report, e) ? err_wrap(e, "not sealed") : 0;

@@ -8,7 +8,7 @@
 
 struct seal_opts {
 	int64_t window_ms; /* of the verification that must be clean first */
-	bool keep_modules; /* leave disableModuleSAS: modules cannot use X.509 */
+	bool keep_modules; /* leave disableModuleSAS: those of IoT Edge know no X.509 */
 	bool keep_hub;     /* only the devices' stage */
 };
 

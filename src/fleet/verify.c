@@ -24,6 +24,7 @@ enum kind {
 	NO_PROOF,
 	SAS_SINCE_SWITCH,
 	SAS_IN_WINDOW,
+	MODULE_SAS,
 	DISABLED,
 	POLICY_TOKENS,
 	KINDS
@@ -40,6 +41,7 @@ static const struct {
     [NO_PROOF] = {"no X.509 connection on the hub's record", true},
     [SAS_SINCE_SWITCH] = {"connected with SAS after the switch", true},
     [SAS_IN_WINDOW] = {"connected with SAS within the window", true},
+    [MODULE_SAS] = {"modules of theirs connected with SAS", true},
     [DISABLED] = {"disabled on the hub", false},
     [POLICY_TOKENS] = {"service calls with a hub policy's SAS token in the window",
 	false},
@@ -49,7 +51,7 @@ struct member {
 	const char *id;
 	int state;
 	int64_t conn_seq, promoted_ms;
-	bool on_hub, x509, proved, sas_since, sas_window;
+	bool on_hub, x509, proved, sas_since, sas_window, module_sas;
 	UT_hash_handle hh;
 };
 
@@ -59,7 +61,7 @@ struct verify {
 	struct member *members;
 	int64_t window_ms;
 	int64_t now_ms, since_ms; /* by the hub's clock; since_ms: start of the window */
-	bool second, has_already;
+	bool second, has_already, keep_modules;
 	int64_t first_seq; /* the earliest switch */
 	int64_t first_promoted_ms;
 	size_t n[KINDS];
@@ -149,6 +151,12 @@ visit_sas(void *ctx, const struct azure_row *row, struct err *e)
 	bool after_switch = x->state == STATE_RESUMED && row->seq > x->conn_seq;
 	bool counts = after_switch || in_window;
 	v->r->sas_connections += counts;
+	if (row->module_id[0]) {
+		if (counts && !x->module_sas)
+			found(v, MODULE_SAS, x->id);
+		x->module_sas |= counts;
+		return 0;
+	}
 	if (after_switch && !x->sas_since)
 		found(v, SAS_SINCE_SWITCH, x->id);
 	else if (in_window && !x->sas_window && !after_switch)
@@ -163,7 +171,7 @@ visit_x509(void *ctx, const struct azure_row *row, struct err *e)
 {
 	struct verify *v = ctx;
 	struct member *x = find(v, row->device_id);
-	if (x && strcmp(row->plane, "hub") == 0)
+	if (x && !row->module_id[0] && strcmp(row->plane, "hub") == 0)
 		x->proved = true;
 	return 0;
 }
@@ -266,13 +274,14 @@ fill_findings(struct verify *v)
 	for (int k = 0; k < KINDS; k++) {
 		if (!v->n[k])
 			continue;
+		bool blocks = kinds[k].blocks && !(k == MODULE_SAS && v->keep_modules);
 		r->findings[r->n_findings++] = (struct verify_finding){
 		    .what = kinds[k].what,
 		    .n = v->n[k],
 		    .names = arena_str(v->m->arena, buf_span(&v->names[k])),
-		    .blocks = kinds[k].blocks,
+		    .blocks = blocks,
 		};
-		r->clean &= !kinds[k].blocks;
+		r->clean &= !blocks;
 	}
 }
 
@@ -324,10 +333,11 @@ verify(struct verify *v, struct err *e)
 }
 
 int
-verify_fleet(
-    struct migration *m, int64_t window_ms, struct verify_report *ret, struct err *e)
+verify_fleet(struct migration *m, int64_t window_ms, bool keep_modules,
+    struct verify_report *ret, struct err *e)
 {
-	struct verify v = {.m = m, .window_ms = window_ms, .r = ret};
+	struct verify v = {
+	    .m = m, .window_ms = window_ms, .keep_modules = keep_modules, .r = ret};
 	*ret = (struct verify_report){.clean = true};
 	v.a = arena_new(MEMBERS_MAX);
 	v.first_seq = v.first_promoted_ms = INT64_MAX;

@@ -27,9 +27,10 @@ struct verify_report {
 	size_t n_findings;
 };
 
-/* Asks and judges; window_ms or VERIFY_PROMOTION. 0 also when not clean. */
-must_check int verify_fleet(
-    struct migration *m, int64_t window_ms, struct verify_report *ret, struct err *e);
+/* Asks and judges; window_ms or VERIFY_PROMOTION. keep_modules: SAS of modules is noted
+ * and does not count against. 0 also when not clean. */
+must_check int verify_fleet(struct migration *m, int64_t window_ms, bool keep_modules,
+    struct verify_report *ret, struct err *e);
 void verify_print(const struct migration *m, const struct verify_report *r);
 /* ERR_GATE with the first blocking finding, or 0. */
 must_check int verify_judge(const struct verify_report *r, struct err *e);

@@ -669,11 +669,12 @@ the_hub_and_its_cas_come_first(void **state)
 	w->cfg.est.serverkeygen = true;
 	find_all(w, CONFIG_COMPLIANCE_IL5, "", 10, &s);
 	assert_string_equal(buf_text(&s.text),
-	    "device-sas \nlocal-auth \nexpired-renewal \nserver-keygen \n"
+	    "device-sas \ndevice-sas \nlocal-auth \nexpired-renewal \nserver-keygen \n"
 	    "ca-key device-ca\nca-signature device-ca\nca-custody device-ca\n");
 	buf_done(&s.text);
-	const struct store_hub sealed = {
-	    .disable_device_sas = true, .disable_local_auth = true};
+	const struct store_hub sealed = {.disable_device_sas = true,
+	    .disable_module_sas = true,
+	    .disable_local_auth = true};
 	assert_ok(store_hub_put(w->d.store, &sealed, &w->e), &w->e);
 	w->cfg.est.expired = CONFIG_EXPIRED_REFUSE;
 	w->cfg.est.serverkeygen = false;
