@@ -165,6 +165,9 @@ must_check int core_log_conn(
 must_check int core_log_refusal(struct core *c, const char *plane, struct span id,
     const struct ipc_peer *peer, const struct ipc_cred *cred, const struct refusal *no,
     int code, struct err *e);
+/* The line of one who was not let in as a device or module. */
+must_check int core_log_not_open(struct core *c, const struct ipc_hub_open *m,
+    const struct refusal *no, int code, struct err *e);
 /* Sends the signer a message and has fn called with each answer, once with last. a:
  * whose request it is, NULL: our own. On failure nothing was sent and fn is not called
  * (arg is still the caller's); a signer that ends meanwhile is a reply of UNAVAILABLE. */

@@ -23,7 +23,7 @@ refuse(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
 {
 	const struct refusal_row *row = refusal_row(no->code);
 	int http = err_row(row->err)->http;
-	if (core_log_refusal(c, "hub", m->device_id, &m->peer, &m->cred, no, http, e))
+	if (core_log_not_open(c, m, no, http, e))
 		return -1;
 	return core_refused(c, a, no, wire_number(row), e);
 }
@@ -47,7 +47,8 @@ note_sighting(
 		return 0;
 	struct store_conn line = {.what = "connect",
 	    .plane = "hub",
-	    .device_id = s->name,
+	    .device_id = s->device_id,
+	    .module_id = s->module_id,
 	    .auth = session_auth(s),
 	    .scope = session_scope(s),
 	    .thumb = s->thumb,

@@ -164,3 +164,14 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 	name_line(a, id, &line);
 	return core_log_conn(c, &line, e);
 }
+
+int
+core_log_not_open(struct core *c, const struct ipc_hub_open *m, const struct refusal *no,
+    int code, struct err *e)
+{
+	struct span name = m->device_id;
+	if (m->module_id.len)
+		name = span_str(arena_printf(turn_arena(c->turn), "%.*s/%.*s",
+		    SPAN_FMT(m->device_id), SPAN_FMT(m->module_id)));
+	return core_log_refusal(c, "hub", name, &m->peer, &m->cred, no, code, e);
+}

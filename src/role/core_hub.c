@@ -58,11 +58,7 @@ refuse_open(struct core *c, const struct ask *a, const struct ipc_hub_open *m,
 {
 	const struct refusal_row *row = refusal_row(no->code);
 	struct ipc_hub_opened opened = {.connack = (uint8_t)err_row(row->err)->connack};
-	struct span name = m->device_id;
-	if (m->module_id.len)
-		name = span_str(arena_printf(turn_arena(c->turn), "%.*s/%.*s",
-		    SPAN_FMT(m->device_id), SPAN_FMT(m->module_id)));
-	if (core_log_refusal(c, "hub", name, &m->peer, &m->cred, no, opened.connack, e))
+	if (core_log_not_open(c, m, no, opened.connack, e))
 		return -1;
 	return core_answer(c, a, IPC_HUB_OPENED, &opened, e);
 }
