@@ -32,7 +32,7 @@ struct hub {
 	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
 	uint16_t keep_alive_s;
 	uint32_t subs; /* codec/topic.h; what the core may still be storing included */
-	bool told_unsupported, told_filter, by_cert;
+	bool told_filter, by_cert;
 	struct loop_timer *expiry;          /* NULL where the credential has no end */
 	struct span name;                   /* "dev" or "dev/mod": text */
 	struct span device_id, module_id;   /* into text */
@@ -40,6 +40,7 @@ struct hub {
 	bool has_will, will_retain;
 	uint8_t *will;
 	struct list twin_calls; /* hub_twin.c: what waits for the core */
+	struct hub_c2d *c2d;    /* hub_c2d.c: NULL before the first at QoS 0 */
 	UT_hash_handle hh;
 	char text[];
 };
@@ -72,5 +73,13 @@ void hub_subs_on_unsubscribe(
 hub_publish_fn hub_twin_on_get, hub_twin_on_report;
 /* The connection ends: forgets what waits. */
 void hub_twin_drop(struct hub *h);
+
+/* hub_method.c */
+hub_publish_fn hub_method_on_response;
+
+/* hub_c2d.c: the endpoint's, and the connection's end. */
+void hub_c2d_on_delivered(struct mqtt_session *s, int64_t seq);
+void hub_c2d_on_drained(struct mqtt_session *s);
+void hub_c2d_drop(struct hub *h);
 
 #endif

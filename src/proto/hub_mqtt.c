@@ -296,26 +296,11 @@ on_telemetry(struct hub *h, const struct mqtt_publish *m, const struct topic_hub
 	hub_mqtt_ask(h, IPC_HUB_EVENT, &ev, on_stored, ticket);
 }
 
-/* Methods are not served yet. Their SUBSCRIBE was refused, which the SDKs do
- * not look at; closing here would send them into a reconnect loop, so the publish is
- * dropped and the connection log says so, once. */
-static void
-on_unsupported(struct hub *h, const struct mqtt_publish *m, const struct topic_hub *t,
-    uint64_t ticket)
-{
-	if (!h->told_unsupported)
-		mqtt_session_refused(h->mqtt, h->name, HUB_CODE_UNSUPPORTED,
-		    "publish to %.*s: not served by this version",
-		    SPAN_FMT(span_head(m->topic, 128)));
-	h->told_unsupported = true;
-	mqtt_session_acked(h->mqtt, ticket);
-}
-
 static hub_publish_fn *const takers[] = {
     [TOPIC_TELEMETRY] = on_telemetry,
     [TOPIC_TWIN_GET] = hub_twin_on_get,
     [TOPIC_TWIN_REPORT] = hub_twin_on_report,
-    [TOPIC_METHOD_RESPONSE] = on_unsupported,
+    [TOPIC_METHOD_RESPONSE] = hub_method_on_response,
 };
 
 static void
@@ -375,6 +360,7 @@ on_gone(struct mqtt_session *s, bool graceful, uint32_t code, const char *reason
 	}
 	loop_timer_free(h->expiry);
 	hub_twin_drop(h);
+	hub_c2d_drop(h);
 	free(h->will);
 	free(h);
 }
@@ -424,5 +410,7 @@ const struct mqtt_endpoint hub_mqtt_endpoint = {
     .on_publish = on_publish,
     .on_subscribe = hub_subs_on_subscribe,
     .on_unsubscribe = hub_subs_on_unsubscribe,
+    .on_delivered = hub_c2d_on_delivered,
+    .on_drained = hub_c2d_on_drained,
     .on_gone = on_gone,
 };

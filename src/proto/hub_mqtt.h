@@ -22,6 +22,9 @@ own_define(struct hub_mqtt, hub_mqtt_free);
 void hub_mqtt_on_session_close(struct hub_mqtt *h, const struct ipc_session_close *m);
 /* Desired properties of a session's device changed. */
 void hub_twin_on_desired(struct hub_mqtt *h, const struct ipc_hub_desired *m);
+/* hub_method.c, hub_c2d.c: something for the device of a session. */
+void hub_method_on_push(struct hub_mqtt *h, const struct ipc_method_push *m);
+void hub_c2d_on_push(struct hub_mqtt *h, const struct ipc_c2d_push *m);
 /* A session that the core opened for a connection that is gone. */
 void hub_mqtt_on_orphan(struct hub_mqtt *h, const struct ipc_hub_opened *m);
 /* The core is gone, and with it every session: all are closed, devices come back. */

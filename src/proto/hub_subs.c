@@ -10,9 +10,11 @@
  * that does (protocol/device.md section 7 row 34), and SDKs subscribe to them on every
  * start. */
 static const bool served[TOPIC_SUB_N] = {
+    [TOPIC_SUB_C2D] = true,
     [TOPIC_SUB_INPUTS] = true,
     [TOPIC_SUB_TWIN_RES] = true,
     [TOPIC_SUB_TWIN_DESIRED] = true,
+    [TOPIC_SUB_METHODS] = true,
 };
 
 static void

@@ -469,6 +469,14 @@ on_data(void *arg, struct span pending)
 }
 
 static void
+on_drained(void *arg)
+{
+	struct mqtt_session *s = arg;
+	if (s->state == ST_UP && s->endpoint->on_drained)
+		s->endpoint->on_drained(s);
+}
+
+static void
 end(struct mqtt_session *s)
 {
 	core_link_drop(mqtt_server_env(s->server)->core, &s->owner);
@@ -504,7 +512,8 @@ on_closed(void *arg, const struct err *why)
 struct mqtt_session *
 mqtt_session_new(struct mqtt_server *srv, struct stream *st)
 {
-	static const struct stream_ops ops = {.on_data = on_data, .on_closed = on_closed};
+	static const struct stream_ops ops = {
+	    .on_data = on_data, .on_drained = on_drained, .on_closed = on_closed};
 	struct mqtt_session *s = own_alloc(sizeof(*s));
 	s->server = srv;
 	s->stream = st;

@@ -41,6 +41,8 @@ struct mqtt_endpoint {
 	/* The device acknowledged what mqtt_session_deliver sent with that token. NULL
 	 * where nothing is delivered. */
 	void (*on_delivered)(struct mqtt_session *s, int64_t token);
+	/* All that was written for the device has left. NULL where that is no matter. */
+	void (*on_drained)(struct mqtt_session *s);
 	/* The last call for a session whose on_connect was called. The owner was dropped
 	 * before: no answer of the core comes any more. code, reason: for the connection
 	 * log. graceful: DISCONNECT was sent. */

@@ -50,6 +50,7 @@ after_granted(void *arg, const void *item)
 	    .present = g.present,
 	    .subs = g.session.subs & ~TOPIC_SUBS_KEPT};
 	core_send_late(c, g.ask.edge, IPC_HUB_OPENED, g.ask.id, &opened);
+	core_session_ready(c, id);
 }
 
 static int
@@ -131,6 +132,15 @@ on_hub_closed(struct core *c, const struct ask *a, const void *msg, struct err *
 	return rc;
 }
 
+/* Behind the answer, so that the SUBACK comes first. */
+static void
+after_subscribed(void *arg, const void *item)
+{
+	int64_t session;
+	memcpy(&session, item, sizeof(session));
+	core_session_ready(arg, session);
+}
+
 /* What the newer session of a device began with is not changed by an older one. */
 static int
 on_hub_subscribe(struct core *c, const struct ask *a, const void *msg, struct err *e)
@@ -144,7 +154,10 @@ on_hub_subscribe(struct core *c, const struct ask *a, const void *msg, struct er
 	if (kept && store_device_subs(c->store, s->name, subs, e))
 		return -1;
 	session_subscribe(&c->sessions, s->id, subs);
-	return core_done(c, a, "", 0, e);
+	if (core_done(c, a, "", 0, e))
+		return -1;
+	turn_after(c->turn, after_subscribed, &m->session, sizeof(m->session));
+	return 0;
 }
 
 int

@@ -1,6 +1,7 @@
 /*
  * Direct methods: a call waits for the identity to listen, then for its answer, each with
- * a time limit. Nothing of it is stored, so nothing of it waits for a commit.
+ * a time limit. Nothing of it is stored, so nothing of it waits for a commit: it is sent
+ * at once.
  *
  * A connection that ends meanwhile does not end the call: a device whose answer was under
  * way gives it on its next connection (the SDKs publish again what was not acknowledged),
@@ -11,11 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/rand.h"
 #include "codec/topic.h"
 #include "domain/module.h"
-#include "role/boot.h"
 
 enum {
 	CALLS_MAX = 10000,
@@ -102,16 +101,6 @@ core_method_forget(struct core *c, unsigned edge)
 			call_free(call);
 }
 
-/* At once: there is nothing that would have to be durable before. */
-static void
-send_now(struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg)
-{
-	struct err e;
-	struct ipc_link *link = c->edges[edge].link;
-	if (link && boot_send(link, type, id, msg, -1, &e))
-		log_event(LOG_WARN, "core.send", LOG_INT("edge", edge), LOG_ERR(&e));
-}
-
 static void
 end_refused(struct call *call, enum refusal_code code)
 {
@@ -119,7 +108,7 @@ end_refused(struct call *call, enum refusal_code code)
 	const struct ipc_done m = {.code = (uint8_t)row->err,
 	    .error = (uint32_t)row->hub,
 	    .text = span_str(row->words)};
-	send_now(call->all->core, call->ask.edge, IPC_DONE, call->ask.id, &m);
+	core_send_late(call->all->core, call->ask.edge, IPC_DONE, call->ask.id, &m);
 	call_free(call);
 }
 
@@ -144,7 +133,7 @@ push(struct call *call, const struct session *s, struct span method, struct span
 	    .qos = (uint8_t)topic_subs_qos(s->subs, TOPIC_SUB_METHODS),
 	    .method = method,
 	    .payload = payload};
-	send_now(call->all->core, s->edge, IPC_METHOD_PUSH, 0, &m);
+	core_send_late(call->all->core, s->edge, IPC_METHOD_PUSH, 0, &m);
 	stop_waiting(call);
 	call->sent = true;
 	loop_timer_start(call->timer, (int64_t)call->response_s * 1000);
@@ -281,8 +270,8 @@ on_method_answer(struct core *c, const struct ask *a, const void *msg, struct er
 	const struct ipc_method_result result = {
 	    .status = m->status, .payload = m->payload};
 	const struct ipc_done done = {.code = ERR_OK};
-	send_now(c, call->ask.edge, IPC_METHOD_RESULT, call->ask.id, &result);
-	send_now(c, call->ask.edge, IPC_DONE, call->ask.id, &done);
+	core_send_late(c, call->ask.edge, IPC_METHOD_RESULT, call->ask.id, &result);
+	core_send_late(c, call->ask.edge, IPC_DONE, call->ask.id, &done);
 	call_free(call);
 	return 0;
 }

@@ -185,12 +185,26 @@ on_desired(struct edge *d, const void *msg)
 	hub_twin_on_desired(d->hub, msg);
 }
 
+static void
+on_method(struct edge *d, const void *msg)
+{
+	hub_method_on_push(d->hub, msg);
+}
+
+static void
+on_c2d(struct edge *d, const void *msg)
+{
+	hub_c2d_on_push(d->hub, msg);
+}
+
 typedef void push_fn(struct edge *d, const void *msg);
 static push_fn *const pushes[IPC_N] = {
     [IPC_ANCHORS] = on_anchors,
     [IPC_SESSION_CLOSE] = on_session_close,
     [IPC_TICKETS] = on_tickets,
     [IPC_HUB_DESIRED] = on_desired,
+    [IPC_METHOD_PUSH] = on_method,
+    [IPC_C2D_PUSH] = on_c2d,
 };
 
 /* A DONE here is the failure of what had no answer to fail (HUB_CLOSED): nobody waits. */

@@ -4,63 +4,18 @@ It subscribes to its twin once and never again (device.md section 7, row 2), whi
 server is stopped and started under it here.
 """
 import base64
-import json
 import os
-import queue
 import socket
-import subprocess
 import sys
-import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
 # pylint: disable=wrong-import-position
 import harness
 import npm
+from sdk import Sdk
 
 HOST = "127.8.83.11"
-ANSWER_S = 60
-
-
-class Sdk:
-    """A device's process. tell() gives the answer to a command, heard() the next change."""
-
-    def __init__(self, case):
-        self.errors = os.path.join(case.folder(), "errors")
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                ["node", "twin.js"], cwd=ROOM, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=errors, env={**os.environ, "NODE_EXTRA_CA_CERTS": case.server.ca,
-                                    "NODE_NO_WARNINGS": "1"})
-        self.answers, self.changes = queue.Queue(), queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-        case.addCleanup(self._end)
-
-    def _read(self):
-        for line in self.process.stdout:
-            got = json.loads(line)
-            (self.answers if "ok" in got or "failed" in got else self.changes).put(got)
-
-    def _end(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def _next(self, where):
-        try:
-            return where.get(timeout=ANSWER_S)
-        except queue.Empty:
-            with open(self.errors, encoding="utf-8", errors="replace") as f:
-                raise AssertionError("the SDK says nothing: " + f.read()[-2000:]) from None
-
-    def tell(self, what, **more):
-        self.process.stdin.write(json.dumps({"do": what, **more}).encode() + b"\n")
-        self.process.stdin.flush()
-        return self._next(self.answers)
-
-    def heard(self):
-        return self._next(self.changes)["desired"]
 
 
 class Node(harness.ServerCase):
@@ -76,7 +31,7 @@ class Node(harness.ServerCase):
         return {k: v for k, v in got.items() if not k.startswith("$")}
 
     def opened(self, device, **credential):
-        sdk = Sdk(self)
+        sdk = Sdk(self, ROOM, "twin.js")
         self.assertEqual(sdk.tell("open", host=HOST, id=device, **credential), {"ok": "open"})
         return sdk
 
@@ -90,14 +45,14 @@ class Node(harness.ServerCase):
         self.assertEqual(self.reported(device), {"a": {"c": [1, 2]}, "d": "é"})
         self.assertEqual(sdk.tell("listen"), {"ok": "listen"})
         # Node emits what is there to a new listener
-        self.assertEqual(sdk.heard()["interval"], 5)
+        self.assertEqual(sdk.heard()["desired"]["interval"], 5)
         # answered behind the SUBSCRIBE that the listener made
         self.assertEqual(sdk.tell("report", patch={"e": 1}), {"ok": "report"})
         return sdk
 
     def changes(self, sdk, device):
         version = self.patch(device, {"interval": None, "n": {"m": 1}})
-        self.assertEqual(sdk.heard(), {"interval": None, "n": {"m": 1}, "$version": version})
+        self.assertEqual(sdk.heard()["desired"], {"interval": None, "n": {"m": 1}, "$version": version})
 
     def test_symmetric_key(self):
         key = base64.b64encode(self.sas_device("tw-s")).decode()

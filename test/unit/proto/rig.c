@@ -22,6 +22,10 @@ on_push(void *arg, enum ipc_type type, const void *msg)
 	r->pushed = type;
 	if (type == IPC_SESSION_CLOSE)
 		hub_mqtt_on_session_close(r->hub, msg);
+	if (type == IPC_METHOD_PUSH)
+		hub_method_on_push(r->hub, msg);
+	if (type == IPC_C2D_PUSH)
+		hub_c2d_on_push(r->hub, msg);
 }
 
 static void

@@ -151,6 +151,39 @@ silence_fails_after_25_seconds_and_rows_are_no_silence(void **state)
 }
 
 static void
+patient_question_outlives_others_and_fails_in_its_own_time(void **state)
+{
+	struct rig *r = *state;
+	struct core_owner o;
+	struct got a = {.rig = r}, b = {.rig = r}, c = {.rig = r};
+	struct err e = {0};
+	struct ipc_device_query m = {.limit = 5};
+	const struct ipc_device d = {.id = SPAN_LIT("d")};
+	const struct core_asker slow = {
+	    .owner = &o, .fn = on_answer, .arg = &a, .wait_ms = 60000};
+	const struct core_asker slower = {
+	    .owner = &o, .fn = on_answer, .arg = &c, .wait_ms = 90000};
+	core_link_owner_init(&o);
+	assert_ok(core_link_ask(r->core, &slower, IPC_DEVICE_QUERY, &m, &e), &e);
+	assert_ok(core_link_ask(r->core, &slow, IPC_DEVICE_QUERY, &m, &e), &e);
+	ask(r, &o, &b, 0);
+	rig_core_gets(r, IPC_DEVICE_QUERY, &m);
+	uint64_t id = rig_core_gets(r, IPC_DEVICE_QUERY, &m);
+	rig_advance(r, 26000);
+	assert_int_equal(b.code, ERR_TIMEOUT);
+	assert_int_equal(a.dones + c.dones, 0);
+	rig_core_says(r, id, IPC_DEVICE, &d); /* a row gives it its time anew */
+	rig_advance(r, 58000);
+	assert_int_equal(a.dones + c.dones, 0);
+	rig_advance(r, 3000);
+	assert_int_equal(a.code, ERR_TIMEOUT);
+	assert_int_equal(c.dones, 0);
+	rig_core_dies(r, false);
+	assert_int_equal(c.code, ERR_UNAVAILABLE);
+	assert_int_equal(a.dones + b.dones + c.dones, 3);
+}
+
+static void
 message_that_a_core_may_not_send_ends_the_link(void **state)
 {
 	struct rig *r = *state;
@@ -255,6 +288,7 @@ main(void)
 	    T(lost_core_fails_every_question_and_later_ones),
 	    T(new_core_replaces_an_old_one_that_still_stands),
 	    T(silence_fails_after_25_seconds_and_rows_are_no_silence),
+	    T(patient_question_outlives_others_and_fails_in_its_own_time),
 	    T(message_that_a_core_may_not_send_ends_the_link),
 	    T(refused_is_cut_to_its_caps),
 	    cmocka_unit_test(etags_are_taken_in_every_spelling),
