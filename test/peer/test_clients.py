@@ -1,4 +1,4 @@
-"""Other people's clients: mosquitto's with the documented user name, openssl, curl."""
+"""Other people's clients: mosquitto's with the documented user name, paho, openssl, curl."""
 import json
 import os
 import subprocess
@@ -46,6 +46,50 @@ class Clients(harness.ServerCase):
         got = self.mosquitto("mos-3", "-P", token("127.0.0.1/devices/mos-3", os.urandom(32)))
         self.assertEqual(got.returncode, 5, got)
         self.assertIn(b"not authorised", got.stderr.lower())
+
+    def paho(self, device, **task):
+        """paho with whichever Python has it."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        for python in (sys.executable, "/usr/bin/python3"):
+            if subprocess.run([python, "-c", "import paho.mqtt.client"], check=False,
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                break
+        else:
+            self.skipTest("there is no paho")
+        task.update(id=device, user=mqtt.hub_user(device), port=self.server.https_port,
+                    ca=self.server.ca, topic="devices/%s/messages/events/" % device,
+                    body='{"x": "%s"}' % ("y" * 70000))
+        got = self.run_peer(python, os.path.join(here, "paho_ws.py"),
+                            stdin=json.dumps(task).encode())
+        self.assertEqual(got.returncode, 0, got.stderr)
+        return json.loads(got.stdout)
+
+    def test_paho_over_websocket(self):
+        self.ca_device("paho-x")
+        cert, key = self.leaf("paho-x")
+        keys = self.sas_device("paho-s")
+        self.assertEqual(self.paho("paho-x", cert=cert, key=key),
+                         {"connack": 0, "acknowledged": True})
+        self.assertEqual(self.paho("paho-s", password=token("127.0.0.1/devices/paho-s", keys)),
+                         {"connack": 0, "acknowledged": True})
+        self.assertEqual(self.paho("paho-s", password=token("127.0.0.1/devices/paho-s", b"k" * 32)),
+                         {"connack": 5})
+        for device, auth in (("paho-x", "x509"), ("paho-s", "sas")):
+            self.assertEqual([r["body"] for r in self.op.events(deviceId=device)],
+                             [{"x": "y" * 70000}])
+            row = self.op.connections(deviceId=device, what="connect")[-1]
+            self.assertEqual((row["authType"], row["protocol"]), (auth, "mqtt-ws"))
+
+    def test_curl_asks_for_a_websocket(self):
+        got = self.run_peer(
+            "curl", "-s", "-i", "-N", "--http1.1", "--max-time", "2", "--cacert", self.server.ca,
+            "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H",
+            "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H",
+            "Sec-WebSocket-Protocol: MQTT", "https://127.0.0.1:%d/$iothub/websocket?x=y"
+            % self.server.https_port)
+        self.assertEqual(got.stdout.decode().split("\r\n")[:5], [
+            "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "Sec-WebSocket-Protocol: MQTT"])
 
     def test_openssl_speaks_mqtt_over_both_tls_versions(self):
         self.ca_device("ossl")
