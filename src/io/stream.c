@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/sm.h"
 #include "io/accept.h"
+#include "io/gate.h"
 #include "io/http.h"
 #include "io/netbuf.h"
 #include "io/sock.h"
@@ -41,6 +42,7 @@ struct stream_listener {
 	struct accept *accept;
 	struct tls_server *tls;
 	struct stream_opts opts;
+	struct gate *gate;
 	size_t conns_max, count;
 	struct list streams;
 	void (*on_accept)(void *arg, struct stream *s);
@@ -50,6 +52,7 @@ struct stream_listener {
 struct stream {
 	struct list node;
 	struct stream_listener *listener; /* NULL once on_closed is under way */
+	struct gate_pass *pass;           /* while there is a listener */
 	struct loop *loop;
 	struct bufferevent *bev;
 	struct http_conn *http;   /* whose bev is, where it was taken over; else NULL */
@@ -76,6 +79,7 @@ leave_listener(struct stream *s)
 		return;
 	s->listener = NULL;
 	list_del(&s->node);
+	gate_leave(s->pass);
 	n->count--;
 	accept_hold(n->accept, ACCEPT_FULL, n->count >= n->conns_max);
 }
@@ -466,9 +470,10 @@ stream_new(struct loop *l, struct bufferevent *bev, const struct stream_opts *op
 }
 
 static void
-join_listener(struct stream *s, struct stream_listener *n)
+join_listener(struct stream *s, struct stream_listener *n, struct gate_pass *pass)
 {
 	s->listener = n;
+	s->pass = pass;
 	list_push(&n->streams, &s->node);
 	n->count++;
 	accept_hold(n->accept, ACCEPT_FULL, n->count >= n->conns_max);
@@ -496,10 +501,10 @@ stream_websocket(struct loop *l, struct http_req *r, struct span answer,
 	return s;
 }
 
+/* Its turn has come. */
 static void
-on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, void *arg)
+begin(void *arg, int fd, const struct sockaddr *sa, socklen_t len, struct gate_pass *pass)
 {
-	(void)l;
 	struct stream_listener *n = arg;
 	struct err e;
 	char peer[SOCK_TEXT];
@@ -507,15 +512,21 @@ on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, vo
 	int64_t handshake_ms = n->opts.handshake_ms;
 	setsockopt(
 	    fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on Unix sockets */
+	if (n->count >= n->conns_max) {                     /* meanwhile */
+		own_close(&fd);
+		gate_leave(pass);
+		return;
+	}
 	struct bufferevent *bev = netbuf_new(loop_base(n->loop), fd, n->tls, true, &e);
 	if (!bev) {
 		own_close(&fd);
+		gate_leave(pass);
 		log_event(LOG_ERROR, "stream.accept", LOG_ERR(&e));
 		return;
 	}
-	sock_text(sa, (socklen_t)len, peer);
+	sock_text(sa, len, peer);
 	struct stream *s = stream_new(n->loop, bev, &n->opts, peer);
-	join_listener(s, n);
+	join_listener(s, n, pass);
 	bool gone = false;
 	s->gone = &gone;
 	n->on_accept(n->arg, s);
@@ -532,6 +543,14 @@ on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, vo
 		loop_defer(s->loop, LOOP_COMMIT, &s->task);
 }
 
+static void
+on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, void *arg)
+{
+	(void)l;
+	struct stream_listener *n = arg;
+	gate_enter(n->gate, fd, sa, (socklen_t)len, begin, n);
+}
+
 struct stream_listener *
 stream_listen(struct loop *l, int fd, struct tls_server *tls,
     const struct stream_opts *opts, size_t conns_max,
@@ -543,6 +562,8 @@ stream_listen(struct loop *l, int fd, struct tls_server *tls,
 	struct stream_listener *n = own_alloc(sizeof(*n));
 	n->loop = l;
 	n->accept = accept;
+	const struct gate_opts gate = gate_opts_for(conns_max);
+	n->gate = gate_new(l, &gate);
 	n->tls = tls;
 	n->opts = *opts;
 	n->conns_max = conns_max;
@@ -572,8 +593,16 @@ stream_listener_free(struct stream_listener *n)
 		return;
 	while (!list_empty(&n->streams))
 		drop(list_of(n->streams.next, struct stream, node));
+	gate_free(n->gate);
 	accept_free(n->accept);
 	free(n);
+}
+
+void
+stream_prove(struct stream *s)
+{
+	if (s->listener)
+		gate_prove(s->pass);
 }
 
 /* --- what it is --- */

@@ -81,10 +81,17 @@ bool stream_is_websocket(const struct stream *s);
 struct stream *stream_websocket(struct loop *l, struct http_req *r, struct span answer,
     const struct stream_opts *opts);
 
-/* Accepts on a listening socket handed over by main (taken over, also when it fails).
- * tls: NULL for plain; borrowed for the listener's life, its certificate may be replaced
- * meanwhile (tls_server_replace). At conns_max streams, and for a moment when descriptors
- * run out (EMFILE), it stops accepting: peers wait in the kernel's backlog. */
+/* The peer has proved who it is: it counts no more as a stranger to the listener, and its
+ * source is served before those of strangers (io/gate.h). Harmless again, and on a stream
+ * without a listener. */
+void stream_prove(struct stream *s);
+
+/* Accepts on a listening socket handed over by main (taken over, also when it fails);
+ * handshakes begin as io/gate.h lets them, with as many more peers waiting as conns_max
+ * says. tls: NULL for plain; borrowed for the listener's life, its certificate may be
+ * replaced meanwhile (tls_server_replace). At conns_max streams, and for a moment when
+ * descriptors run out (EMFILE), it stops accepting: peers wait in the kernel's backlog.
+ */
 struct stream_listener *stream_listen(struct loop *l, int fd, struct tls_server *tls,
     const struct stream_opts *opts, size_t conns_max,
     void (*on_accept)(void *arg, struct stream *s), void *arg, struct err *e);

@@ -366,11 +366,13 @@ make_servers(struct edge *d, struct err *e)
 static unsigned
 descriptors(struct config *cfg)
 {
-	unsigned wanted = LISTENERS * (unsigned)cfg->server.max_connections + SPARE_FDS;
+	/* as many again may wait for their handshake (io/gate.h) */
+	const unsigned each = LISTENERS + 1;
+	unsigned wanted = each * (unsigned)cfg->server.max_connections + SPARE_FDS;
 	unsigned given = boot_descriptors(wanted);
 	if (given < wanted)
 		cfg->server.max_connections =
-		    given > SPARE_FDS ? (given - SPARE_FDS) / LISTENERS : 1;
+		    given > SPARE_FDS ? (given - SPARE_FDS) / each : 1;
 	return given;
 }
 

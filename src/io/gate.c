@@ -1,0 +1,360 @@
+/*
+ * The gate: sources in a table, those with somebody waiting in one of two rings (known,
+ * strange) from which the pump takes them in turn.
+ */
+#include "io/gate.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "io/loop.h"
+
+enum {
+	SOURCE_KEY = 16,
+	PUMP_MS = 1,
+	KNOWN_TURNS = 3, /* of known sources, before one of strangers */
+	SHARE = 8,       /* of the places, that one source may have */
+	SHARE_MIN = 64,
+	CROWD_LOOK = 16,
+	STARTS = 8, /* a millisecond: more than a core can serve */
+};
+
+enum ring { RING_STRANGE, RING_KNOWN, RINGS };
+
+struct source {
+	uint8_t key[SOURCE_KEY];
+	struct list ring; /* in gate.rings, while somebody waits and there is a share */
+	struct list lru;  /* in gate.known, while known */
+	struct list waiting;
+	size_t n_waiting, n_passes, n_unproven;
+	bool known;
+	struct gate *gate;
+	UT_hash_handle hh;
+};
+
+struct waiting {
+	struct list node;
+	struct source *source;
+	int fd;
+	socklen_t len;
+	struct sockaddr_storage sa;
+	gate_start *start;
+	void *arg;
+};
+
+struct gate_pass {
+	struct source *source;
+	bool proven;
+};
+
+struct gate {
+	struct gate_opts opts;
+	struct source *sources;
+	struct list rings[RINGS];
+	struct list known; /* the one longest unheard of first */
+	size_t n_waiting, n_unproven, n_known;
+	unsigned turn; /* of known sources, since the last of strangers */
+	struct loop_timer *pump;
+	bool closing;
+};
+
+struct gate_opts
+gate_opts_for(size_t conns_max)
+{
+	size_t share = conns_max / SHARE;
+	return (struct gate_opts){.unproven_max = conns_max - conns_max / SHARE,
+	    .source_max = share < SHARE_MIN ? SHARE_MIN : share,
+	    .waiting_max = conns_max,
+	    .starts = STARTS,
+	    .known_max = 65536};
+}
+
+/* ---- sources --------------------------------------------------------------------------
+ */
+
+static void
+key_of(const struct sockaddr *sa, uint8_t key[SOURCE_KEY])
+{
+	memset(key, 0, SOURCE_KEY);
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+		key[10] = key[11] = 0xff;
+		memcpy(key + 12, &in->sin_addr, 4);
+		return;
+	}
+	if (sa->sa_family != AF_INET6)
+		return; /* a Unix socket: all are one */
+	const struct sockaddr_in6 *in6 = (const void *)sa;
+	bool mapped = IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+	memcpy(key, &in6->sin6_addr, mapped ? 16 : 8);
+}
+
+static struct source *
+source_of(struct gate *g, const struct sockaddr *sa)
+{
+	uint8_t key[SOURCE_KEY];
+	struct source *s;
+	key_of(sa, key);
+	HASH_FIND(hh, g->sources, key, SOURCE_KEY, s);
+	if (s)
+		return s;
+	s = own_alloc(sizeof(*s));
+	memcpy(s->key, key, SOURCE_KEY);
+	s->gate = g;
+	list_init(&s->waiting);
+	HASH_ADD(hh, g->sources, key, SOURCE_KEY, s);
+	return s;
+}
+
+/* In a ring where its turn may come, in none otherwise; away where nothing is left to
+ * say about it. */
+static void
+settle(struct source *s)
+{
+	struct gate *g = s->gate;
+	bool may = s->n_waiting && s->n_unproven < g->opts.source_max;
+	if (may && list_empty(&s->ring))
+		list_push(&g->rings[s->known ? RING_KNOWN : RING_STRANGE], &s->ring);
+	else if (!may)
+		list_del(&s->ring);
+	if (s->n_waiting || s->n_passes || s->known)
+		return;
+	HASH_DEL(g->sources, s);
+	free(s);
+}
+
+static void
+forget_known(struct source *s)
+{
+	s->known = false;
+	s->gate->n_known--;
+	list_del(&s->lru);
+	list_del(&s->ring); /* settle finds the other ring */
+	settle(s);
+}
+
+static void
+remember(struct source *s)
+{
+	struct gate *g = s->gate;
+	if (s->known)
+		list_del(&s->lru);
+	else
+		g->n_known++;
+	list_push(&g->known, &s->lru);
+	if (!s->known)
+		list_del(&s->ring);
+	s->known = true;
+	settle(s);
+	if (g->n_known > g->opts.known_max)
+		forget_known(list_of(g->known.next, struct source, lru));
+}
+
+/* ---- waiting --------------------------------------------------------------------------
+ */
+
+static void
+leave_queue(struct waiting *w)
+{
+	list_del(&w->node);
+	w->source->n_waiting--;
+	w->source->gate->n_waiting--;
+}
+
+static void
+turn_away(struct waiting *w)
+{
+	struct source *s = w->source;
+	leave_queue(w);
+	close(w->fd);
+	free(w);
+	settle(s);
+}
+
+/* Who has to give way when too many wait: the newcomer's source where it has others
+ * waiting, else the longest queue of a few that come next. */
+static struct source *
+crowd(struct gate *g, struct source *newcomer)
+{
+	struct source *longest = newcomer;
+	size_t looked = 0;
+	if (newcomer->n_waiting > 1)
+		return newcomer;
+	list_each (n, &g->rings[RING_STRANGE]) {
+		struct source *s = list_of(n, struct source, ring);
+		if (s->n_waiting > longest->n_waiting)
+			longest = s;
+		if (++looked == CROWD_LOOK)
+			break;
+	}
+	return longest;
+}
+
+static void
+let_in(struct waiting *w)
+{
+	struct source *s = w->source;
+	struct gate *g = s->gate;
+	struct gate_pass *p = own_alloc(sizeof(*p));
+	p->source = s;
+	leave_queue(w);
+	s->n_passes++;
+	s->n_unproven++;
+	g->n_unproven++;
+	list_del(&s->ring); /* to the end of its ring */
+	settle(s);
+	w->start(w->arg, w->fd, (const struct sockaddr *)&w->sa, w->len, p);
+	free(w);
+}
+
+static bool
+has_turn(const struct gate *g, enum ring ring)
+{
+	size_t max = g->opts.unproven_max;
+	if (ring == RING_STRANGE)
+		max -= max / 4; /* the rest is for those that were here before */
+	return !list_empty(&g->rings[ring]) && g->n_unproven < max;
+}
+
+/* Whose turn it is, NULL where nobody may. */
+static struct source *
+next_source(struct gate *g)
+{
+	bool known = has_turn(g, RING_KNOWN), strange = has_turn(g, RING_STRANGE);
+	if (!known && !strange)
+		return NULL;
+	bool first = known && (!strange || g->turn < KNOWN_TURNS);
+	g->turn = first ? g->turn + 1 : 0;
+	return list_of(
+	    g->rings[first ? RING_KNOWN : RING_STRANGE].next, struct source, ring);
+}
+
+static void
+pump(void *arg)
+{
+	struct gate *g = arg;
+	for (size_t i = 0; i < g->opts.starts; i++) {
+		struct source *s = next_source(g);
+		if (!s)
+			return; /* gate_leave and gate_prove go on */
+		let_in(list_of(s->waiting.next, struct waiting, node));
+	}
+	if (has_turn(g, RING_KNOWN) || has_turn(g, RING_STRANGE))
+		loop_timer_start(g->pump, PUMP_MS);
+}
+
+static void
+wake(struct gate *g)
+{
+	if (!g->closing && g->n_waiting && !loop_timer_is_started(g->pump))
+		loop_timer_start(g->pump, 0);
+}
+
+void
+gate_enter(struct gate *g, int fd, const struct sockaddr *sa, socklen_t len,
+    gate_start *start, void *arg)
+{
+	struct source *s = source_of(g, sa);
+	struct waiting *w = own_alloc(sizeof(*w));
+	*w = (struct waiting){.source = s, .fd = fd, .start = start, .arg = arg};
+	w->len = len < sizeof(w->sa) ? len : sizeof(w->sa);
+	memcpy(&w->sa, sa, w->len);
+	list_push(&s->waiting, &w->node);
+	s->n_waiting++;
+	g->n_waiting++;
+	settle(s);
+	if (g->n_waiting > g->opts.waiting_max)
+		turn_away(list_of(crowd(g, s)->waiting.prev, struct waiting, node));
+	wake(g);
+}
+
+/* ---- passes ---------------------------------------------------------------------------
+ */
+
+static void
+count_out(struct gate_pass *p)
+{
+	p->source->n_unproven--;
+	p->source->gate->n_unproven--;
+}
+
+void
+gate_prove(struct gate_pass *p)
+{
+	if (p->proven)
+		return;
+	p->proven = true;
+	count_out(p);
+	remember(p->source);
+	wake(p->source->gate);
+}
+
+void
+gate_leave(struct gate_pass *p)
+{
+	if (!p)
+		return;
+	struct source *s = p->source;
+	struct gate *g = s->gate;
+	if (!p->proven)
+		count_out(p);
+	s->n_passes--;
+	free(p);
+	settle(s);
+	wake(g);
+}
+
+/* ---- life -----------------------------------------------------------------------------
+ */
+
+struct gate *
+gate_new(struct loop *l, const struct gate_opts *opts)
+{
+	struct gate *g = own_alloc(sizeof(*g));
+	g->opts = *opts;
+	for (int i = 0; i < RINGS; i++)
+		list_init(&g->rings[i]);
+	list_init(&g->known);
+	g->pump = loop_timer_new(l, pump, g);
+	return g;
+}
+
+void
+gate_free(struct gate *g)
+{
+	struct source *s, *next;
+	if (!g)
+		return;
+	g->closing = true;
+	HASH_ITER (hh, g->sources, s, next) {
+		while (!list_empty(&s->waiting)) {
+			struct waiting *w =
+			    list_of(s->waiting.next, struct waiting, node);
+			leave_queue(w);
+			close(w->fd);
+			free(w);
+		}
+		if (s->known)
+			forget_known(s);
+		else
+			settle(s);
+	}
+	loop_timer_free(g->pump);
+	free(g);
+}
+
+size_t
+gate_waiting(const struct gate *g)
+{
+	return g->n_waiting;
+}
+
+size_t
+gate_unproven(const struct gate *g)
+{
+	return g->n_unproven;
+}
