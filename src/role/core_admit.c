@@ -52,9 +52,10 @@ note_sighting(
 	    .auth = session_auth(s),
 	    .scope = session_scope(s),
 	    .thumb = s->thumb,
-	    .reason = "requests over HTTPS",
+	    .reason = "",
 	    .peer = arena_str(ar, m->peer.address),
-	    .agent = arena_str(ar, m->peer.agent)};
+	    .agent = arena_str(ar, m->peer.agent),
+	    .proto = arena_str(ar, m->peer.proto)};
 	if (core_note_cert(c, m, s, e) || core_log_conn(c, &line, e) ||
 	    store_device_active(c->store, s->name, s->opened_ms, e))
 		return -1;

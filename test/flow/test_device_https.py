@@ -188,6 +188,54 @@ class Telemetry(Web):
         self.assertEqual(got.status, 401, got)
 
 
+class Messages(Web):
+    def post(self, text, **headers):
+        got = self.op.post("/messages/devicebound", text.encode(), iothub_to=
+                           "/devices/%s/messages/devicebound" % self.name, **headers)
+        self.assertLess(got.status, 300, got)
+
+    def receive(self, api):
+        return api.get("/devices/%s/messages/devicebound" % self.name)
+
+    def settle(self, api, method, lock, tail=""):
+        return api.call(method, "/devices/%s/messages/devicebound/%s%s" % (self.name, lock, tail))
+
+    def test_received_abandoned_completed(self):
+        api = self.by_key(self.name)
+        self.assertEqual(self.receive(api).status, 204)
+        self.post("hello", iothub_messageid="m-1", iothub_app_Alert="a b",
+                  iothub_contenttype="text/plain")
+        first = self.receive(api)
+        self.assertEqual((first.status, first.body), (200, b"hello"))
+        # as the C SDK compares them, with their case
+        names = dict(first.headers.items())
+        lock = names["ETag"].strip('"')
+        self.assertEqual(names["ETag"], '"%s"' % lock)
+        self.assertEqual((names["iothub-messageid"], names["iothub-app-Alert"],
+                          names["ContentType"], names["iothub-deliverycount"]),
+                         ("m-1", "a b", "text/plain", "0"))
+        self.assertEqual(self.receive(api).status, 204)
+        self.assertEqual(self.settle(api, "POST", lock, "/abandon").status, 204)
+        again = self.receive(api)
+        self.assertEqual((again.body, again.headers["iothub-deliverycount"]), (b"hello", "1"))
+        stale = self.settle(api, "DELETE", lock)
+        self.assertEqual((stale.status, stale.headers["iothub-errorcode"]),
+                         (412, "DeviceMessageLockLost"))
+        self.assertEqual(self.settle(api, "DELETE", again.headers["ETag"].strip('"')).status, 204)
+        self.assertEqual(self.receive(api).status, 204)
+
+    def test_nobody_receives_anothers(self):
+        api = self.by_key(self.name)
+        self.post("secret")
+        other = self.by_key(self.name + "-o")
+        self.assertEqual(self.receive(other).status, 401)
+        lock = self.receive(api).headers["ETag"].strip('"')
+        self.assertEqual(self.settle(other, "DELETE", lock).status, 401)
+        self.assertEqual(other.call("DELETE", "/devices/%s-o/messages/devicebound/%s" % (
+            self.name, lock)).status, 412)
+        self.assertEqual(self.settle(api, "DELETE", lock, "?reject").status, 204)
+
+
 class Evidence(Web):
     """What a seal and verify look for must be in the connection log, without a line a request."""
 
@@ -198,6 +246,7 @@ class Evidence(Web):
                 self.assertEqual(self.send(api, device).status, 204)
             rows = self.lines(device)
             self.assertEqual([(r["authType"], r["plane"]) for r in rows], [(auth, "hub")])
+            self.assertEqual(rows[0]["protocol"], "https")
             self.assertTrue(self.op.get("/devices/" + device).json["lastActivityTime"] > "2000")
 
     def test_sas_after_a_switch_is_seen_at_once(self):

@@ -19,12 +19,13 @@ def alone(room):
         yield
 
 
-def install(source, files, name):
+def install(source, files, name, room=None):
     """The directory where a peer is, installing it where it is not; skipped without npm or registry.
 
-    source: where package.json and package-lock.json are; files: others to lie beside them.
+    source: where package.json and package-lock.json are; files: others to lie beside them; room:
+    another directory than the usual one.
     """
-    room = os.environ.get("MUSTER_PEERS") or os.path.join(
+    room = room or os.environ.get("MUSTER_PEERS") or os.path.join(
         os.path.dirname(os.path.abspath(harness.MUSTER)), "peers")
     harness.need(shutil.which("node") and shutil.which("npm"), "there is no node or no npm")
     os.makedirs(room, exist_ok=True)
