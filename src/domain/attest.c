@@ -14,6 +14,7 @@
 #include "domain/enrollment.h"
 #include "domain/revoke.h"
 #include "domain/token.h"
+#include "domain/tpm.h"
 
 static bool
 is_refused(const struct refusal *no)
@@ -113,10 +114,11 @@ attest_by_own_key(struct domain *d, const struct ipc_cred *cred,
 	return 0;
 }
 
-static int
-check_token(struct domain *d, const struct ipc_cred *cred, struct span scope,
-    struct span id, struct refusal *no, struct err *e)
+int
+attest_check_token(
+    struct domain *d, const struct attest_ask *ask, struct refusal *no, struct err *e)
 {
+	const struct ipc_cred *cred = ask->cred;
 	struct store_hub hub;
 	if (store_hub_get(d->store, &hub, e))
 		return -1;
@@ -125,8 +127,8 @@ check_token(struct domain *d, const struct ipc_cred *cred, struct span scope,
 	if (token_is_expired(d, cred))
 		return refusal_set(
 		    no, REFUSAL_SAS_EXPIRED, "se=%" PRId64, cred->sas_expiry_s);
-	char *want = arena_printf(
-	    d->arena, "%.*s/registrations/%.*s", SPAN_FMT(scope), SPAN_FMT(id));
+	char *want = arena_printf(d->arena, "%.*s/registrations/%.*s",
+	    SPAN_FMT(ask->scope), SPAN_FMT(ask->registration_id));
 	if (!token_is_for(cred, want))
 		return refusal_set(no, REFUSAL_SAS_RESOURCE, "it names %.*s",
 		    SPAN_FMT(span_head(cred->sas_resource, 100)));
@@ -134,17 +136,22 @@ check_token(struct domain *d, const struct ipc_cred *cred, struct span scope,
 }
 
 static int
-attest_key(struct domain *d, const struct ipc_cred *cred, struct span scope,
-    struct span id, struct attested *ret, struct refusal *no, struct err *e)
+attest_key(struct domain *d, const struct attest_ask *ask, struct attested *ret,
+    struct refusal *no, struct err *e)
 {
 	struct store_enrollment own;
 	bool found;
-	if (check_token(d, cred, scope, id, no, e) || is_refused(no) ||
-	    find_own(d, id, &own, &found, e))
+	if (find_own(d, ask->registration_id, &own, &found, e))
+		return -1;
+	if (found && own.attestation == STORE_ATT_TPM)
+		return tpm_attest(d, ask, &own, ret, no, e);
+	if (ask->cred->kind != CRED_SAS)
+		return refusal_set(no, REFUSAL_NO_CREDENTIAL, "registration");
+	if (attest_check_token(d, ask, no, e) || is_refused(no))
 		return is_refused(no) ? 0 : -1;
 	if (found && own.attestation == STORE_ATT_SYMMETRIC)
-		return attest_by_own_key(d, cred, &own, ret, no);
-	if (attest_by_group_key(d, cred, id, ret, no, e))
+		return attest_by_own_key(d, ask->cred, &own, ret, no);
+	if (attest_by_group_key(d, ask->cred, ask->registration_id, ret, no, e))
 		return -1;
 	if (!is_refused(no) && found && !own.enabled)
 		ret->by = own;
@@ -289,17 +296,17 @@ attest_cert(struct domain *d, const struct ipc_cred *cred, struct span id,
 }
 
 int
-attest(struct domain *d, const struct ipc_cred *cred, struct span scope,
-    struct span registration_id, struct attested *ret, struct refusal *no, struct err *e)
+attest(struct domain *d, const struct attest_ask *ask, struct attested *ret,
+    struct refusal *no, struct err *e)
 {
-	if (!span_ieq_str(scope, d->cfg->dps.id_scope))
-		return refusal_set(no, REFUSAL_WRONG_SCOPE, "%.*s", SPAN_FMT(scope));
-	if (!id_is_registration(registration_id))
+	if (!span_ieq_str(ask->scope, d->cfg->dps.id_scope))
+		return refusal_set(no, REFUSAL_WRONG_SCOPE, "%.*s", SPAN_FMT(ask->scope));
+	if (!id_is_registration(ask->registration_id))
 		return refusal_set(no, REFUSAL_BAD_ID, "%.*s",
-		    SPAN_FMT(span_head(registration_id, 130)));
-	if (cred->kind == CRED_SAS)
-		return attest_key(d, cred, scope, registration_id, ret, no, e);
-	if (cred->kind == CRED_X509)
-		return attest_cert(d, cred, registration_id, ret, no, e);
+		    SPAN_FMT(span_head(ask->registration_id, 130)));
+	if (ask->cred->kind == CRED_SAS || ask->endorsement_key.len)
+		return attest_key(d, ask, ret, no, e);
+	if (ask->cred->kind == CRED_X509)
+		return attest_cert(d, ask->cred, ask->registration_id, ret, no, e);
 	return refusal_set(no, REFUSAL_NO_CREDENTIAL, "registration");
 }

@@ -16,7 +16,17 @@
 #include "domain/leaf.h"
 #include "store/enrollment.h"
 
+/* Who asks. endorsement_key, storage_root_key: TPM2B_PUBLIC of a device with a TPM, from
+ * its request. */
+struct attest_ask {
+	const struct ipc_cred *cred;
+	struct span scope, registration_id;
+	struct span endorsement_key, storage_root_key;
+};
+
 struct attested {
+	struct span challenge;      /* not empty: nothing is proven yet, and this is to be
+				       opened by the device's TPM first (domain/tpm.h) */
 	struct store_enrollment by; /* look at by.enabled */
 	bool by_key;
 	struct span primary_key,
@@ -27,7 +37,11 @@ struct attested {
 	bool has_chain; /* the leaf stands under a CA that is trusted here */
 };
 
-must_check int attest(struct domain *d, const struct ipc_cred *cred, struct span scope,
-    struct span registration_id, struct attested *ret, struct refusal *no, struct err *e);
+must_check int attest(struct domain *d, const struct attest_ask *ask,
+    struct attested *ret, struct refusal *no, struct err *e);
+/* Refuses a token that has expired, is for something else, or of no use by now; not by
+ * its signature. */
+must_check int attest_check_token(
+    struct domain *d, const struct attest_ask *ask, struct refusal *no, struct err *e);
 
 #endif

@@ -13,6 +13,7 @@
 #include "domain/device.h"
 #include "domain/revoke.h"
 #include "domain/throttle.h"
+#include "domain/tpm.h"
 #include "domain/twin.h"
 
 /* azure profile: how long a registration is "assigning" before a poll may succeed. */
@@ -118,8 +119,7 @@ write_identity(struct domain *d, const struct attested *a, const char *id,
 	bool keep = is_downgrade(&dev, a);
 	if (keep && !dev.sas_window)
 		return refusal_set(no, REFUSAL_DOWNGRADE, "%s", id);
-	if ((is_new || reset) &&
-	    twin_initial(d, a->by.tags, a->by.desired, &dev, e))
+	if ((is_new || reset) && twin_initial(d, a->by.tags, a->by.desired, &dev, e))
 		return -1;
 	if (!keep)
 		give_credential(d, a, &dev);
@@ -162,16 +162,35 @@ enrol_state(const struct store_registration *r)
 	};
 }
 
+/* What the TPM imports to sign for its hub. */
+static int
+add_tpm_key(
+    struct domain *d, const struct attested *a, struct ipc_dps_state *st, struct err *e)
+{
+	struct store_device dev;
+	if (store_device_get(
+		d->store, arena_str(d->arena, st->device_id), d->arena, &dev, e))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (dev.auth != STORE_AUTH_SAS || !dev.primary_key.len)
+		return 0; /* it has gone over to X.509 meanwhile */
+	return tpm_wrap(d, &a->by, dev.primary_key, &st->tpm_key, e);
+}
+
 /* The answer a device gets now: a registration still under way says "assigning". */
-static struct ipc_dps_state
-answer(struct domain *d, const struct store_registration *r)
+static int
+answer(struct domain *d, const struct attested *a, const struct store_registration *r,
+    struct ipc_dps_state *ret, struct err *e)
 {
 	struct ipc_dps_state st = enrol_state(r);
 	if (r->ready_ms > domain_now(d)) {
 		st.status = SPAN_LIT("assigning");
 		st.retry_after_s = (uint32_t)d->cfg->dps.retry_after_s;
 	}
-	return st;
+	if (a->by.attestation == STORE_ATT_TPM && span_eq_str(st.status, "assigned") &&
+	    add_tpm_key(d, a, &st, e))
+		return -1;
+	*ret = st;
+	return 0;
 }
 
 static const char *
@@ -212,8 +231,7 @@ assign(struct domain *d, const struct attested *a, struct store_registration *r,
 	const struct alloc_ask ask = {.registration_id = span_str(r->id),
 	    .policy = a->by.allocation,
 	    .hubs = a->by.hubs};
-	const char *hub =
-	    was && !a->by.update_hub ? was->hub : alloc_hub(d->cfg, &ask);
+	const char *hub = was && !a->by.update_hub ? was->hub : alloc_hub(d->cfg, &ask);
 	if (!hub)
 		return refusal_set(no, REFUSAL_ALLOCATION, "enrollment %s", a->by.id);
 	bool reset = was && a->by.update_hub && !a->by.migrate_data;
@@ -266,6 +284,21 @@ check_blocked(struct domain *d, const struct store_registration *r, struct refus
 	return revoke_check_enrolment(d, span_str(r->device_id), no, e);
 }
 
+/* The storage root key that the first proof came with is the TPM's from then on. */
+static int
+keep_root_key(struct domain *d, const struct attested *a, struct err *e)
+{
+	struct store_enrollment n;
+	if (a->by.attestation != STORE_ATT_TPM)
+		return 0;
+	if (store_enrollment_get(d->store, a->by.kind, a->by.id, d->arena, &n, e))
+		return -1;
+	if (span_eq(n.storage_root_key, a->by.storage_root_key))
+		return 0;
+	n.storage_root_key = a->by.storage_root_key;
+	return store_enrollment_put(d->store, &n, e);
+}
+
 static int
 enrol(struct domain *d, const struct ipc_dps_register *m, const struct attested *a,
     struct ipc_dps_state *ret, struct refusal *no, struct err *e)
@@ -287,7 +320,7 @@ enrol(struct domain *d, const struct ipc_dps_register *m, const struct attested 
 	    .etag = was ? was->etag + 1 : 1,
 	    .created_ms = was ? was->created_ms : now,
 	    .updated_ms = now};
-	if (check_blocked(d, &r, no, e) || is_refused(no))
+	if (check_blocked(d, &r, no, e) || is_refused(no) || keep_root_key(d, a, e))
 		return is_refused(no) ? 0 : -1;
 	int rc = a->by.enabled ? assign(d, a, &r, was, no, e)
 			       : record_disabled(d, &r, a, ret, no, e);
@@ -295,8 +328,17 @@ enrol(struct domain *d, const struct ipc_dps_register *m, const struct attested 
 		return rc;
 	if (store_registration_put(d->store, &r, e))
 		return -1;
-	*ret = answer(d, &r);
-	return 0;
+	return answer(d, a, &r, ret, e);
+}
+
+/* Nothing is proven: how the device gets on, in a state that its SDK knows. */
+static struct ipc_dps_state
+unassigned(const struct ipc_dps_register *m, const struct attested *a)
+{
+	return (struct ipc_dps_state){.status = SPAN_LIT("unassigned"),
+	    .registration_id = m->registration_id,
+	    .attestation = SPAN_LIT("tpm"),
+	    .tpm_key = a->challenge};
 }
 
 int
@@ -307,9 +349,17 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 	if (!throttle_take(d->throttle, clock_mono_ms(d->clock)))
 		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
 	struct attested a = {0};
-	if (attest(d, &m->cred, m->id_scope, m->registration_id, &a, no, e))
+	const struct attest_ask ask = {.cred = &m->cred,
+	    .scope = m->id_scope,
+	    .registration_id = m->registration_id,
+	    .endorsement_key = m->endorsement_key,
+	    .storage_root_key = m->storage_root_key};
+	if (attest(d, &ask, &a, no, e))
 		return -1;
-	return is_refused(no) ? 0 : enrol(d, m, &a, ret, no, e);
+	if (!a.challenge.len)
+		return is_refused(no) ? 0 : enrol(d, m, &a, ret, no, e);
+	*ret = unassigned(m, &a);
+	return 0;
 }
 
 int
@@ -318,7 +368,10 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 {
 	*no = (struct refusal){0};
 	struct attested a = {0};
-	if (attest(d, &m->cred, m->id_scope, m->registration_id, &a, no, e))
+	const struct attest_ask ask = {.cred = &m->cred,
+	    .scope = m->id_scope,
+	    .registration_id = m->registration_id};
+	if (attest(d, &ask, &a, no, e))
 		return -1;
 	if (is_refused(no))
 		return 0;
@@ -332,6 +385,5 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 	if (m->operation_id.len && !span_eq_str(m->operation_id, r.operation_id))
 		return refusal_set(
 		    no, REFUSAL_OPERATION, "%s: not the latest operation", id);
-	*ret = answer(d, &r);
-	return 0;
+	return answer(d, &a, &r, ret, e);
 }

@@ -12,7 +12,8 @@
  */
 #include "domain/domain.h"
 
-/* The answer of a registration or a poll; refused when no->code is set. */
+/* The answer of a registration or a poll; refused when no->code is set. "unassigned": the
+ * device's TPM has to prove itself by tpm_key first. */
 must_check int enrol_register(struct domain *d, const struct ipc_dps_register *m,
     struct ipc_dps_state *ret, struct refusal *no, struct err *e);
 must_check int enrol_poll(struct domain *d, const struct ipc_dps_poll *m,

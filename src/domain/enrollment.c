@@ -267,7 +267,8 @@ fill_keys(struct domain *d, const struct ipc_enrollment_put *m,
 	return 0;
 }
 
-/* The storage root key may be left to the TPM's first registration. */
+/* The storage root key may be left to the TPM's first registration; a PUT without one
+ * forgets it, which is what a TPM that was cleared needs. */
 static int
 fill_tpm(const struct ipc_enrollment_put *m, struct store_enrollment *n, struct err *e)
 {
@@ -276,11 +277,9 @@ fill_tpm(const struct ipc_enrollment_put *m, struct store_enrollment *n, struct 
 		    "group %s: TPM attestation is for individual enrollments", n->id);
 	if (!m->endorsement_key.len)
 		return err_set(e, ERR_PARSE, "enrollment %s: no endorsement key", n->id);
-	struct span srk = first_of(m->storage_root_key, n->storage_root_key);
-	bool is_new = !span_eq(n->endorsement_key, m->endorsement_key);
 	clear_attestation(n);
 	n->endorsement_key = m->endorsement_key;
-	n->storage_root_key = is_new ? m->storage_root_key : srk;
+	n->storage_root_key = m->storage_root_key;
 	return 0;
 }
 

@@ -80,6 +80,11 @@ on_registered(struct http_call *c, enum ipc_type type, const void *msg)
 		return;
 	}
 	struct ipc_dps_state st = *(const struct ipc_dps_state *)msg;
+	if (span_eq_str(st.status, "unassigned")) {
+		dps_json_challenge(&st, &c->out);
+		http_call_json_out(c, 401);
+		return;
+	}
 	bool decided = dps_json_status(&st) != 202;
 	int64_t wait = st.retry_after_s ? st.retry_after_s : usual_retry_s(c);
 	st.status = SPAN_LIT("assigning");
@@ -102,7 +107,9 @@ dps_http_register(struct http_call *c)
 	    .cred = c->cred,
 	    .id_scope = c->param[0],
 	    .registration_id = c->param[1],
-	    .payload = buf_span(&body.payload)};
+	    .payload = buf_span(&body.payload),
+	    .endorsement_key = buf_span(&body.endorsement_key),
+	    .storage_root_key = buf_span(&body.storage_root_key)};
 	http_call_ask(c, IPC_DPS_REGISTER, &m, on_registered);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "proto/dps_json.h"
 
+#include "base/base64.h"
+#include "codec/tpm_pub.h"
 #include "proto/json.h"
 
 #define BODY_DEPTH 32
@@ -14,6 +16,39 @@ void
 dps_json_body_done(struct dps_json_body *b)
 {
 	buf_done(&b->payload);
+	buf_done(&b->endorsement_key);
+	buf_done(&b->storage_root_key);
+}
+
+int
+dps_json_tpm_key(struct span text, struct buf *out, struct err *e)
+{
+	struct tpm_pub key;
+	if (base64_parse_folded(span_trim(text), out, e) ||
+	    buf_check(out, "TPM key", e) || tpm_pub_parse(buf_span(out), &key, e))
+		return -1;
+	return 0;
+}
+
+static int
+read_key(const struct js *tpm, const char *name, struct buf *out, struct err *e)
+{
+	struct span text = SPAN_NONE;
+	if (js_opt_str(tpm, name, &text, e))
+		return -1;
+	if (text.len && dps_json_tpm_key(text, out, e))
+		return err_wrap(e, "tpm.%s", name);
+	return 0;
+}
+
+static int
+read_tpm(const struct js *body, struct dps_json_body *ret, struct err *e)
+{
+	const struct js *tpm = NULL;
+	if (js_opt(body, "tpm", JS_OBJECT, &tpm, e) ||
+	    read_key(tpm, "endorsementKey", &ret->endorsement_key, e))
+		return -1;
+	return read_key(tpm, "storageRootKey", &ret->storage_root_key, e);
 }
 
 static int
@@ -30,6 +65,8 @@ read_body(const struct js *v, struct span registration_id, struct dps_json_body 
 	const struct js *p = js_get(v, "payload");
 	if (p && !js_is(p, JS_NULL))
 		js_dump(p, JS_AS_BUILT, &ret->payload);
+	if (read_tpm(v, ret, e))
+		return -1;
 	return buf_check(&ret->payload, "payload", e);
 }
 
@@ -39,6 +76,7 @@ dps_json_parse(struct span text, struct span registration_id, struct dps_json_bo
 {
 	struct span body = span_trim(text);
 	ret->payload = BUF_INIT(CAP_JSON);
+	ret->endorsement_key = ret->storage_root_key = BUF_INIT(TPM_PUB_MAX);
 	if (!body.len)
 		return 0;
 	auto_(js_free) struct js *v = js_parse(body, DPS_JSON_BODY_MAX, BODY_DEPTH, e);
@@ -70,6 +108,23 @@ put_error(struct js *o, const struct ipc_dps_state *m)
 	json_put_text(o, "errorMessage", m->error_text);
 }
 
+static struct js *
+tpm_json(const struct ipc_dps_state *m)
+{
+	struct js *o = js_object();
+	json_put_key(o, "authenticationKey", m->tpm_key);
+	return o;
+}
+
+void
+dps_json_challenge(const struct ipc_dps_state *m, struct buf *out)
+{
+	auto_(js_free) struct js *o = tpm_json(m);
+	js_set_text(o, "message", "The TPM has to prove itself");
+	js_set_text(o, "keyName", "registration");
+	js_dump(o, JS_AS_BUILT, out);
+}
+
 struct js *
 dps_json_state(const struct ipc_dps_state *m)
 {
@@ -79,6 +134,8 @@ dps_json_state(const struct ipc_dps_state *m)
 		json_put_text(o, "status", m->status);
 		return o;
 	}
+	if (m->tpm_key.len)
+		js_set(o, "tpm", tpm_json(m));
 	if (span_eq_str(m->attestation, "x509"))
 		js_set(o, "x509", js_object());
 	if (m->created_ms)

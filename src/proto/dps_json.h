@@ -14,6 +14,7 @@ struct js;
 /* What was found in a register's body. */
 struct dps_json_body {
 	struct buf payload; /* the custom payload, re-serialised; empty: none */
+	struct buf endorsement_key, storage_root_key; /* TPM2B_PUBLIC, checked */
 };
 void dps_json_body_done(struct dps_json_body *b);
 #define auto_dps_json_body                                                               \
@@ -25,10 +26,15 @@ void dps_json_body_done(struct dps_json_body *b);
 must_check int dps_json_parse(struct span text, struct span registration_id,
     struct dps_json_body *ret, struct err *e);
 
+/* A TPM's key (TPM2B_PUBLIC) out of Base64 (1.13), checked to be one that is served. */
+must_check int dps_json_tpm_key(struct span text, struct buf *out, struct err *e);
+
 /* {"operationId", "status", "registrationState"}; and the HTTP status that goes with it:
  * 202 while assigning, else 200. */
 void dps_json_operation(const struct ipc_dps_state *m, struct buf *out);
 int dps_json_status(const struct ipc_dps_state *m);
+/* What a TPM must open before it may register: the body of a 401 (1.13). */
+void dps_json_challenge(const struct ipc_dps_state *m, struct buf *out);
 /* The bare registration state. */
 struct js *dps_json_state(const struct ipc_dps_state *m);
 

@@ -8,6 +8,7 @@
 #include "codec/js.h"
 #include "crypto/cert.h"
 #include "crypto/sas_key.h"
+#include "proto/dps_json.h"
 #include "proto/twin_json.h"
 
 enum { HUBS_MAX = 50, INFO_MAX = 8 * 1024 };
@@ -176,6 +177,29 @@ parse_symmetric(const struct js *attestation, struct enrollment_body *r,
 }
 
 static int
+parse_tpm(const struct js *attestation, struct enrollment_body *r,
+    struct ipc_enrollment_put *m, struct err *e)
+{
+	const struct js *tpm = NULL;
+	struct span ek, srk = SPAN_NONE;
+	m->attestation = IPC_ATTESTATION_TPM;
+	if (m->kind != IPC_KIND_INDIVIDUAL)
+		return err_set(
+		    e, ERR_UNSUPPORTED, "attestation.type: tpm is for individuals");
+	if (js_need(attestation, "tpm", JS_OBJECT, &tpm, e) ||
+	    js_need_str(tpm, "endorsementKey", &ek, e) ||
+	    js_opt_str(tpm, "storageRootKey", &srk, e))
+		return -1;
+	if (dps_json_tpm_key(ek, &r->attestation[0], e))
+		return err_wrap(e, "endorsementKey");
+	if (srk.len && dps_json_tpm_key(srk, &r->attestation[1], e))
+		return err_wrap(e, "storageRootKey");
+	m->endorsement_key = buf_span(&r->attestation[0]);
+	m->storage_root_key = buf_span(&r->attestation[1]);
+	return 0;
+}
+
+static int
 parse_attestation(const struct js *o, struct enrollment_body *r,
     struct ipc_enrollment_put *m, struct err *e)
 {
@@ -188,7 +212,9 @@ parse_attestation(const struct js *o, struct enrollment_body *r,
 		return parse_x509(attestation, r, m, e);
 	if (span_ieq_str(type, "symmetricKey"))
 		return parse_symmetric(attestation, r, m, e);
-	return err_set(e, ERR_UNSUPPORTED, "attestation.type: x509 or symmetricKey");
+	if (span_ieq_str(type, "tpm"))
+		return parse_tpm(attestation, r, m, e);
+	return err_set(e, ERR_UNSUPPORTED, "attestation.type: x509, symmetricKey or tpm");
 }
 
 /* ---- the rest ---------------------------------------------------------------------- */

@@ -47,6 +47,8 @@ on_dps_register(struct core *c, const struct ask *a, const void *msg, struct err
 	struct refusal no;
 	if (enrol_register(&c->d, m, &st, &no, e))
 		return -1;
+	if (no.code == REFUSAL_NONE && span_eq_str(st.status, "unassigned"))
+		return core_answer(c, a, IPC_DPS_STATE, &st, e);
 	if (no.code == REFUSAL_NONE)
 		return log_registration(c, m, &st, e) ||
 			       core_answer(c, a, IPC_DPS_STATE, &st, e)

@@ -68,6 +68,22 @@ class Device:
         rows = self.whole_life("node-x", "x509", cert=cert, key=key)
         self.assertEqual(len(rows[0]["thumbprint"]), 64)
 
+    def test_individual_by_its_self_signed_certificate(self):
+        cert, key, thumb = harness.pki.self_signed(self.path("own"), "node-own")
+        with open(cert, encoding="ascii") as f:
+            pem = f.read()
+        self.good(self.op.put("/enrollments/node-own", {
+            "registrationId": "node-own", "attestation": {"type": "x509", "x509": {
+                "clientCertificates": {"primary": {"certificate": pem}}}}}))
+        rows = self.whole_life("node-own", "x509", cert=cert, key=key)
+        self.assertEqual(rows[0]["thumbprint"], thumb)
+
+    def test_individual_by_its_own_key(self):
+        made = {"registrationId": "node-k1", "attestation": {"type": "symmetricKey"}}
+        self.good(self.op.put("/enrollments/node-k1", made))
+        keys = self.good(self.op.post("/enrollments/node-k1/attestationmechanism"))
+        self.whole_life("node-k1", "sas", sasKey=keys["symmetricKey"]["secondaryKey"])
+
     def test_symmetric_key_group(self):
         group = self.sas_group()
         self.whole_life("node-s", "sas",
