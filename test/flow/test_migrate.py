@@ -139,6 +139,7 @@ class Campaign(harness.Case):
         self.wrong_host_key(fleet)
         self.pause_between_waves(fleet)
         self.rollback_of_a_device_and_a_wave(fleet)
+        self.module_that_stays_on_sas(fleet)
         self.device_that_the_hub_does_not_know(fleet)
 
     def inventory(self, fleet, change, name="other.csv"):
@@ -223,6 +224,22 @@ class Campaign(harness.Case):
             self.assertEqual(fleet.op.get("/devices/" + name).json["authentication"]["type"], "sas")
             self.eventually(lambda n=name: fleet.op.connections(
                 deviceId=n, what="connect")[-1]["authType"] == "sas", 20, name + " on SAS")
+
+    def module_that_stays_on_sas(self, fleet):
+        """It is neither a fallback of its device nor a proof of it; the seal waits for it."""
+        verify = ("verify", "--sas-window", "promotion")
+        self.assertNotIn("modules", fleet.good(*verify).stdout)
+        made = fleet.op.put("/devices/dev-0001/modules/m", {}).json
+        key = harness.base64.b64decode(made["authentication"]["symmetricKey"]["primaryKey"])
+        with fleet.server.mqtt() as client:
+            client.connect("dev-0001/m", harness.mqtt.hub_user("dev-0001/m"), harness.token(
+                "127.0.0.1/devices/dev-0001/modules/m", key))
+        got = fleet.migrate(*verify)
+        self.ends(got, 10)
+        self.assertIn("NOT CLEAN modules of theirs connected with SAS: 1 (dev-0001)", got.stdout)
+        self.assertEqual(fleet.migrate("seal", "--sas-window", "promotion").returncode, 10)
+        got = fleet.good(*verify, "--keep-module-sas")
+        self.assertIn("note modules of theirs connected with SAS: 1 (dev-0001)", got.stdout)
 
     def device_that_the_hub_does_not_know(self, fleet):
         self.assertEqual(fleet.op.delete("/devices/dev-0006", If_Match="*").status, 204)

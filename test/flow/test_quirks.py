@@ -1,5 +1,6 @@
 """What the SDKs do to a hub over MQTT, row by row of the quirk table (device.md section 7): the
 bytes are theirs, scripted from the reference, and each test names its row."""
+import json
 import os
 import ssl
 import struct
@@ -267,6 +268,16 @@ class Quirks(harness.ServerCase):
         self.assertEqual([r["properties"]["application"].get("mqtt-dup") for r in rows],
                          [None, "true", "true", "true"])
 
+    def test_a_puback_that_nobody_waits_for_is_ignored(self):
+        """device.md 3.5: for what was never sent, and twice; umqtt numbers from 1 anew."""
+        client = self.hub("q-ack", self.sas_device("q-ack"))
+        for number in (1, 1, 0xffff):
+            client.write(mqtt.packet(0x40, struct.pack(">H", number)))
+        for _ in range(2):
+            client.write(mqtt.publish_packet(EVENTS % "q-ack", "1", 1, 1))
+            self.assertEqual(client.expect(mqtt.PUBACK), b"\0\1")
+        client.ping()
+
     def test_row_9_packet_number_0_closes(self):
         client = self.hub("q-90", self.sas_device("q-90"))
         client.write(mqtt.publish_packet(EVENTS % "q-90", "1", 1, 0))
@@ -327,10 +338,149 @@ class Quirks(harness.ServerCase):
                 self.reason("q-topic", "publish to " + topic)
 
     def test_qos_2(self):
-        """device.md 3.6: a publish closes."""
+        """device.md 3.6: a publish closes, a subscription is granted at 1."""
         client = self.hub("q-qos", self.sas_device("q-qos"))
+        self.assertEqual(client.subscribe("$iothub/twin/res/#", qos=2), [1])
         client.write(mqtt.publish_packet(EVENTS % "q-qos", "{}", 2, 1))
         self.assertTrue(client.closes(10))
+
+
+class Sequences(harness.ServerCase):
+    """device.md 7.1: what each SDK sends to a hub, in its order."""
+
+    def ask(self, client, topic, rid, body, qos):
+        """A twin request: the status of its answer, its pairs behind the rid, its body."""
+        client.publish(topic % rid, body, qos=qos)
+        topic, body = client.message()
+        head, _, pairs = topic.partition("/?$rid=" + rid)
+        return int(head.rsplit("/", 1)[1]), pairs, body
+
+    def change(self, device, value):
+        self.good(self.op.call("PATCH", "/twins/" + device, {
+            "properties": {"desired": {"want": value}}}, If_Match='"*"'))
+
+    def expect_change(self, client, value):
+        topic, body = client.message()
+        self.assertTrue(topic.startswith("$iothub/twin/PATCH/properties/desired/?$version="))
+        self.assertEqual(json.loads(body)["want"], value)
+
+    def connect(self, device, key, keepalive):
+        return self.hub(device, key, clean=False, keepalive=keepalive)
+
+    def test_node(self):
+        """A filter a SUBSCRIBE, all of the twin at QoS 0, a space for a body; twin topics never
+        again after a reconnect (row 2)."""
+        key = self.sas_device("n-1")
+        client = self.connect("n-1", key, 180)
+        self.assertEqual(client.subscribe("$iothub/twin/res/#", qos=0), [0])
+        status, pairs, body = self.ask(client, "$iothub/twin/GET/?$rid=%s",
+                                       "c2a4d9a1-6b4e-4a77-8d35-4a8a4f1b2b6e", b" ", 0)
+        self.assertEqual((status, pairs), (200, ""))
+        self.assertEqual(set(json.loads(body)), {"desired", "reported"})
+        self.assertEqual(client.subscribe("$iothub/twin/PATCH/properties/desired/#", qos=0), [0])
+        status, pairs, body = self.ask(client, "$iothub/twin/PATCH/properties/reported/?$rid=%s",
+                                       "5d2f1c7e-2222-4a77-8d35-4a8a4f1b2b6e", b'{"is":1}', 0)
+        self.assertEqual((status, body), (204, b""))
+        self.assertRegex(pairs, r"^&\$version=\d+$")
+        client.publish(EVENTS % "n-1" + "%24.ct=application%2Fjson&%24.ce=utf-8", '{"n":1}')
+        client.write(mqtt.packet(0xe0, b""))
+        again = self.connect("n-1", key, 180)
+        self.change("n-1", 2)
+        self.expect_change(again, 2)
+
+    def test_python(self):
+        """QoS 1 throughout, and nothing subscribed twice in its life (row 1); a GET on every
+        reconnect (row 3)."""
+        key = self.sas_device("p-1")
+        client = self.connect("p-1", key, 60)
+        for wanted in ("$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"):
+            self.assertEqual(client.subscribe(wanted), [1])
+        for n in range(3):
+            status, _, body = self.ask(client, "$iothub/twin/GET/?$rid=%s", "get-%d" % n, b" ", 1)
+            self.assertEqual(status, 200)
+            self.assertIn("$version", json.loads(body)["desired"])
+            self.change("p-1", n)
+            self.expect_change(client, n)
+            client.publish(EVENTS % "p-1", str(n))
+            client.close()
+            client = self.connect("p-1", key, 60)
+
+    def test_c(self):
+        """All that waits in one SUBSCRIBE, each with its own QoS; the desired properties only
+        after the first twin (row 12), to which nothing is ever acknowledged (row 10)."""
+        client = self.connect("c-1", self.sas_device("c-1"), 240)
+        filters = (("$iothub/twin/res/#", 0), ("devices/c-1/messages/devicebound/#", 1),
+                   ("$iothub/methods/POST/#", 0))
+        client.write(mqtt.packet(0x82, b"\0\2" + b"".join(
+            mqtt.text(f) + bytes([qos]) for f, qos in filters)))
+        codes = client.expect(mqtt.SUBACK)
+        self.assertEqual((codes[:2], codes[2], len(codes)), (b"\0\2", 0, 5))
+        status, _, body = self.ask(client, "$iothub/twin/GET/?$rid=%s", "3", b"", 0)
+        self.assertEqual((status, json.loads(body)["reported"]), (200, {"$version": 1}))
+        self.assertEqual(client.subscribe("$iothub/twin/PATCH/properties/desired/#", qos=0), [0])
+        client.publish(EVENTS % "c-1" + "alert=a b/c&%24.ct=application%2fjson", '{"n":1}')
+        for n in range(20):
+            self.change("c-1", n)
+            self.expect_change(client, n)
+        client.ping()
+
+
+class DpsSequences(harness.ServerCase):
+    """The same for the provisioning service, with the waiting that Azure asks for."""
+
+    HOME_SET = {"server": {"profile": "azure"}, "dps": {"retry_after_s": 1}}
+
+    def register(self, reg, body, connect, qos=1, poll_body=b" ", rids=("r1", "r2")):
+        """CONNECT, SUBSCRIBE, PUT, wait, GET; the open connection."""
+        cert = self.leaf(reg)
+        client = self.server.mqtt(*cert)
+        self.addCleanup(client.close)
+        self.assertEqual(client.connect(reg, mqtt.dps_user(harness.SCOPE, reg), **connect), 0)
+        self.assertEqual(client.subscribe("$dps/registrations/res/#"), [1])
+        client.publish(mqtt.REGISTER % rids[0], body, qos=qos)
+        got = mqtt.Answer(*client.message())
+        self.assertEqual((got.status, got.json["status"], got.pairs["$rid"]),
+                         (202, "assigning", rids[0]))
+        operation = got.json["operationId"]
+        for _ in range(20):
+            time.sleep(int(got.pairs["retry-after"]))
+            client.publish(mqtt.POLL % (rids[1], operation), poll_body, qos=qos)
+            got = mqtt.Answer(*client.message())
+            self.assertEqual(got.pairs["$rid"], rids[1])
+            if got.json["status"] != "assigning":
+                break
+        self.assertEqual((got.status, got.json["status"]), (200, "assigned"))
+        self.assertEqual(got.json["registrationState"]["deviceId"], reg)
+        return client
+
+    def setUp(self):
+        self.x509_group()
+
+    def test_node(self):
+        """Row 46: UNSUBSCRIBE before DISCONNECT."""
+        client = self.register("dps-n", b'{"registrationId":"dps-n"}',
+                               {"clean": True, "keepalive": 180})
+        client.unsubscribe("$dps/registrations/res/#")
+        client.disconnect()
+
+    def test_python(self):
+        """Row 19: no clean session, and a payload that is null."""
+        self.register("dps-p", b'{"payload": null, "registrationId": "dps-p"}',
+                      {"clean": False, "keepalive": 60}).disconnect()
+
+    def test_c(self):
+        """Row 20: QoS 0, no keep-alive, the body of the register with every poll."""
+        body = b'{"registrationId":"dps-c"}'
+        self.register("dps-c", body, {"clean": True, "keepalive": 0}, 0, body).disconnect()
+
+    def test_dotnet(self):
+        """Row 23: an empty body, and none with the poll."""
+        self.register("dps-d", b"", {"clean": True, "keepalive": 0}, 1, b"").disconnect()
+
+    def test_embedded_c(self):
+        """Row 24: one rid for all."""
+        self.register("dps-e", b"", {"clean": False, "keepalive": 240}, 1, b"",
+                      ("1", "1")).disconnect()
 
 
 class MigrationWindow(harness.ServerCase):

@@ -49,8 +49,12 @@ async function client() {
     message.properties.add('alert', 'a b&c/d');
     await module.sendOutputEvent('alarms', message);
     await module.sendEvent(new Message(JSON.stringify({ n: 1 })));
+    const twin = await module.getTwin();
+    const desired = JSON.parse(JSON.stringify(twin.properties.desired));
+    await new Promise((done, fail) => twin.properties.reported.update(
+        { is: 1 }, (e) => (e ? fail(e) : done())));
     await module.close();
-    return {};
+    return { desired };
 }
 
 (task.what === 'registry' ? registry() : client())

@@ -56,8 +56,11 @@ class Modules(harness.ServerCase):
         self.sas_device("n-2")
         made = self.registry("n-2", "m", keep=True)["changed"]
         key = made["authentication"]["symmetricKey"]["primaryKey"]
-        self.sdk(what="client", connection=(
+        got = self.sdk(what="client", connection=(
             "HostName=%s;DeviceId=n-2;ModuleId=m;SharedAccessKey=%s" % (HOST, key)))
+        self.assertEqual(got["desired"]["d"], 2)
+        twin = self.good(self.op.get("/twins/n-2/modules/m"))
+        self.assertEqual(twin["properties"]["reported"]["is"], 1)
         rows = self.op.events(deviceId="n-2")
         self.assertEqual([(r["moduleId"], r["body"], r["authType"]) for r in rows],
                          [("m", {"n": 0}, "sas"), ("m", {"n": 1}, "sas")])
