@@ -222,6 +222,7 @@ class WebSocket(harness.ServerCase):
                 client.sock.raw(frame(BINARY, event) + bad)
                 self.assertTrue(client.closes(10))
                 self.assertEqual(client.sock.closed, status)
+                client.close()
                 self.eventually(lambda d=device: self.bodies(d) == [{}])
                 self.eventually(lambda d=device, w=word: [
                     r for r in self.op.connections(deviceId=d)
