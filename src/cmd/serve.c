@@ -10,6 +10,7 @@
 #include "role/boot.h"
 #include "role/core.h"
 #include "role/edge.h"
+#include "role/hookd.h"
 #include "role/keyd.h"
 #include "role/main.h"
 #include "role/signer.h"
@@ -67,7 +68,7 @@ cmd_role(int argc, char **argv, struct err *e)
 		const char *name;
 		int (*run)(int fd);
 	} roles[] = {{"edge", edge_main}, {"core", core_main}, {"signer", signer_main},
-	    {"keyd", keyd_main}};
+	    {"keyd", keyd_main}, {"hookd", hookd_main}};
 	for (size_t i = 0; argc == 2 && i < sizeof(roles) / sizeof(roles[0]); i++)
 		if (strcmp(argv[1], roles[i].name) == 0)
 			return roles[i].run(BOOT_FD);

@@ -47,7 +47,8 @@ enum {
 	C = IPC_ROLE_C,
 	S = IPC_ROLE_S,
 	T = IPC_ROLE_T,
-	K = IPC_ROLE_K
+	K = IPC_ROLE_K,
+	H = IPC_ROLE_H
 };
 
 static const struct ipc_row rows[IPC_N] = {

@@ -26,7 +26,8 @@ enum ipc_role {
 	IPC_ROLE_C = 4,
 	IPC_ROLE_S = 8,
 	IPC_ROLE_T = 16,
-	IPC_ROLE_K = 32
+	IPC_ROLE_K = 32,
+	IPC_ROLE_H = 64
 };
 
 enum right {

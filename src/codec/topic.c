@@ -162,6 +162,10 @@ parse_iothub(struct span topic, struct topic_hub *t, struct err *e)
 	}
 	if (skip_text(&rest, "$iothub/twin/PATCH/properties/reported/?"))
 		return parse_twin_report(rest, t, e);
+	if (skip_text(&rest, "$iothub/credentials/POST/issueCertificate/?")) {
+		t->kind = TOPIC_CREDENTIAL_ISSUE;
+		return parse_rid(rest, &t->rid, e);
+	}
 	if (skip_text(&rest, "$iothub/methods/res/"))
 		return parse_method_response(rest, t, e);
 	return err_set(e, ERR_FORBIDDEN, "not a topic of this device: %.*s",
@@ -282,6 +286,13 @@ topic_write_twin_response(struct buf *b, int status, struct span rid, int64_t ve
 	buf_put_span(b, rid);
 	if (version >= 0)
 		buf_printf(b, "&$version=%" PRId64, version);
+}
+
+void
+topic_write_credential_response(struct buf *b, int status, struct span rid)
+{
+	buf_printf(b, "$iothub/credentials/res/%d/?$rid=", status);
+	buf_put_span(b, rid);
 }
 
 void

@@ -28,6 +28,7 @@ enum topic_hub_kind {
 	TOPIC_TWIN_GET,
 	TOPIC_TWIN_REPORT,
 	TOPIC_METHOD_RESPONSE,
+	TOPIC_CREDENTIAL_ISSUE,
 };
 
 struct topic_hub {
@@ -88,6 +89,8 @@ void topic_write_dps_response(
 /* $iothub/twin/res/{status}/?$rid={rid}, with &$version= where version is not -1. */
 void topic_write_twin_response(
     struct buf *b, int status, struct span rid, int64_t version);
+/* $iothub/credentials/res/{status}/?$rid={rid} */
+void topic_write_credential_response(struct buf *b, int status, struct span rid);
 /* $iothub/twin/PATCH/properties/desired/?$version={n} */
 void topic_write_twin_desired(struct buf *b, int64_t version);
 /* $iothub/methods/POST/{name}/?$rid={rid}, nothing behind it (3.11). */

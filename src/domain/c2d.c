@@ -7,6 +7,7 @@
 
 #include "base/rand.h"
 #include "domain/device.h"
+#include "domain/hubs.h"
 
 #define TTL_MAX_MS     (INT64_C(2) * 86400 * 1000)
 #define FEEDBACK_BATCH 64
@@ -96,7 +97,8 @@ c2d_send(struct domain *d, const struct ipc_c2d_send *m, int64_t *ret_seq,
 	struct store_c2d_load load;
 	int64_t now = domain_now(d);
 	*no = (struct refusal){0};
-	if (check_send(m, e) || find_device(d, m->device_id, &dev, e) ||
+	if (check_send(m, e) || hubs_check(d, m->peer.host, m->device_id, e) ||
+	    find_device(d, m->device_id, &dev, e) ||
 	    store_c2d_load(d->store, dev.id, 0, now, &load, e))
 		return -1;
 	if (load.pending >= d->cfg->hub.c2d_queue)

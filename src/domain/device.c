@@ -26,8 +26,8 @@ device_etag_matches(struct span if_match, int64_t etag)
 	return span_eq_str(t, "*") || (num_ok(t, 0, INT64_MAX, &n) && n == etag);
 }
 
-static const char *
-new_generation(struct domain *d)
+const char *
+device_new_generation(struct domain *d)
 {
 	return arena_printf(d->arena, "%" PRIu64, rand_u64() >> 1);
 }
@@ -36,7 +36,7 @@ struct store_device
 device_blank(struct domain *d, const char *id)
 {
 	struct store_device dev = {.id = id,
-	    .generation = new_generation(d),
+	    .generation = device_new_generation(d),
 	    .etag = 1,
 	    .enabled = true,
 	    .status_reason = "",

@@ -31,6 +31,8 @@ must_check int device_fill(struct domain *d, const struct ipc_device_put *m,
 must_check int device_twin_patch(struct domain *d, const struct ipc_twin_patch *m,
     struct store_device *ret, struct span *ret_change, struct refusal *no, struct err *e);
 
+/* A number that no identity had before. In d->arena. */
+const char *device_new_generation(struct domain *d);
 /* A new identity with defaults filled in (generation, times, empty twin), not stored. */
 struct store_device device_blank(struct domain *d, const char *id);
 

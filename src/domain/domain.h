@@ -22,6 +22,7 @@ struct domain {
 	const struct issuer_book *issuers; /* domain/issuer.h; NULL: not known yet */
 	struct throttle *throttle;         /* registrations, azure profile */
 	struct est_guard *est;             /* enrolments under way */
+	struct poll_guard *polls;          /* of devices; NULL: no limit */
 };
 
 static inline int64_t

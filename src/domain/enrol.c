@@ -4,20 +4,40 @@
 #include "domain/enrol.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
 #include "base/rand.h"
+#include "codec/hub_conf.h"
+#include "crypto/digest.h"
 #include "domain/alloc.h"
-#include "domain/attest.h"
-#include "domain/device.h"
+#include "domain/enrollment.h"
+#include "domain/identity.h"
+#include "domain/issuer_root.h"
+#include "domain/poll_guard.h"
 #include "domain/revoke.h"
 #include "domain/throttle.h"
 #include "domain/tpm.h"
-#include "domain/twin.h"
 
 /* azure profile: how long a registration is "assigning" before a poll may succeed. */
 #define AZURE_ASSIGN_MS 1500
+/* How long the signer may take, and what is allowed beside a webhook's own time-out. */
+#define SIGNER_MS 30000
+#define SLACK_MS  5000
+
+/* A registration being decided. */
+struct enrol_case {
+	struct domain *d;
+	struct attested a;
+	struct assign_ask assign;
+	struct assign_twin twin;       /* a webhook's */
+	struct store_registration r;   /* as it will be */
+	struct store_registration was; /* as it is; id NULL: not there */
+	struct span csr_cn, csr_spki;  /* spki empty: no CSR came */
+	struct enrol_result *ret;
+};
 
 static bool
 is_refused(const struct refusal *no)
@@ -26,120 +46,13 @@ is_refused(const struct refusal *no)
 }
 
 static bool
-is_native(const struct domain *d)
+is(const struct store_registration *r, const char *status)
 {
-	return d->cfg->server.profile == CONFIG_PROFILE_NATIVE;
+	return strcmp(r->status, status) == 0;
 }
 
-/* ---- the identity in the hub ----------------------------------------------------------
+/* ---- answers --------------------------------------------------------------------------
  */
-
-static void
-give_keys(const struct attested *a, struct store_device *dev)
-{
-	dev->auth = STORE_AUTH_SAS;
-	dev->sas_window = false;
-	dev->primary_key = a->primary_key;
-	dev->secondary_key = a->secondary_key;
-	dev->primary_thumb = dev->secondary_thumb = "";
-}
-
-/* native: the keys stay for the migration window, as with give_ca. */
-static void
-give_thumbprint(struct domain *d, const struct attested *a, struct store_device *dev)
-{
-	dev->sas_window =
-	    is_native(d) && (dev->auth == STORE_AUTH_SAS || dev->sas_window);
-	if (!dev->sas_window)
-		dev->primary_key = dev->secondary_key = SPAN_NONE;
-	dev->auth = STORE_AUTH_SELF_SIGNED;
-	dev->primary_thumb = arena_str(d->arena, span_str(a->thumb));
-	dev->secondary_thumb = dev->primary_thumb;
-}
-
-static void
-give_ca(struct store_device *dev)
-{
-	dev->sas_window = dev->auth == STORE_AUTH_SAS || dev->sas_window;
-	dev->auth = STORE_AUTH_CA;
-	dev->primary_thumb = dev->secondary_thumb = "";
-}
-
-/* The hub lets a device in by its chain where the CN is its ID; one that is enrolled by
- * the certificate itself may have neither. */
-static bool
-goes_by_chain(
-    const struct domain *d, const struct attested *a, const struct store_device *dev)
-{
-	return is_native(d) && a->has_chain && strcmp(a->cn, dev->id) == 0;
-}
-
-static void
-give_credential(struct domain *d, const struct attested *a, struct store_device *dev)
-{
-	if (a->by_key)
-		give_keys(a, dev);
-	else if (goes_by_chain(d, a, dev))
-		give_ca(dev);
-	else
-		give_thumbprint(d, a, dev);
-}
-
-/* A symmetric registration of a device that has gone over to X.509: within its migration
- * window it changes nothing (the device fell back for now); after it, it is an attack or
- * a mistake, for a group key could otherwise undo the migration. */
-static bool
-is_downgrade(const struct store_device *dev, const struct attested *a)
-{
-	bool is_x509 = dev->auth == STORE_AUTH_CA || dev->auth == STORE_AUTH_SELF_SIGNED;
-	return a->by_key && is_x509;
-}
-
-static const char *
-group_of(const struct attested *a)
-{
-	return a->by.kind == STORE_GROUP ? a->by.id : "";
-}
-
-static int
-write_identity(struct domain *d, const struct attested *a, const char *id,
-    const char *hub, bool reset, struct refusal *no, struct err *e)
-{
-	struct store_device dev;
-	bool is_new = false;
-	if (store_device_get(d->store, id, d->arena, &dev, e)) {
-		if (e->code != ERR_NOT_FOUND)
-			return -1;
-		is_new = true;
-		dev = device_blank(d, id);
-		dev.iot_edge = a->by.iot_edge;
-	}
-	if (!dev.enabled)
-		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
-	bool keep = is_downgrade(&dev, a);
-	if (keep && !dev.sas_window)
-		return refusal_set(no, REFUSAL_DOWNGRADE, "%s", id);
-	if ((is_new || reset) && twin_initial(d, a->by.tags, a->by.desired, &dev, e))
-		return -1;
-	if (!keep)
-		give_credential(d, a, &dev);
-	dev.group_id = group_of(a);
-	dev.hub = hub;
-	dev.etag++;
-	return is_new ? store_device_add(d->store, &dev, e)
-		      : store_device_put(d->store, &dev, e);
-}
-
-/* ---- the registration -----------------------------------------------------------------
- */
-
-static const char *
-new_operation_id(struct domain *d)
-{
-	char guid[37];
-	rand_uuid(guid);
-	return arena_printf(d->arena, "4.%016" PRIx64 ".%s", rand_u64(), guid);
-}
 
 struct ipc_dps_state
 enrol_state(const struct store_registration *r)
@@ -159,7 +72,33 @@ enrol_state(const struct store_registration *r)
 	    .etag = r->etag,
 	    .created_ms = r->created_ms,
 	    .updated_ms = r->updated_ms,
+	    .payload = r->payload,
 	};
+}
+
+/* Leaf, its issuer, the root above, DER after DER; empty where the certificate is no more
+ * on record. */
+static int
+read_chain(struct domain *d, const char *sha256, struct span *ret, struct err *e)
+{
+	struct store_cert leaf;
+	struct store_issuer ca, root;
+	bool found;
+	auto_buf chain = BUF_INIT(CAP_CHAIN);
+	*ret = SPAN_NONE;
+	if (!sha256[0])
+		return 0;
+	if (store_cert_by_sha256(d->store, sha256, d->arena, &leaf, e) ||
+	    store_issuer_get(d->store, leaf.issuer, d->arena, &ca, e))
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (issuer_root_of(d, &ca, &root, &found, e))
+		return -1;
+	buf_put_span(&chain, leaf.der);
+	buf_put_span(&chain, ca.cert);
+	if (found)
+		buf_put_span(&chain, root.cert);
+	*ret = arena_span(d->arena, buf_span(&chain));
+	return buf_check(&chain, "issued chain", e);
 }
 
 /* What the TPM imports to sign for its hub. */
@@ -176,92 +115,220 @@ add_tpm_key(
 	return tpm_wrap(d, &a->by, dev.primary_key, &st->tpm_key, e);
 }
 
-/* The answer a device gets now: a registration still under way says "assigning". */
+static int
+add_secrets(struct domain *d, const struct attested *a,
+    const struct store_registration *r, struct ipc_dps_state *st, struct err *e)
+{
+	if (a->by.attestation == STORE_ATT_TPM && add_tpm_key(d, a, st, e))
+		return -1;
+	return read_chain(d, r->cert, &st->chain, e);
+}
+
+/* What a device gets now: a registration still under way says "assigning". */
 static int
 answer(struct domain *d, const struct attested *a, const struct store_registration *r,
     struct ipc_dps_state *ret, struct err *e)
 {
 	struct ipc_dps_state st = enrol_state(r);
-	if (r->ready_ms > domain_now(d)) {
+	if (is(r, "assigned") && r->ready_ms > domain_now(d))
 		st.status = SPAN_LIT("assigning");
+	if (span_eq_str(st.status, "assigning"))
 		st.retry_after_s = (uint32_t)d->cfg->dps.retry_after_s;
-	}
-	if (a->by.attestation == STORE_ATT_TPM && span_eq_str(st.status, "assigned") &&
-	    add_tpm_key(d, a, &st, e))
+	if (span_eq_str(st.status, "assigned") && add_secrets(d, a, r, &st, e))
 		return -1;
 	*ret = st;
 	return 0;
 }
 
-static const char *
-substatus(const struct store_registration *was, const struct store_enrollment *g,
-    const char *hub)
-{
-	if (!was)
-		return "initialAssignment";
-	if (!g->update_hub)
-		return "initialAssignment";
-	if (!g->migrate_data)
-		return "deviceDataReset";
-	return strcasecmp(was->hub, hub) == 0 ? "initialAssignment"
-					      : "deviceDataMigrated";
-}
+/* ---- records --------------------------------------------------------------------------
+ */
 
-/* The record of a device whose enrollment is disabled: it is told so, with a status its
- * SDK knows (device.md 1.10), and the operator finds it among the registrations. */
+/* A status that SDKs know, always with a number and words (device.md 7, row 53); and the
+ * operator finds it among the registrations. */
 static int
-record_disabled(struct domain *d, struct store_registration *r, const struct attested *a,
-    struct ipc_dps_state *ret, struct refusal *no, struct err *e)
+record_refused(
+    struct enrol_case *c, const char *status, const struct refusal *no, struct err *e)
 {
-	const struct refusal_row *row = refusal_row(REFUSAL_ENROLLMENT_DISABLED);
-	r->status = "disabled";
-	r->substatus = "initialAssignment";
-	r->error_code = row->dps;
-	r->error_text = row->words;
-	if (store_registration_put(d->store, r, e))
+	const struct refusal_row *row = refusal_row(no->code);
+	c->r.status = status;
+	c->r.substatus = "initialAssignment";
+	c->r.error_code = row->dps;
+	c->r.error_text = row->words;
+	c->r.deadline_ms = 0;
+	if (store_registration_put(c->d->store, &c->r, e))
 		return -1;
-	*ret = enrol_state(r);
-	return refusal_set(no, REFUSAL_ENROLLMENT_DISABLED, "%s", a->by.id);
-}
-
-static int
-assign(struct domain *d, const struct attested *a, struct store_registration *r,
-    const struct store_registration *was, struct refusal *no, struct err *e)
-{
-	const struct alloc_ask ask = {.registration_id = span_str(r->id),
-	    .policy = a->by.allocation,
-	    .hubs = a->by.hubs};
-	const char *hub = was && !a->by.update_hub ? was->hub : alloc_hub(d->cfg, &ask);
-	if (!hub)
-		return refusal_set(no, REFUSAL_ALLOCATION, "enrollment %s", a->by.id);
-	bool reset = was && a->by.update_hub && !a->by.migrate_data;
-	if (write_identity(d, a, r->device_id, hub, reset, no, e))
-		return -1;
-	r->hub = hub;
-	r->status = "assigned";
-	r->substatus = substatus(was, &a->by, hub);
-	r->error_code = 0;
-	r->error_text = "";
-	if (d->cfg->server.profile == CONFIG_PROFILE_AZURE)
-		r->ready_ms = domain_now(d) + AZURE_ASSIGN_MS;
+	c->ret->next = ENROL_DONE;
+	c->ret->state = enrol_state(&c->r);
 	return 0;
+}
+
+static int
+record_failed(struct enrol_case *c, const struct refusal *no, struct err *e)
+{
+	return record_refused(c, "failed", no, e);
+}
+
+/* Until something else is told, or its time is over: then it has failed as code says. */
+static int
+record_waiting(struct enrol_case *c, enum enrol_next next, enum refusal_code code,
+    int64_t most_ms, struct err *e)
+{
+	c->r.status = "assigning";
+	c->r.error_code = refusal_row(code)->dps;
+	c->r.error_text = refusal_row(code)->words;
+	c->r.deadline_ms = domain_now(c->d) + most_ms;
+	if (store_registration_put(c->d->store, &c->r, e))
+		return -1;
+	c->ret->next = next;
+	return answer(c->d, &c->a, &c->r, &c->ret->state, e);
+}
+
+static int
+record_assigned(struct enrol_case *c, struct err *e)
+{
+	c->r.status = "assigned";
+	c->r.error_code = 0;
+	c->r.error_text = "";
+	c->r.deadline_ms = 0;
+	if (store_registration_put(c->d->store, &c->r, e))
+		return -1;
+	c->ret->next = ENROL_DONE;
+	return answer(c->d, &c->a, &c->r, &c->ret->state, e);
+}
+
+/* ---- what it waits with ---------------------------------------------------------------
+ */
+
+static void
+keep_key(struct span key, uint8_t to[ENROL_KEY_MAX], size_t *ret_len)
+{
+	*ret_len = key.len <= ENROL_KEY_MAX ? key.len : 0;
+	memcpy(to, key.p, *ret_len);
+}
+
+static void
+keep(struct enrol_case *c)
+{
+	struct enrol_pending *p = &c->ret->pending;
+	*p = (struct enrol_pending){.kind = c->a.by.kind,
+	    .by_key = c->a.by_key,
+	    .has_chain = c->a.has_chain,
+	    .spki_len = c->csr_spki.len};
+	snprintf(p->id, sizeof(p->id), "%s", c->r.id);
+	snprintf(p->operation_id, sizeof(p->operation_id), "%s", c->r.operation_id);
+	snprintf(p->enrollment, sizeof(p->enrollment), "%s", c->a.by.id);
+	snprintf(p->cn, sizeof(p->cn), "%s", c->a.cn ? c->a.cn : "");
+	memcpy(p->thumb, c->a.thumb, sizeof(p->thumb));
+	(void)span_to_str(c->assign.address, p->address, sizeof(p->address));
+	(void)span_to_str(c->assign.api_version, p->api_version, sizeof(p->api_version));
+	if (c->a.by_key) {
+		keep_key(c->a.primary_key, p->keys[0], &p->key_len[0]);
+		keep_key(c->a.secondary_key, p->keys[1], &p->key_len[1]);
+	}
+	(void)span_to_str(c->csr_cn, p->csr_cn, sizeof(p->csr_cn));
+	if (c->csr_spki.len)
+		memcpy(p->spki, c->csr_spki.p, c->csr_spki.len);
+}
+
+/* ---- the certificate ------------------------------------------------------------------
+ */
+
+static int
+ask_certificate(struct enrol_case *c, struct refusal *no, struct err *e)
+{
+	struct est_grant g;
+	const struct est_applicant who = {.device_id = c->r.device_id,
+	    .credential = c->a.by_key ? c->r.attestation : c->a.thumb,
+	    .registration_id = span_str(c->r.id),
+	    .cn = c->csr_cn,
+	    .spki = c->csr_spki,
+	    .address = c->assign.address};
+	if (est_register(c->d, &who, &g, no, e))
+		return -1;
+	if (!is_refused(no) && g.outcome == EST_WAIT)
+		refusal_set(no, g.waits_for[0] ? REFUSAL_EST_WAITS : REFUSAL_THROTTLED,
+		    "%s", c->r.device_id);
+	if (is_refused(no))
+		return record_failed(c, no, e);
+	if (record_waiting(c, ENROL_ISSUE, REFUSAL_NOT_ISSUED, SIGNER_MS, e)) {
+		est_done(c->d, &g.promise);
+		return -1;
+	}
+	keep(c);
+	c->ret->pending.promise = g.promise;
+	c->ret->issue = g.issue;
+	return 0;
+}
+
+/* ---- the hub --------------------------------------------------------------------------
+ */
+
+/* fresh: nothing is on record yet, so what the identity refuses is refused outright. */
+static int
+place(
+    struct enrol_case *c, const char *hub, bool fresh, struct refusal *no, struct err *e)
+{
+	struct assign_outcome got;
+	const struct identity_change ch = {
+	    .device_id = c->r.device_id, .hub = hub, .by = &c->a, .assign = &c->assign};
+	if (identity_write(c->d, &ch, &got, no, e))
+		return -1;
+	if (is_refused(no))
+		return fresh ? 0 : record_failed(c, no, e);
+	c->r.substatus = got.substatus;
+	c->r.hub = hub;
+	c->r.hubs = assign_history(c->d, c->assign.was, hub);
+	if (got.moved)
+		c->ret->moved = c->r.device_id;
+	if (c->d->cfg->server.profile == CONFIG_PROFILE_AZURE)
+		c->r.ready_ms = domain_now(c->d) + AZURE_ASSIGN_MS;
+	return c->csr_spki.len ? ask_certificate(c, no, e) : record_assigned(c, e);
+}
+
+static int
+choose(struct enrol_case *c, struct refusal *no, struct err *e)
+{
+	bool custom = strcmp(c->a.by.allocation, "custom") == 0;
+	const char *kept = assign_kept(c->d->cfg, &c->assign);
+	if (custom && !kept) {
+		keep(c);
+		return record_waiting(c, ENROL_CALL, REFUSAL_WEBHOOK,
+		    c->d->cfg->dps.webhook_timeout_ms + SLACK_MS, e);
+	}
+	if (custom)
+		c->r.payload = c->was.payload;
+	const char *hub = assign_choose(c->d->cfg, &c->assign, span_str(c->r.id));
+	if (hub)
+		return place(c, hub, true, no, e);
+	refusal_set(no, REFUSAL_ALLOCATION, "enrollment %s", c->a.by.id);
+	return record_failed(c, no, e);
+}
+
+/* ---- a registration -------------------------------------------------------------------
+ */
+
+static const char *
+new_operation_id(struct domain *d)
+{
+	char guid[37];
+	rand_uuid(guid);
+	return arena_printf(d->arena, "4.%016" PRIx64 ".%s", rand_u64(), guid);
 }
 
 /* Which device a registration is for: the one its individual enrollment says; else the
  * one it was before; else the ID as the certificate, the enrollment or the device spells
  * it (hub IDs keep their case, device.md 1.2). */
 static const char *
-device_of(struct domain *d, const struct ipc_dps_register *m, const struct attested *a,
-    const struct store_registration *was)
+device_of(const struct enrol_case *c, const char *id)
 {
+	const struct attested *a = &c->a;
 	if (a->by.kind == STORE_INDIVIDUAL && a->by.device_id[0])
 		return a->by.device_id;
-	if (was && was->device_id[0])
-		return was->device_id;
+	if (c->was.id && c->was.device_id[0])
+		return c->was.device_id;
 	if (!a->by_key)
 		return a->cn;
-	return a->by.kind == STORE_INDIVIDUAL ? a->by.id
-					      : arena_str(d->arena, m->registration_id);
+	return a->by.kind == STORE_INDIVIDUAL ? a->by.id : id;
 }
 
 static const char *
@@ -284,6 +351,51 @@ check_blocked(struct domain *d, const struct store_registration *r, struct refus
 	return revoke_check_enrolment(d, span_str(r->device_id), no, e);
 }
 
+static int
+load(struct enrol_case *c, const char *id, struct err *e)
+{
+	c->assign.by = &c->a.by;
+	if (store_registration_get(c->d->store, id, c->d->arena, &c->was, e) == 0)
+		c->assign.was = &c->was;
+	else if (e->code == ERR_NOT_FOUND)
+		c->was = (struct store_registration){0};
+	else
+		return -1;
+	return 0;
+}
+
+static void
+begin(struct enrol_case *c, const char *id)
+{
+	int64_t now = domain_now(c->d);
+	const struct store_registration *was = c->was.id ? &c->was : NULL;
+	c->r = (struct store_registration){.id = was ? was->id : id,
+	    .group_id = c->a.by.kind == STORE_GROUP ? c->a.by.id : "",
+	    .device_id = device_of(c, id),
+	    .hub = was ? was->hub : "",
+	    .hubs = was ? was->hubs : "",
+	    .operation_id = new_operation_id(c->d),
+	    .attestation = attestation_name(&c->a),
+	    .thumb = arena_str(c->d->arena, span_str(c->a.thumb)),
+	    .substatus = "initialAssignment",
+	    .error_text = "",
+	    .cert = "",
+	    .etag = was ? was->etag + 1 : 1,
+	    .created_ms = was ? was->created_ms : now,
+	    .updated_ms = now};
+}
+
+/* Asked again, by the same credential, while it is being decided: the same operation, and
+ * neither the webhook nor the signer is asked twice. */
+static bool
+is_under_way(const struct enrol_case *c)
+{
+	return c->was.id && is(&c->was, "assigning") &&
+	       c->was.deadline_ms > domain_now(c->d) &&
+	       strcmp(c->was.thumb, c->a.thumb) == 0 &&
+	       strcmp(c->was.attestation, attestation_name(&c->a)) == 0;
+}
+
 /* The storage root key that the first proof came with is the TPM's from then on. */
 static int
 keep_root_key(struct domain *d, const struct attested *a, struct err *e)
@@ -300,35 +412,24 @@ keep_root_key(struct domain *d, const struct attested *a, struct err *e)
 }
 
 static int
-enrol(struct domain *d, const struct ipc_dps_register *m, const struct attested *a,
-    struct ipc_dps_state *ret, struct refusal *no, struct err *e)
+enrol(struct enrol_case *c, const char *id, struct refusal *no, struct err *e)
 {
-	const char *id = arena_str(d->arena, m->registration_id);
-	struct store_registration stored, *was = NULL;
-	if (store_registration_get(d->store, id, d->arena, &stored, e) == 0)
-		was = &stored;
-	else if (e->code != ERR_NOT_FOUND)
+	if (load(c, id, e))
 		return -1;
-	int64_t now = domain_now(d);
-	struct store_registration r = {.id = was ? was->id : id,
-	    .group_id = group_of(a),
-	    .device_id = device_of(d, m, a, was),
-	    .hub = was ? was->hub : "",
-	    .operation_id = new_operation_id(d),
-	    .attestation = attestation_name(a),
-	    .thumb = arena_str(d->arena, span_str(a->thumb)),
-	    .etag = was ? was->etag + 1 : 1,
-	    .created_ms = was ? was->created_ms : now,
-	    .updated_ms = now};
-	if (check_blocked(d, &r, no, e) || is_refused(no) || keep_root_key(d, a, e))
-		return is_refused(no) ? 0 : -1;
-	int rc = a->by.enabled ? assign(d, a, &r, was, no, e)
-			       : record_disabled(d, &r, a, ret, no, e);
-	if (rc || is_refused(no))
-		return rc;
-	if (store_registration_put(d->store, &r, e))
+	begin(c, id);
+	if (check_blocked(c->d, &c->r, no, e))
 		return -1;
-	return answer(d, a, &r, ret, e);
+	if (is_refused(no))
+		return 0;
+	if (keep_root_key(c->d, &c->a, e))
+		return -1;
+	if (!c->a.by.enabled) {
+		refusal_set(no, REFUSAL_ENROLLMENT_DISABLED, "%s", c->a.by.id);
+		return record_refused(c, "disabled", no, e);
+	}
+	if (is_under_way(c))
+		return answer(c->d, &c->a, &c->was, &c->ret->state, e);
+	return choose(c, no, e);
 }
 
 /* Nothing is proven: how the device gets on, in a state that its SDK knows. */
@@ -343,23 +444,44 @@ unassigned(const struct ipc_dps_register *m, const struct attested *a)
 
 int
 enrol_register(struct domain *d, const struct ipc_dps_register *m,
-    struct ipc_dps_state *ret, struct refusal *no, struct err *e)
+    struct enrol_result *ret, struct refusal *no, struct err *e)
 {
+	struct enrol_case c = {.d = d,
+	    .assign = {.api_version = m->peer.api_version, .address = m->peer.address},
+	    .csr_cn = m->csr_cn,
+	    .csr_spki = m->csr_spki,
+	    .ret = ret};
 	*no = (struct refusal){0};
+	*ret = (struct enrol_result){0};
 	if (!throttle_take(d->throttle, clock_mono_ms(d->clock)))
 		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
-	struct attested a = {0};
 	const struct attest_ask ask = {.cred = &m->cred,
 	    .scope = m->id_scope,
 	    .registration_id = m->registration_id,
 	    .endorsement_key = m->endorsement_key,
 	    .storage_root_key = m->storage_root_key};
-	if (attest(d, &ask, &a, no, e))
+	if (attest(d, &ask, &c.a, no, e))
 		return -1;
-	if (!a.challenge.len)
-		return is_refused(no) ? 0 : enrol(d, m, &a, ret, no, e);
-	*ret = unassigned(m, &a);
-	return 0;
+	if (c.a.challenge.len)
+		ret->state = unassigned(m, &c.a);
+	if (is_refused(no) || c.a.challenge.len)
+		return 0;
+	return enrol(&c, arena_str(d->arena, m->registration_id), no, e);
+}
+
+/* ---- polls ----------------------------------------------------------------------------
+ */
+
+/* Nobody is left who could answer: the webhook's caller or the signer, or we, ended. */
+static int
+give_up(struct domain *d, struct store_registration *r, struct err *e)
+{
+	if (!is(r, "assigning") || r->deadline_ms > domain_now(d))
+		return 0;
+	r->status = "failed";
+	r->deadline_ms = 0;
+	r->updated_ms = domain_now(d);
+	return store_registration_put(d->store, r, e);
 }
 
 int
@@ -368,6 +490,9 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 {
 	*no = (struct refusal){0};
 	struct attested a = {0};
+	if (d->polls &&
+	    !poll_guard_take(d->polls, m->registration_id, clock_mono_ms(d->clock)))
+		return refusal_set(no, REFUSAL_THROTTLED, "polls in ten seconds");
 	const struct attest_ask ask = {.cred = &m->cred,
 	    .scope = m->id_scope,
 	    .registration_id = m->registration_id};
@@ -385,5 +510,164 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 	if (m->operation_id.len && !span_eq_str(m->operation_id, r.operation_id))
 		return refusal_set(
 		    no, REFUSAL_OPERATION, "%s: not the latest operation", id);
-	return answer(d, &a, &r, ret, e);
+	return give_up(d, &r, e) ? -1 : answer(d, &a, &r, ret, e);
+}
+
+/* ---- what came of it ------------------------------------------------------------------
+ */
+
+/* The case as it was when it was put aside, with what is on record now. *ret_gone:
+ * another registration took its place, or it was given up. */
+static int
+resume(struct enrol_case *c, const struct enrol_pending *p, bool *ret_gone, struct err *e)
+{
+	struct attested *a = &c->a;
+	c->assign.address = span_str(p->address);
+	c->assign.api_version = span_str(p->api_version);
+	c->csr_spki = span_of(p->spki, p->spki_len);
+	c->csr_cn = span_str(p->csr_cn);
+	a->by_key = p->by_key;
+	a->has_chain = p->has_chain;
+	a->cn = p->cn;
+	a->primary_key = span_of(p->keys[0], p->key_len[0]);
+	a->secondary_key = span_of(p->keys[1], p->key_len[1]);
+	memcpy(a->thumb, p->thumb, sizeof(a->thumb));
+	if (load(c, p->id, e))
+		return -1;
+	*ret_gone = !c->was.id || !is(&c->was, "assigning") ||
+		    strcmp(c->was.operation_id, p->operation_id) != 0;
+	c->r = c->was;
+	c->r.updated_ms = domain_now(c->d);
+	return 0;
+}
+
+static int
+check_enrollment(struct enrol_case *c, const struct enrol_pending *p, struct refusal *no,
+    struct err *e)
+{
+	if (enrollment_get(c->d, p->kind, span_str(p->enrollment), &c->a.by, e)) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return refusal_set(
+		    no, REFUSAL_WEBHOOK, "enrollment %s was deleted", p->enrollment);
+	}
+	if (!c->a.by.enabled)
+		return refusal_set(no, REFUSAL_ENROLLMENT_DISABLED, "%s", p->enrollment);
+	return check_blocked(c->d, &c->r, no, e);
+}
+
+static const char *
+offered(const struct enrol_case *c, struct span name)
+{
+	const char *hubs[ALLOC_HUBS_MAX];
+	const char *hub = hub_conf_find(c->d->cfg, name);
+	size_t n = alloc_candidates(c->d->cfg, c->a.by.hubs, hubs);
+	for (size_t i = 0; i < n; i++)
+		if (hubs[i] == hub)
+			return hub;
+	return NULL;
+}
+
+static int
+take_answer(struct enrol_case *c, const struct ipc_hook_answer *m, struct refusal *no,
+    struct err *e)
+{
+	const char *hub = offered(c, m->hub);
+	if (!hub) {
+		refusal_set(no, REFUSAL_WEBHOOK,
+		    "it chose %.*s, which it was not offered",
+		    SPAN_FMT(span_head(m->hub, 100)));
+		return record_failed(c, no, e);
+	}
+	if (m->twin) {
+		c->twin = (struct assign_twin){m->tags, m->desired};
+		c->assign.twin = &c->twin;
+	}
+	c->r.payload = m->payload;
+	return place(c, hub, false, no, e);
+}
+
+int
+enrol_called(struct domain *d, const struct enrol_pending *p,
+    const struct ipc_hook_answer *m, const char *why, struct enrol_result *ret,
+    struct refusal *no, struct err *e)
+{
+	struct enrol_case c = {.d = d, .ret = ret};
+	bool gone;
+	*no = (struct refusal){0};
+	*ret = (struct enrol_result){0};
+	if (resume(&c, p, &gone, e))
+		return -1;
+	if (gone)
+		return 0;
+	if (check_enrollment(&c, p, no, e))
+		return -1;
+	if (!is_refused(no) && !m)
+		refusal_set(no, REFUSAL_WEBHOOK, "%s", why);
+	if (is_refused(no))
+		return record_failed(&c, no, e);
+	return take_answer(&c, m, no, e);
+}
+
+/* The identity goes by it from now on. */
+static int
+take_certificate(struct enrol_case *c, const struct ipc_signer_issued *got, struct err *e)
+{
+	uint8_t sha[DIGEST_SHA256];
+	char *text = arena_alloc(c->d->arena, 2 * sizeof(sha) + 1);
+	digest_sha256(got->der, sha);
+	hex_write(span_of(sha, sizeof(sha)), text);
+	c->r.cert = text;
+	c->ret->moved = c->r.device_id;
+	if (identity_certify(c->d, c->r.device_id, text, e))
+		return -1;
+	return record_assigned(c, e);
+}
+
+int
+enrol_issued(struct domain *d, const struct enrol_pending *p,
+    const struct ipc_signer_issued *got, const char *why, struct enrol_result *ret,
+    struct refusal *no, struct err *e)
+{
+	struct enrol_case c = {.d = d, .ret = ret};
+	bool gone;
+	*no = (struct refusal){0};
+	*ret = (struct enrol_result){0};
+	if (resume(&c, p, &gone, e))
+		return -1;
+	if (gone)
+		return got ? est_discard(d, got, e) : 0;
+	if (!got)
+		refusal_set(no, REFUSAL_NOT_ISSUED, "%s", why);
+	else if (est_withdraw(d, &p->promise, got, no, e))
+		return -1;
+	if (is_refused(no))
+		return record_failed(&c, no, e);
+	return est_issued(d, &p->promise, got, e) ? -1 : take_certificate(&c, got, e);
+}
+
+/* ---- the webhook's question -----------------------------------------------------------
+ */
+
+int
+enrol_question(struct domain *d, const struct enrol_pending *p, struct span payload,
+    struct store_enrollment *ret_by, struct ipc_hook_call *ret, struct err *e)
+{
+	struct store_registration r;
+	const char *hubs[ALLOC_HUBS_MAX];
+	auto_buf names = BUF_INIT(CAP_HUBS);
+	if (enrollment_get(d, p->kind, span_str(p->enrollment), ret_by, e) ||
+	    store_registration_get(d->store, p->id, d->arena, &r, e))
+		return -1;
+	size_t n = alloc_candidates(d->cfg, ret_by->hubs, hubs);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&names, "%s%s", i ? " " : "", hubs[i]);
+	*ret = (struct ipc_hook_call){.url = span_str(ret_by->webhook_url),
+	    .registration_id = span_str(r.id),
+	    .hub = span_str(r.hub),
+	    .device_id = r.hub[0] ? span_str(r.device_id) : SPAN_NONE,
+	    .attestation = span_str(r.attestation),
+	    .payload = payload,
+	    .hubs = arena_span(d->arena, buf_span(&names))};
+	return buf_check(&names, "hubs", e);
 }

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/hex.h"
+#include "codec/hub_conf.h"
 #include "codec/id.h"
 #include "crypto/digest.h"
 #include "crypto/sas_key.h"
@@ -306,7 +307,10 @@ fill_attestation(struct domain *d, const struct ipc_enrollment_put *m,
 static const char *
 default_allocation(const struct config *cfg)
 {
-	return cfg->dps.allocation == CONFIG_ALLOCATION_STATIC ? "static" : "hashed";
+	static const char *const names[] = {[CONFIG_ALLOCATION_HASHED] = "hashed",
+	    [CONFIG_ALLOCATION_STATIC] = "static",
+	    [CONFIG_ALLOCATION_LATENCY] = "geoLatency"};
+	return names[cfg->dps.allocation];
 }
 
 static void
@@ -324,6 +328,9 @@ fill_policies(
 	n->desired = m->desired.len ? m->desired : SPAN_LIT("{}");
 	n->update_hub = m->update_hub != 0;
 	n->migrate_data = m->migrate_data != 0;
+	n->reprovision_unset = m->reprovision_unset != 0;
+	n->webhook_url = arena_str(d->arena, m->webhook_url);
+	n->webhook_api = arena_str(d->arena, m->webhook_api);
 	n->updated_ms = domain_now(d);
 	n->etag++;
 }
@@ -332,16 +339,17 @@ static int
 check_hubs(struct domain *d, const struct ipc_enrollment_put *m, struct err *e)
 {
 	struct span rest = m->hubs;
-	while (rest.len) {
+	size_t n = 0;
+	for (; rest.len; n++) {
 		struct span hub = span_split(&rest, ' ');
-		bool known = hub.len == 0;
-		for (size_t i = 0; i < d->cfg->hub.name.n; i++)
-			known |= span_ieq_str(hub, d->cfg->hub.name.v[i]);
-		if (!known)
+		if (!hub_conf_find(d->cfg, hub))
 			return err_set(e, ERR_PARSE,
 			    "enrollment %.*s: hub %.*s is not one of ours (hub.name)",
 			    SPAN_FMT(m->id), SPAN_FMT(hub));
 	}
+	if (n > 1 && span_eq_str(m->allocation, "static"))
+		return err_set(e, ERR_PARSE,
+		    "enrollment %.*s: static names one hub, not %zu", SPAN_FMT(m->id), n);
 	return 0;
 }
 

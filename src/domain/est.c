@@ -32,7 +32,8 @@ static const char *const door_names[EST_DOORS] = {[EST_OPERATOR] = "operator",
     [EST_DEVICE] = "device",
     [EST_EXPIRED] = "expired",
     [EST_ORPHAN] = "orphan",
-    [EST_TOKEN] = "token"};
+    [EST_TOKEN] = "token",
+    [EST_REGISTRATION] = "registration"};
 
 const char *
 est_door_name(enum est_door d)
@@ -186,7 +187,8 @@ is_pinned(const struct store_device *dev, const struct ipc_cred *cred)
 static bool
 may_use(const struct est_case *c)
 {
-	if (c->p->door == EST_OPERATOR || c->p->door == EST_TOKEN)
+	if (c->p->door == EST_OPERATOR || c->p->door == EST_TOKEN ||
+	    c->p->door == EST_REGISTRATION)
 		return true;
 	if (c->dev.auth == STORE_AUTH_SELF_SIGNED)
 		return is_pinned(&c->dev, &c->m->cred);
@@ -269,7 +271,8 @@ rule_compliance(struct est_case *c, struct refusal *no, struct err *e)
 	    .spki = c->m->spki,
 	    .life_ms = c->d->cfg->pki.leaf_life_ms,
 	    .made_here = c->m->keygen,
-	    .fresh = c->p->door == EST_TOKEN || c->p->door == EST_OPERATOR,
+	    .fresh = c->p->door == EST_TOKEN || c->p->door == EST_OPERATOR ||
+		     c->p->door == EST_REGISTRATION,
 	    .vouched = c->p->door == EST_OPERATOR};
 	return compliance_check_issue(c->d, &rq, &c->probation, no, e);
 }
@@ -434,6 +437,21 @@ decide(struct est_case *c, struct refusal *no, struct err *e)
 	return waits ? ask_operator(c, &r, no, e) : answer_issue(c, e);
 }
 
+static int
+judge(struct est_case *c, est_rule *const *list, size_t n, struct refusal *no,
+    struct err *e)
+{
+	(void)span_to_str(
+	    span_head(c->m->peer.address, 64), c->p->address, sizeof(c->p->address));
+	for (size_t i = 0; i < n; i++) {
+		if (list[i](c, no, e))
+			return -1;
+		if (is_refused(no))
+			return 0;
+	}
+	return decide(c, no, e);
+}
+
 int
 est_enroll(struct domain *d, const struct ipc_est_enroll *m, struct est_grant *ret,
     struct refusal *no, struct err *e)
@@ -441,15 +459,37 @@ est_enroll(struct domain *d, const struct ipc_est_enroll *m, struct est_grant *r
 	struct est_case c = {.d = d, .m = m, .ret = ret, .p = &ret->promise};
 	*ret = (struct est_grant){.waits_for = ""};
 	*no = (struct refusal){0};
-	(void)span_to_str(
-	    span_head(m->peer.address, 64), c.p->address, sizeof(c.p->address));
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		if (rules[i](&c, no, e))
-			return -1;
-		if (is_refused(no))
-			return 0;
-	}
-	return decide(&c, no, e);
+	return judge(&c, rules, sizeof(rules) / sizeof(rules[0]), no, e);
+}
+
+/* The CSR names the registration, or the device where that is called otherwise. */
+static bool
+is_named(const struct est_applicant *who)
+{
+	return span_ieq(who->cn, who->registration_id) ||
+	       span_eq_str(who->cn, who->device_id);
+}
+
+int
+est_register(struct domain *d, const struct est_applicant *who, struct est_grant *ret,
+    struct refusal *no, struct err *e)
+{
+	static est_rule *const list[] = {
+	    rule_device, rule_key, rule_compliance, rule_pace};
+	const struct ipc_est_enroll m = {
+	    .peer.address = who->address, .csr_cn = who->cn, .spki = who->spki};
+	struct est_case c = {.d = d, .m = &m, .ret = ret, .p = &ret->promise};
+	*ret = (struct est_grant){.waits_for = "", .is_known = true};
+	*no = (struct refusal){0};
+	if (!is_named(who))
+		return refusal_set(no, REFUSAL_EST_SUBJECT, "the CSR is for %.*s, not %s",
+		    SPAN_FMT(span_head(who->cn, 64)), who->device_id);
+	if (strlen(who->device_id) > ID_CN_MAX)
+		return refusal_set(no, REFUSAL_EST_SUBJECT,
+		    "%s: a CN has at most %d characters", who->device_id, ID_CN_MAX);
+	set_credential(&c, EST_REGISTRATION, who->credential);
+	snprintf(c.p->device_id, sizeof(c.p->device_id), "%s", who->device_id);
+	return judge(&c, list, sizeof(list) / sizeof(list[0]), no, e);
 }
 
 /* ---- what the signer made ------------------------------------------------------------
@@ -494,25 +534,29 @@ check_still(
 		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", p->device_id);
 	if (revoke_check_enrolment(d, span_str(p->device_id), no, e))
 		return -1;
-	if (is_refused(no) || p->door == EST_OPERATOR)
+	if (is_refused(no) || p->door == EST_OPERATOR || p->door == EST_REGISTRATION)
 		return 0;
 	return p->door == EST_TOKEN ? check_token_stays(d, p, no, e)
 				    : check_cert_stays(d, p, no, e);
 }
 
 int
-est_withdraw(struct domain *d, const struct est_promise *p,
-    const struct ipc_signer_issued *got, struct refusal *no, struct err *e)
+est_discard(struct domain *d, const struct ipc_signer_issued *got, struct err *e)
 {
 	char issuer[2 * DIGEST_SHA256 + 1];
-	*no = (struct refusal){0};
-	if (check_still(d, p, no, e))
-		return -1;
-	if (!is_refused(no))
-		return 0;
 	hex_write(got->issuer, issuer);
 	return store_cert_revoke(d->store, issuer, arena_str(d->arena, got->serial),
 	    domain_now(d), CRL_CESSATION, e);
+}
+
+int
+est_withdraw(struct domain *d, const struct est_promise *p,
+    const struct ipc_signer_issued *got, struct refusal *no, struct err *e)
+{
+	*no = (struct refusal){0};
+	if (check_still(d, p, no, e))
+		return -1;
+	return is_refused(no) ? est_discard(d, got, e) : 0;
 }
 
 int

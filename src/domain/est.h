@@ -9,8 +9,17 @@
 #define EST_PACE 60 /* certificates a device gets within an hour, by itself */
 
 /* How a request proved itself: an operator's certificate (a registration authority), the
- * device's own, the same after its end or under a revoked issuer (renew.h), a token. */
-enum est_door { EST_OPERATOR, EST_DEVICE, EST_EXPIRED, EST_ORPHAN, EST_TOKEN, EST_DOORS };
+ * device's own, the same after its end or under a revoked issuer (renew.h), a token; what
+ * it registers with DPS by, which was judged there. */
+enum est_door {
+	EST_OPERATOR,
+	EST_DEVICE,
+	EST_EXPIRED,
+	EST_ORPHAN,
+	EST_TOKEN,
+	EST_REGISTRATION,
+	EST_DOORS
+};
 const char *est_door_name(enum est_door d);
 
 enum est_outcome {
@@ -47,12 +56,24 @@ struct est_grant {
  * on a name that is no ID. */
 must_check int est_enroll(struct domain *d, const struct ipc_est_enroll *m,
     struct est_grant *ret, struct refusal *no, struct err *e);
+/* A CSR within a registration whose device is known already. cn, spki: the CSR's;
+ * credential: what the device registers by, for the record. As est_enroll, without
+ * EST_AGAIN. */
+struct est_applicant {
+	const char *device_id, *credential;
+	struct span registration_id, cn, spki, address;
+};
+must_check int est_register(struct domain *d, const struct est_applicant *who,
+    struct est_grant *ret, struct refusal *no, struct err *e);
 /* In the transaction that records the certificate. Where the device was deleted, disabled
  * or blocked, or what it asked by revoked or taken back, while the signer worked, refuses
  * in *no and revokes the certificate: it must not be handed out, and est_issued is not
  * called. */
 must_check int est_withdraw(struct domain *d, const struct est_promise *p,
     const struct ipc_signer_issued *got, struct refusal *no, struct err *e);
+/* The same without asking: whoever wanted it wants it no more. */
+must_check int est_discard(
+    struct domain *d, const struct ipc_signer_issued *got, struct err *e);
 /* In that transaction, where it is not refused: uses up the token, closes the request,
  * puts into quarantine or ends it. */
 must_check int est_issued(struct domain *d, const struct est_promise *p,

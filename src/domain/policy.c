@@ -36,6 +36,12 @@ policy_rights_text(uint32_t set, struct buf *out)
 	}
 }
 
+bool
+policy_is_dps(uint32_t right)
+{
+	return (right & DPS_RIGHTS) != 0;
+}
+
 static const struct {
 	const char *plane, *name;
 	uint32_t rights;

@@ -18,6 +18,9 @@ must_check int policy_defaults(struct domain *d, struct err *e);
 must_check int policy_authorize(struct domain *d, const struct ipc_cred *cred,
     uint32_t right, struct refusal *no, struct err *e);
 
+/* True for rights of the provisioning service. */
+bool policy_is_dps(uint32_t right);
+
 /* Rights joined by ", " as listkeys writes them. */
 void policy_rights_text(uint32_t rights, struct buf *out);
 

@@ -163,15 +163,23 @@ change(struct domain *d, const struct section *s, struct span given, bool whole,
 /* ---- what becomes of a twin -------------------------------------------------------- */
 
 void
+twin_drop_reported(struct domain *d, struct store_device *dev)
+{
+	dev->reported = SPAN_LIT("{}");
+	dev->reported_version++;
+	dev->reported_meta =
+	    span_str(arena_printf(d->arena, "{\"\":[%" PRId64 "]}", domain_now(d)));
+}
+
+void
 twin_begin(struct domain *d, struct store_device *dev)
 {
-	int64_t now = domain_now(d);
-	dev->tags = dev->desired = dev->reported = SPAN_LIT("{}");
-	dev->desired_version = dev->reported_version = dev->twin_etag = 1;
+	dev->reported_version = 0;
+	twin_drop_reported(d, dev);
+	dev->tags = dev->desired = SPAN_LIT("{}");
+	dev->desired_version = dev->twin_etag = 1;
 	dev->desired_meta =
-	    span_str(arena_printf(d->arena, "{\"\":[%" PRId64 ",1]}", now));
-	dev->reported_meta =
-	    span_str(arena_printf(d->arena, "{\"\":[%" PRId64 "]}", now));
+	    span_str(arena_printf(d->arena, "{\"\":[%" PRId64 ",1]}", domain_now(d)));
 }
 
 /* Tags and desired properties, either of which may be absent. */

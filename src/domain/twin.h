@@ -19,6 +19,9 @@ void twin_begin(struct domain *d, struct store_device *dev);
 must_check int twin_initial(struct domain *d, struct span tags, struct span desired,
     struct store_device *dev, struct err *e);
 
+/* Drops what the device reported: it begins anew, under a higher version. */
+void twin_drop_reported(struct domain *d, struct store_device *dev);
+
 /* A device's report, merged and stored. name: the identity's. CONFLICT where the reported
  * properties are not of the version it was meant for; LIMIT. */
 must_check int twin_report(struct domain *d, const char *name,

@@ -40,6 +40,7 @@ static const struct kind kinds[JAIL_KINDS] = {
     [JAIL_CORE] = {"core", 1024 * GIB, true, true, false},
     [JAIL_SIGNER] = {"signer", 64 * GIB, false, true, false},
     [JAIL_KEYD] = {"keyd", 16 * GIB, false, false, false},
+    [JAIL_HOOKD] = {"hookd", 16 * GIB, false, false, false},
 };
 
 const char *

@@ -17,6 +17,7 @@ enum jail_kind {
 	JAIL_CORE,   /* files that are open, links; no path, no socket, no exec */
 	JAIL_SIGNER, /* as core, with threads */
 	JAIL_KEYD,   /* loads vendors' modules: a list of what is denied, with exec */
+	JAIL_HOOKD,  /* connects out: a list of what is denied, reads no home */
 	JAIL_KINDS
 };
 

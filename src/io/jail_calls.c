@@ -220,9 +220,10 @@ static const int denied[] = {
 /* In no header of Debian 12; the same number on every architecture. */
 #define SYS_FCHMODAT2 452
 
-/* The key holder besides: it uses tokens, it starts nothing, signals nobody else, gives
- * no file to anybody and serves nobody but the links that main gave it. */
-static const int denied_keyd[] = {
+/* The key holder and the caller of webhooks besides: they use tokens, or connect out; they
+ * start nothing, signal nobody else, give no file to anybody and serve nobody but the
+ * links that main gave them. */
+static const int denied_helper[] = {
     SCMP_SYS(execve),
     SCMP_SYS(execveat),
     SCMP_SYS(listen),
@@ -255,7 +256,7 @@ failed(int ret, const char *what, struct err *e)
 bool
 jail_calls_denies(enum jail_kind kind)
 {
-	return kind == JAIL_MAIN || kind == JAIL_KEYD;
+	return kind == JAIL_MAIN || kind == JAIL_KEYD || kind == JAIL_HOOKD;
 }
 
 static int
@@ -273,13 +274,13 @@ static int
 add_all_denied(scmp_filter_ctx f, enum jail_kind kind, struct err *e)
 {
 	int n = add_denied(f, denied, LEN(denied), e);
-	if (n < 0 || kind != JAIL_KEYD)
+	if (n < 0 || kind == JAIL_MAIN)
 		return n;
 	/* its own threads it may signal: abort() does, and a module's pthread_kill */
 	struct scmp_arg_cmp others = {0, SCMP_CMP_NE, (scmp_datum_t)getpid(), 0};
 	int ret = seccomp_rule_add_array(
 	    f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, &others);
-	int more = ret ? -1 : add_denied(f, denied_keyd, LEN(denied_keyd), e);
+	int more = ret ? -1 : add_denied(f, denied_helper, LEN(denied_helper), e);
 	if (ret)
 		return failed(ret, "rule", e);
 	return more < 0 ? -1 : n + more + 1;

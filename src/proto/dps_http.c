@@ -99,17 +99,21 @@ dps_http_register(struct http_call *c)
 {
 	struct err e = {0};
 	auto_dps_json_body body = {0};
-	if (check_path(c, &e) || dps_json_parse(c->body, c->param[1], &body, &e)) {
+	bool issue = c->env->config->dps.issue;
+	if (check_path(c, &e)) {
 		http_call_fail_err(c, &e);
 		return;
 	}
-	const struct ipc_dps_register m = {.peer = c->peer,
+	if (dps_json_parse(c->body, c->param[1], issue, &body, &e)) {
+		const struct wire_error w = dps_json_error(&body, &e);
+		http_call_fail(c, &w, e.text);
+		return;
+	}
+	struct ipc_dps_register m = {.peer = c->peer,
 	    .cred = c->cred,
 	    .id_scope = c->param[0],
-	    .registration_id = c->param[1],
-	    .payload = buf_span(&body.payload),
-	    .endorsement_key = buf_span(&body.endorsement_key),
-	    .storage_root_key = buf_span(&body.storage_root_key)};
+	    .registration_id = c->param[1]};
+	dps_json_fill(&body, &m);
 	http_call_ask(c, IPC_DPS_REGISTER, &m, on_registered);
 }
 
@@ -168,7 +172,7 @@ dps_http_lookup(struct http_call *c)
 {
 	struct err e = {0};
 	auto_dps_json_body body = {0};
-	if (dps_json_parse(c->body, c->param[1], &body, &e))
+	if (dps_json_parse(c->body, c->param[1], false, &body, &e))
 		http_call_fail_err(c, &e);
 	else
 		ask_state(c, SPAN_NONE, on_looked_up);

@@ -5,10 +5,13 @@
 #include "proto/dps_json.h"
 
 #include "base/base64.h"
+#include "codec/der.h"
 #include "codec/tpm_pub.h"
+#include "proto/csr_json.h"
 #include "proto/json.h"
 
-#define BODY_DEPTH 32
+#define BODY_DEPTH   32
+#define CODE_BAD_CSR 400040
 
 /* ---- what a device says ------------------------------------------------------------ */
 
@@ -18,6 +21,8 @@ dps_json_body_done(struct dps_json_body *b)
 	buf_done(&b->payload);
 	buf_done(&b->endorsement_key);
 	buf_done(&b->storage_root_key);
+	if (b->has_csr)
+		csr_done(&b->csr);
 }
 
 int
@@ -52,8 +57,8 @@ read_tpm(const struct js *body, struct dps_json_body *ret, struct err *e)
 }
 
 static int
-read_body(const struct js *v, struct span registration_id, struct dps_json_body *ret,
-    struct err *e)
+read_body(const struct js *v, struct span registration_id, bool csr,
+    struct dps_json_body *ret, struct err *e)
 {
 	struct span id = registration_id;
 	if (!js_is(v, JS_OBJECT))
@@ -67,12 +72,34 @@ read_body(const struct js *v, struct span registration_id, struct dps_json_body 
 		js_dump(p, JS_AS_BUILT, &ret->payload);
 	if (read_tpm(v, ret, e))
 		return -1;
-	return buf_check(&ret->payload, "payload", e);
+	if (buf_check(&ret->payload, "payload", e))
+		return -1;
+	ret->bad_csr = csr && csr_json_parse(v, &ret->csr, &ret->has_csr, e);
+	return ret->bad_csr ? -1 : 0;
+}
+
+struct wire_error
+dps_json_error(const struct dps_json_body *b, const struct err *e)
+{
+	return b->bad_csr ? wire_error_of(CODE_BAD_CSR)
+			  : wire_error_of_code(e->code, WIRE_DPS);
+}
+
+void
+dps_json_fill(const struct dps_json_body *b, struct ipc_dps_register *m)
+{
+	m->payload = buf_span(&b->payload);
+	m->endorsement_key = buf_span(&b->endorsement_key);
+	m->storage_root_key = buf_span(&b->storage_root_key);
+	if (!b->has_csr)
+		return;
+	m->csr_cn = span_str(b->csr.cn);
+	m->csr_spki = b->csr.spki;
 }
 
 int
-dps_json_parse(struct span text, struct span registration_id, struct dps_json_body *ret,
-    struct err *e)
+dps_json_parse(struct span text, struct span registration_id, bool csr,
+    struct dps_json_body *ret, struct err *e)
 {
 	struct span body = span_trim(text);
 	ret->payload = BUF_INIT(CAP_JSON);
@@ -80,7 +107,7 @@ dps_json_parse(struct span text, struct span registration_id, struct dps_json_bo
 	if (!body.len)
 		return 0;
 	auto_(js_free) struct js *v = js_parse(body, DPS_JSON_BODY_MAX, BODY_DEPTH, e);
-	return v ? read_body(v, registration_id, ret, e) : -1;
+	return v ? read_body(v, registration_id, csr, ret, e) : -1;
 }
 
 /* ---- what it hears ----------------------------------------------------------------- */
@@ -125,6 +152,33 @@ dps_json_challenge(const struct ipc_dps_state *m, struct buf *out)
 	js_dump(o, JS_AS_BUILT, out);
 }
 
+/* Azure's preview of 2025: the chain in base64 of DER, leaf first, beside what kind of
+ * hub it is for (azure-iot-sdk's register answer). */
+static void
+put_chain(struct js *o, struct span chain)
+{
+	struct js *list = js_array();
+	struct der_tlv one;
+	struct span rest = chain;
+	struct err e;
+	while (rest.len && der_next(&rest, &one, &e) == 0) {
+		auto_buf text = BUF_INIT(2 * CAP_CERT);
+		base64_put(&text, one.whole);
+		js_append(list, js_text(buf_text(&text)));
+	}
+	js_set(o, "issuedCertificateChain", list);
+	js_set_text(o, "connectionProfile", "classic");
+}
+
+static void
+put_extras(struct js *o, const struct ipc_dps_state *m)
+{
+	if (m->payload.len)
+		json_put_doc(o, "payload", m->payload);
+	if (m->chain.len)
+		put_chain(o, m->chain);
+}
+
 struct js *
 dps_json_state(const struct ipc_dps_state *m)
 {
@@ -141,7 +195,7 @@ dps_json_state(const struct ipc_dps_state *m)
 	if (m->created_ms)
 		json_put_time(o, "createdDateTimeUtc", m->created_ms);
 	/* embedded C wants both or neither */
-	if (m->hub.len && m->device_id.len) {
+	if (is(m, "assigned") && m->hub.len && m->device_id.len) {
 		json_put_text(o, "assignedHub", m->hub);
 		json_put_text(o, "deviceId", m->device_id);
 	}
@@ -149,6 +203,8 @@ dps_json_state(const struct ipc_dps_state *m)
 	if (m->substatus.len)
 		json_put_text(o, "substatus", m->substatus);
 	put_error(o, m);
+	if (is(m, "assigned"))
+		put_extras(o, m);
 	if (m->updated_ms)
 		json_put_time(o, "lastUpdatedDateTimeUtc", m->updated_ms);
 	char etag[JSON_ETAG_MAX], quoted[JSON_ETAG_MAX + 2];

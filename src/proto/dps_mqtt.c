@@ -20,7 +20,7 @@ enum {
 	FRAME_MAX = DPS_JSON_BODY_MAX + 2048, /* and its topic */
 	INFLIGHT_MAX = 16,
 	IDLE_S = 120, /* where the client asked for no keep-alive (1.3) */
-	ANSWER_MAX = 16 * 1024,
+	ANSWER_MAX = 512 * 1024, /* a payload, every character escaped, and a chain */
 	CODE_UNAUTHORIZED = 401002,
 	CODE_TOPIC = 400004,
 };
@@ -216,16 +216,17 @@ on_register(struct mqtt_session *s, const struct topic_dps *t, struct span body)
 	const struct dps *d = mqtt_session_ctx(s);
 	struct err e = {0};
 	auto_dps_json_body b = {0};
-	if (dps_json_parse(body, d->registration_id, &b, &e)) {
-		const struct wire_error w = wire_error_of_code(e.code, WIRE_DPS);
+	bool issue = mqtt_session_env(s)->config->dps.issue;
+	if (dps_json_parse(body, d->registration_id, issue, &b, &e)) {
+		const struct wire_error w = dps_json_error(&b, &e);
 		respond_error(s, t->rid, &w);
 		return;
 	}
-	const struct ipc_dps_register m = {.peer = *mqtt_session_peer(s),
+	struct ipc_dps_register m = {.peer = *mqtt_session_peer(s),
 	    .cred = *credential_ipc(d->cred),
 	    .id_scope = d->scope,
-	    .registration_id = d->registration_id,
-	    .payload = buf_span(&b.payload)};
+	    .registration_id = d->registration_id};
+	dps_json_fill(&b, &m);
 	ask(s, t->rid, IPC_DPS_REGISTER, &m);
 }
 

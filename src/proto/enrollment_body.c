@@ -9,6 +9,7 @@
 #include "crypto/cert.h"
 #include "crypto/sas_key.h"
 #include "proto/dps_json.h"
+#include "proto/hook_json.h"
 #include "proto/twin_json.h"
 
 enum { HUBS_MAX = 50, INFO_MAX = 8 * 1024 };
@@ -261,19 +262,50 @@ parse_policies(const struct js *o, struct ipc_enrollment_put *m, struct err *e)
 	    js_opt(o, "reprovisionPolicy", JS_OBJECT, &reprovision, e) ||
 	    js_opt_bool(reprovision, "updateHubAssignment", &update_hub, e) ||
 	    js_opt_bool(reprovision, "migrateDeviceData", &migrate, e) ||
-	    js_opt_str(o, "provisioningStatus", &status, e) ||
-	    js_opt_str(o, "allocationPolicy", &m->allocation, e))
+	    js_opt_str(o, "provisioningStatus", &status, e))
 		return -1;
+	m->reprovision_unset = reprovision == NULL;
 	m->iot_edge = iot_edge;
 	m->update_hub = update_hub;
 	m->migrate_data = migrate;
 	m->enabled = span_ieq_str(status, "enabled");
 	if (!m->enabled && !span_ieq_str(status, "disabled"))
 		return err_set(e, ERR_PARSE, "provisioningStatus: enabled or disabled");
-	if (m->allocation.len && !span_eq_str(m->allocation, "hashed") &&
-	    !span_eq_str(m->allocation, "static"))
-		return err_set(e, ERR_UNSUPPORTED,
-		    "allocationPolicy: hashed or static in this version");
+	return 0;
+}
+
+/* Any spelling by case: "geolatency" occurs (protocol/device.md 2.6). */
+static int
+parse_policy(const struct js *o, struct ipc_enrollment_put *m, struct err *e)
+{
+	static const char *const names[] = {"hashed", "geoLatency", "static", "custom"};
+	struct span text = SPAN_NONE;
+	if (js_opt_str(o, "allocationPolicy", &text, e))
+		return -1;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (span_ieq_str(text, names[i]))
+			m->allocation = span_str(names[i]);
+	if (text.len && !m->allocation.len)
+		return err_set(e, ERR_PARSE,
+		    "allocationPolicy: hashed, geoLatency, static or custom");
+	return 0;
+}
+
+static int
+parse_allocation(const struct js *o, struct ipc_enrollment_put *m, struct err *e)
+{
+	const struct js *custom = NULL;
+	if (parse_policy(o, m, e) ||
+	    js_opt(o, "customAllocationDefinition", JS_OBJECT, &custom, e))
+		return -1;
+	if (!span_eq_str(m->allocation, "custom"))
+		return 0;
+	if (js_need_str(custom, "webhookUrl", &m->webhook_url, e) ||
+	    js_need_str(custom, "apiVersion", &m->webhook_api, e))
+		return err_wrap(e, "customAllocationDefinition");
+	if (!hook_json_url(m->webhook_url))
+		return err_set(e, ERR_PARSE,
+		    "webhookUrl: want https, or http to this machine alone");
 	return 0;
 }
 
@@ -320,8 +352,8 @@ enrollment_body_parse(const struct js *o, struct enrollment_body *r,
 {
 	const struct js *initial = NULL;
 	if (parse_id(o, m, e) || parse_attestation(o, r, m, e) ||
-	    parse_policies(o, m, e) || parse_hubs(o, &r->hubs, e) ||
-	    parse_own(o, r, m, e))
+	    parse_policies(o, m, e) || parse_allocation(o, m, e) ||
+	    parse_hubs(o, &r->hubs, e) || parse_own(o, r, m, e))
 		return -1;
 	if (js_opt(o, "initialTwin", JS_OBJECT, &initial, e) ||
 	    twin_json_parse(initial, &r->tags, &r->desired, e))

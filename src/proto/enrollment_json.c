@@ -151,6 +151,15 @@ put_names(struct js *o, const struct ipc_enrollment *m, struct span state)
 		json_put_doc(o, "optionalDeviceInformation", m->info);
 }
 
+static struct js *
+webhook_json(const struct ipc_enrollment *m)
+{
+	struct js *o = js_object();
+	json_put_text(o, "webhookUrl", m->webhook_url);
+	json_put_text(o, "apiVersion", m->webhook_api);
+	return o;
+}
+
 static void
 put_policies(struct js *o, const struct ipc_enrollment *m)
 {
@@ -163,6 +172,8 @@ put_policies(struct js *o, const struct ipc_enrollment *m)
 	json_put_time(o, "lastUpdatedDateTimeUtc", m->updated_ms);
 	json_put_span(o, "allocationPolicy", m->allocation);
 	js_set(o, "iotHubs", hubs_json(m->hubs));
+	if (m->webhook_url.len)
+		js_set(o, "customAllocationDefinition", webhook_json(m));
 }
 
 struct js *

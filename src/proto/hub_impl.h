@@ -19,6 +19,9 @@ enum {
 	HUB_CODE_TOO_LARGE = 413001,
 };
 
+struct credential;
+struct ssl_st;
+
 struct hub_mqtt {
 	const struct env *env;
 	struct hub *by_session;
@@ -32,7 +35,7 @@ struct hub {
 	int64_t session; /* 0 before HUB_OPENED, and after the core forgot it */
 	uint16_t keep_alive_s;
 	uint32_t subs; /* codec/topic.h; what the core may still be storing included */
-	bool told_filter, by_cert;
+	bool told_off, told_filter, by_cert;
 	struct loop_timer *expiry;          /* NULL where the credential has no end */
 	struct span name;                   /* "dev" or "dev/mod": text */
 	struct span device_id, module_id;   /* into text */
@@ -41,6 +44,7 @@ struct hub {
 	uint8_t *will;
 	struct list twin_calls; /* hub_twin.c: what waits for the core */
 	struct hub_c2d *c2d;    /* hub_c2d.c: NULL before the first at QoS 0 */
+	struct hub_renewal *renewal; /* hub_credential.c; NULL: nothing to renew by */
 	UT_hash_handle hh;
 	char text[];
 };
@@ -81,5 +85,13 @@ hub_publish_fn hub_method_on_response;
 void hub_c2d_on_delivered(struct mqtt_session *s, int64_t seq);
 void hub_c2d_on_drained(struct mqtt_session *s);
 void hub_c2d_drop(struct hub *h);
+
+/* hub_credential.c: renewal over the session. Before the peer's certificates are dropped:
+ * notes what theirs says, where hub.issue is set. */
+void hub_credential_look(struct hub *h, struct ssl_st *ssl);
+/* Takes cred: kept for as long as there may be something to renew. */
+void hub_credential_keep(struct hub *h, struct credential *cred);
+hub_publish_fn hub_credential_on_issue;
+void hub_credential_drop(struct hub *h);
 
 #endif

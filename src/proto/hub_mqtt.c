@@ -211,20 +211,22 @@ on_connect(struct mqtt_session *s, const struct mqtt_connect *m)
 		    "client ID is not the device's");
 		return;
 	}
+	struct hub *h = hub_new(s, &u);
+	h->keep_alive_s = m->keep_alive_s;
+	mqtt_session_set_ctx(s, h);
+	hub_credential_look(h, mqtt_session_ssl(s));
 	auto_(credential_free) struct credential *cred =
 	    mqtt_session_credential(s, m->password, &e);
 	if (!cred) {
 		refuse(s, name_of(&u), HUB_CODE_UNAUTHORIZED, e.text);
 		return;
 	}
-	struct hub *h = hub_new(s, &u);
-	h->keep_alive_s = m->keep_alive_s;
-	mqtt_session_set_ctx(s, h);
 	if (keep_will(h, m, &e)) {
 		refuse(s, h->name, HUB_CODE_ARGUMENT, e.text);
 		return;
 	}
 	open_session(h, &u, cred, m->clean);
+	hub_credential_keep(h, TAKE(cred));
 }
 
 /* ---- questions for the core -------------------------------------------------------- */
@@ -301,6 +303,7 @@ static hub_publish_fn *const takers[] = {
     [TOPIC_TWIN_GET] = hub_twin_on_get,
     [TOPIC_TWIN_REPORT] = hub_twin_on_report,
     [TOPIC_METHOD_RESPONSE] = hub_method_on_response,
+    [TOPIC_CREDENTIAL_ISSUE] = hub_credential_on_issue,
 };
 
 static void
@@ -361,6 +364,7 @@ on_gone(struct mqtt_session *s, bool graceful, uint32_t code, const char *reason
 	loop_timer_free(h->expiry);
 	hub_twin_drop(h);
 	hub_c2d_drop(h);
+	hub_credential_drop(h);
 	free(h->will);
 	free(h);
 }

@@ -3,6 +3,8 @@
  * with the identity, so that it outlives connections and servers
  * (protocol/device.md 3.5, 3.7).
  */
+#include "codec/config.h"
+#include "proto/env.h"
 #include "proto/hub_impl.h"
 
 /* Nothing is granted that would not be delivered. To serve another kind: its line here.
@@ -15,6 +17,7 @@ static const bool served[TOPIC_SUB_N] = {
     [TOPIC_SUB_TWIN_RES] = true,
     [TOPIC_SUB_TWIN_DESIRED] = true,
     [TOPIC_SUB_METHODS] = true,
+    [TOPIC_SUB_CREDENTIALS] = true,
 };
 
 static void
@@ -58,7 +61,8 @@ static uint8_t
 grant(struct hub *h, const struct mqtt_filter *f)
 {
 	enum topic_sub sub = topic_sub_hub(f->filter, h->device_id, h->module_id);
-	if (!served[sub]) {
+	bool off = sub == TOPIC_SUB_CREDENTIALS && !h->all->env->config->hub.issue;
+	if (!served[sub] || off) {
 		log_unknown(h, f->filter);
 		return MQTT_SUBACK_FAILURE;
 	}

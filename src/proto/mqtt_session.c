@@ -579,6 +579,12 @@ mqtt_session_arg(const struct mqtt_session *s)
 	return s->arg;
 }
 
+struct ssl_st *
+mqtt_session_ssl(const struct mqtt_session *s)
+{
+	return stream_ssl(s->stream);
+}
+
 struct credential *
 mqtt_session_credential(struct mqtt_session *s, struct span password, struct err *e)
 {

@@ -96,6 +96,8 @@ struct core_owner *mqtt_session_owner(struct mqtt_session *s);
 const struct env *mqtt_session_env(const struct mqtt_session *s);
 /* The endpoint's arg, from mqtt_server_opts. */
 void *mqtt_session_arg(const struct mqtt_session *s);
+/* Of the connection; NULL where it is plain. */
+struct ssl_st *mqtt_session_ssl(const struct mqtt_session *s);
 /* What the peer proves itself by: the password as a token, else its certificate. To be
  * called once: the peer's certificates are dropped after it (5 KB a connection). */
 must_check struct credential *mqtt_session_credential(

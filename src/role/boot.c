@@ -19,13 +19,15 @@
 /* Numbers of roles that have no account of their own, in the range that no package and no
  * login uses (systemd's for dynamic users): each role another, so that one taken over can
  * neither signal nor inspect the next. */
-enum { UID_SIGNER = 61500, UID_CORE = 61501, UID_EDGE = 61510 };
+enum { UID_SIGNER = 61500, UID_CORE = 61501, UID_HOOKD = 61502, UID_EDGE = 61510 };
 
 static uid_t
 role_uid(const char *role, uint32_t index)
 {
 	if (strcmp(role, "signer") == 0)
 		return UID_SIGNER;
+	if (strcmp(role, "hookd") == 0)
+		return UID_HOOKD;
 	return strcmp(role, "core") == 0 ? UID_CORE : UID_EDGE + index;
 }
 

@@ -21,6 +21,7 @@
 #include "role/boot.h"
 #include "role/core_c2d.h"
 #include "role/core_method.h"
+#include "role/core_hook.h"
 #include "role/core_pki.h"
 #include "role/core_upload.h"
 #include "store/c2d.h"
@@ -33,6 +34,8 @@
 #define REFUSALS_PER_MIN            12000 /* lines; beyond, refusals are counted but not written */
 #define CONNLOG_ROWS                10000000 /* some GB, whatever comes */
 #define AZURE_REGISTRATIONS_PER_MIN 1000
+#define AZURE_OPERATIONS_PER_MIN    1000
+#define AZURE_POLLS_PER_10S         5
 
 /* ---- trust anchors for the edges ------------------------------------------------------
  */
@@ -189,6 +192,7 @@ find_handler(enum ipc_type type)
 	    core_upload_handler,
 	    core_service_handler,
 	    core_module_handler,
+	    core_dps_handler,
 	    core_enrollment_handler,
 	    core_issuer_handler,
 	    core_rollover_handler,
@@ -210,9 +214,19 @@ find_handler(enum ipc_type type)
 	return NULL;
 }
 
+/* Requests to the provisioning service's API (protocol/service.md 6.3), once the caller is
+ * known, so that strangers cannot use it up. */
+static bool
+is_throttled(struct core *c, uint32_t right)
+{
+	return policy_is_dps(right) &&
+	       !throttle_take(&c->operations, loop_now_ms(c->loop));
+}
+
 static int
 handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
+	static const struct refusal throttled = {.code = REFUSAL_THROTTLED};
 	core_handler *fn = find_handler(a->type);
 	uint32_t right = ipc_msg_row(a->type)->right;
 	if (!fn)
@@ -221,7 +235,11 @@ handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	bool ok = true;
 	if (right && authorize(c, a, right, msg, &ok, e))
 		return -1;
-	return ok ? fn(c, a, msg, e) : 0;
+	if (!ok)
+		return 0;
+	if (is_throttled(c, right))
+		return core_refused(c, a, &throttled, refusal_row(throttled.code)->dps, e);
+	return fn(c, a, msg, e);
 }
 
 static void
@@ -319,6 +337,8 @@ on_main_frame(void *arg, struct ipc_frame *f)
 		link_edge(c, m.index, TAKE_FD(f->fd));
 	else if (m.peer == 's')
 		core_link_signer(c, TAKE_FD(f->fd));
+	else if (m.peer == 'h')
+		core_hook_link(c, TAKE_FD(f->fd));
 }
 
 static void
@@ -369,6 +389,7 @@ on_housekeeping(void *arg)
 		core_give_up(c, &e);
 		return;
 	}
+	core_hook_sweep(c);
 	if (trim(c, &e) || core_est_trim(c, &e) || core_upload_trim(c, &e))
 		turn_spoil(c->turn, &e);
 }
@@ -409,6 +430,25 @@ log_start(struct core *c, struct err *e)
 
 static const struct turn_ops turn_ops = {core_send, core_fail, on_turn_done};
 
+/* As configured; else Azure's own where it is played. */
+static int64_t
+limit(const struct core *c, int64_t configured, int64_t azure)
+{
+	bool plays = c->cfg.server.profile == CONFIG_PROFILE_AZURE;
+	return configured || !plays ? configured : azure;
+}
+
+static void
+init_throttles(struct core *c)
+{
+	int64_t now = loop_now_ms(c->loop);
+	throttle_init(&c->registrations,
+	    limit(c, c->cfg.dps.registrations_per_min, AZURE_REGISTRATIONS_PER_MIN), now);
+	throttle_init(&c->operations,
+	    limit(c, c->cfg.dps.operations_per_min, AZURE_OPERATIONS_PER_MIN), now);
+	poll_guard_init(&c->polls, limit(c, c->cfg.dps.polls_per_10s, AZURE_POLLS_PER_10S));
+}
+
 static int
 start(struct core *c, int fd, struct err *e)
 {
@@ -429,11 +469,9 @@ start(struct core *c, int fd, struct err *e)
 	    .clock = &clock_system,
 	    .arena = turn_arena(c->turn),
 	    .throttle = &c->registrations,
-	    .est = &c->est};
-	int64_t per_min = c->cfg.dps.registrations_per_min;
-	if (per_min == 0 && c->cfg.server.profile == CONFIG_PROFILE_AZURE)
-		per_min = AZURE_REGISTRATIONS_PER_MIN;
-	throttle_init(&c->registrations, per_min, loop_now_ms(c->loop));
+	    .est = &c->est,
+	    .polls = &c->polls};
+	init_throttles(c);
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
 	c->sightings = sighting_new();
@@ -447,6 +485,7 @@ start(struct core *c, int fd, struct err *e)
 	c->pki = core_pki_new(c);
 	c->c2d = core_c2d_new(c);
 	c->methods = core_method_new(c);
+	c->hook = core_hook_new(c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
 	core_rotate_tickets(c);
@@ -475,6 +514,8 @@ stop(struct core *c)
 	core_c2d_free(c->c2d);
 	core_method_free(c->methods);
 	core_upload_free(c->uploads);
+	core_hook_free(c->hook);
+	poll_guard_done(&c->polls);
 	free(c->clones);
 	store_close(c->store);
 	loop_free(c->loop);

@@ -9,6 +9,7 @@
 #include "domain/issuer.h"
 #include "domain/est_guard.h"
 #include "domain/session.h"
+#include "domain/poll_guard.h"
 #include "domain/throttle.h"
 #include "io/ipc.h"
 #include "io/loop.h"
@@ -74,7 +75,9 @@ struct core {
 	struct store *store;
 	struct turn *turn;
 	struct domain d;
-	struct throttle registrations, refusals;
+	struct throttle registrations, operations, refusals;
+	struct poll_guard polls;
+	struct core_hook *hook;
 	int64_t refusals_unlogged;
 	struct est_guard est;
 	int64_t est_trim_ms; /* when enrolment requests are trimmed next */
@@ -117,6 +120,7 @@ core_handler *core_http_handler(enum ipc_type type);
 core_handler *core_service_handler(enum ipc_type type);
 core_handler *core_module_handler(enum ipc_type type);
 core_handler *core_upload_handler(enum ipc_type type);
+core_handler *core_dps_handler(enum ipc_type type);
 core_handler *core_enrollment_handler(enum ipc_type type);
 core_handler *core_issuer_handler(enum ipc_type type);
 core_handler *core_rollover_handler(enum ipc_type type);

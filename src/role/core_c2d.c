@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "codec/topic.h"
+#include "domain/hubs.h"
 #include "domain/c2d.h"
 #include "proto/mqtt_session.h"
 
@@ -233,7 +234,8 @@ on_c2d_purge(struct core *c, const struct ask *a, const void *msg, struct err *e
 {
 	const struct ipc_c2d_purge *m = msg;
 	int64_t count;
-	if (c2d_purge(&c->d, m->id, &count, e))
+	if (hubs_check(&c->d, m->peer.host, m->id, e) ||
+	    c2d_purge(&c->d, m->id, &count, e))
 		return -1;
 	return core_done(c, a, "", count, e);
 }

@@ -7,6 +7,7 @@
 #include "domain/dps_cert.h"
 #include "domain/enrol.h"
 #include "domain/enrollment.h"
+#include "role/core_hook.h"
 #include "role/core_list.h"
 
 #define ENROLLMENTS_PAGE   100
@@ -29,11 +30,10 @@ answer_state(
 	return core_answer(c, a, IPC_DPS_STATE, &st, e);
 }
 
-static int
-answer_enrollment(struct core *c, const struct ask *a, const struct store_enrollment *n,
-    bool keys, struct err *e)
+struct ipc_enrollment
+core_enrollment_msg(const struct store_enrollment *n, bool keys)
 {
-	const struct ipc_enrollment m = {.kind = (uint8_t)n->kind,
+	return (struct ipc_enrollment){.kind = (uint8_t)n->kind,
 	    .id = span_str(n->id),
 	    .etag = n->etag,
 	    .attestation = (uint8_t)n->attestation,
@@ -56,7 +56,17 @@ answer_enrollment(struct core *c, const struct ask *a, const struct store_enroll
 	    .update_hub = n->update_hub,
 	    .migrate_data = n->migrate_data,
 	    .created_ms = n->created_ms,
-	    .updated_ms = n->updated_ms};
+	    .updated_ms = n->updated_ms,
+	    .reprovision_unset = n->reprovision_unset,
+	    .webhook_url = span_str(n->webhook_url),
+	    .webhook_api = span_str(n->webhook_api)};
+}
+
+static int
+answer_enrollment(struct core *c, const struct ask *a, const struct store_enrollment *n,
+    bool keys, struct err *e)
+{
+	const struct ipc_enrollment m = core_enrollment_msg(n, keys);
 	if (answer_state(c, a, n, e))
 		return -1;
 	return core_answer(c, a, IPC_ENROLLMENT, &m, e);

@@ -23,7 +23,7 @@
 #define STEADY_MS        60000 /* a child that lived this long starts again at once */
 #define STOP_MS          5000
 
-enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE, CHILD_KEYD };
+enum child_kind { CHILD_SIGNER, CHILD_CORE, CHILD_EDGE, CHILD_KEYD, CHILD_HOOKD };
 
 struct child {
 	struct supervisor *server;
@@ -42,7 +42,7 @@ struct supervisor {
 	struct loop *loop;
 	int mqtt_fd, https_fd, http_fd, lock_fd; /* http_fd -1: not served */
 	uint16_t mqtt_port, https_port, http_port;
-	struct child keyd, signer, core, edges[EDGES_MAX];
+	struct child keyd, signer, core, hookd, edges[EDGES_MAX];
 	unsigned n_edges;
 	struct loop_signal *term, *intr, *hup;
 	struct loop_timer *stop_deadline;
@@ -56,7 +56,8 @@ kind_name(enum child_kind kind)
 	static const char *const names[] = {[CHILD_SIGNER] = "signer",
 	    [CHILD_CORE] = "core",
 	    [CHILD_EDGE] = "edge",
-	    [CHILD_KEYD] = "keyd"};
+	    [CHILD_KEYD] = "keyd",
+	    [CHILD_HOOKD] = "hookd"};
 	return names[kind];
 }
 
@@ -160,8 +161,12 @@ on_ready(struct child *c)
 		break;
 	case CHILD_CORE:
 		attach(c, 'c', &s->signer, 's');
+		attach(c, 'c', &s->hookd, 'h');
 		for (unsigned i = 0; i < s->n_edges; i++)
 			attach(c, 'c', &s->edges[i], 'e');
+		break;
+	case CHILD_HOOKD:
+		attach(&s->core, 'c', c, 'h');
 		break;
 	case CHILD_EDGE:
 		attach_tls_key(c);
@@ -176,12 +181,22 @@ on_ready(struct child *c)
 /* ---- children -------------------------------------------------------------------------
  */
 
+/* It is needed by those alone whose enrollments have a webhook; from then on it runs. */
+static void
+start_hookd(struct supervisor *s)
+{
+	if (!s->hookd.proc && !loop_timer_is_started(s->hookd.restart))
+		start_child(&s->hookd);
+}
+
 static void
 on_child_frame(void *arg, struct ipc_frame *f)
 {
 	struct child *c = arg;
 	struct ipc_ready m;
 	struct err e;
+	if (f->type == IPC_HOOK_WANTED && c->kind == CHILD_CORE)
+		start_hookd(c->server);
 	if (f->type != IPC_READY || ipc_msg_unpack(IPC_READY, f->body, &m, &e))
 		return;
 	log_event(LOG_INFO, "main.ready", LOG_STR("role", kind_name(c->kind)),
@@ -210,7 +225,7 @@ all_gone(const struct supervisor *s)
 	for (unsigned i = 0; i < s->n_edges; i++)
 		if (s->edges[i].proc)
 			return false;
-	return !s->core.proc && !s->signer.proc && !s->keyd.proc;
+	return !s->core.proc && !s->signer.proc && !s->keyd.proc && !s->hookd.proc;
 }
 
 /* A child that is not ready may not see a frame behind BOOT: it is told when it is. */
@@ -237,6 +252,8 @@ stop_next(struct supervisor *s)
 		return;
 	else if (s->core.proc)
 		send_stop(&s->core);
+	else if (s->hookd.proc)
+		send_stop(&s->hookd);
 	else
 		send_stop(s->signer.proc ? &s->signer : &s->keyd);
 }
@@ -529,6 +546,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	init_child(&s, &s.keyd, CHILD_KEYD, 0);
 	init_child(&s, &s.signer, CHILD_SIGNER, 0);
 	init_child(&s, &s.core, CHILD_CORE, 0);
+	init_child(&s, &s.hookd, CHILD_HOOKD, 0);
 	for (unsigned i = 0; i < s.n_edges; i++)
 		init_child(&s, &s.edges[i], CHILD_EDGE, i);
 	int rc = start(&s, e);
@@ -540,6 +558,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	for (unsigned i = 0; i < s.n_edges; i++)
 		done_child(&s.edges[i]);
 	done_child(&s.core);
+	done_child(&s.hookd);
 	done_child(&s.signer);
 	done_child(&s.keyd);
 	loop_timer_free(s.stop_deadline);

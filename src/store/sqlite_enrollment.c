@@ -33,6 +33,9 @@ static const struct stmt_col cols[] = {
     COL(migrate_data),
     COL(created_ms),
     COL(updated_ms),
+    COL(reprovision_unset),
+    COL(webhook_url),
+    COL(webhook_api),
 };
 static const struct stmt_shape shapes[] = {
     [STORE_GROUP] = STMT_SHAPE("enrollment group", cols),

@@ -55,6 +55,7 @@ async function main() {
             result.deviceId = got.deviceId;
             result.status = got.status;
             result.substatus = got.substatus;
+            if (got.payload) result.payload = got.payload;
         }
         if (task.messages) await talk(result.hub || task.host, result.deviceId || task.id);
         result.ok = true;

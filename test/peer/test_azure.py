@@ -16,6 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
 # pylint: disable=wrong-import-position
 import harness
 import npm
+import test_allocation
 from harness import derive
 
 HOSTS = ("127.8.83.1", "127.8.83.2")
@@ -88,6 +89,17 @@ class Device:
         group = self.sas_group()
         self.whole_life("node-s", "sas",
                         sasKey=base64.b64encode(derive(group, "node-s")).decode())
+
+    def test_custom_allocation_with_payload(self):
+        hook, url, _ = test_allocation.webhook(type(self), self.parent, plain=True)
+        hook.plan = lambda question: (200, {
+            "iotHubHostName": self.HOST,
+            "payload": {"heard": question["deviceRuntimeContext"]["payload"]}})
+        group = self.sas_group("g-custom", allocationPolicy="custom", customAllocationDefinition={
+            "webhookUrl": url, "apiVersion": "2019-03-31"})
+        got = self.sdk(id="node-c", scope=harness.SCOPE, payload={"model": "x"},
+                       sasKey=base64.b64encode(derive(group, "node-c")).decode())
+        self.assertEqual((got["status"], got["payload"]), ("assigned", {"heard": {"model": "x"}}))
 
     def test_x509_over_websocket(self):
         self.x509_group()

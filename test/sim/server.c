@@ -403,7 +403,7 @@ server_register(
     struct server *s, struct face *f, const char *id, const char *peer, struct err *e)
 {
 	struct refusal no;
-	struct ipc_dps_state st;
+	struct enrol_result got;
 	if (is_unreachable(s, e))
 		return -1;
 	s->n.registrations++;
@@ -412,7 +412,7 @@ server_register(
 	    .cred = cred_of(s, f),
 	    .id_scope = span_str(SCOPE),
 	    .registration_id = span_str(id)};
-	int rc = enrol_register(&s->d, &m, &st, &no, e);
+	int rc = enrol_register(&s->d, &m, &got, &no, e);
 	if (rc == 0 && no.code != REFUSAL_NONE)
 		log_refusal(s, "dps", id, peer, &no);
 	if (server_end(s, rc))

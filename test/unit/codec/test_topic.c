@@ -111,6 +111,12 @@ twin_and_method_topics_are_told_apart(void **state)
 {
 	struct err e = {0};
 	struct topic_hub t;
+	assert_ok(topic_parse_hub(
+		      SPAN_LIT("$iothub/credentials/POST/issueCertificate/?$rid=req-1"),
+		      DEV, SPAN_NONE, &t, &e),
+	    &e);
+	assert_int_equal(t.kind, TOPIC_CREDENTIAL_ISSUE);
+	assert_span(t.rid, "req-1");
 	assert_ok(topic_parse_hub(SPAN_LIT("$iothub/twin/GET/?$rid=get_twin"), DEV,
 		      SPAN_NONE, &t, &e),
 	    &e);
@@ -227,6 +233,9 @@ responses_have_the_shape_every_sdk_parses(void **state)
 	buf_reset(&b);
 	topic_write_dps_response(&b, 200, SPAN_LIT("R1"), 0);
 	assert_string_equal(buf_text(&b), "$dps/registrations/res/200/?$rid=R1");
+	buf_reset(&b);
+	topic_write_credential_response(&b, 202, SPAN_LIT("req-1"));
+	assert_string_equal(buf_text(&b), "$iothub/credentials/res/202/?$rid=req-1");
 	buf_reset(&b);
 	topic_write_twin_response(&b, 204, SPAN_LIT("4"), 2);
 	assert_string_equal(buf_text(&b), "$iothub/twin/res/204/?$rid=4&$version=2");

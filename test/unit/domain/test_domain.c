@@ -144,9 +144,9 @@ register_(struct world *w, const char *id, struct ipc_cred cred)
 	struct ipc_dps_register m = {.cred = cred,
 	    .id_scope = span_str(w->cfg.dps.id_scope),
 	    .registration_id = span_str(id)};
-	struct ipc_dps_state st = {0};
-	assert_ok(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e);
-	return st;
+	struct enrol_result got;
+	assert_ok(enrol_register(&w->d, &m, &got, &w->no, &w->e), &w->e);
+	return got.state;
 }
 
 static struct ipc_cred
@@ -233,8 +233,8 @@ enrol_refuses_wrong_key_scope_resource_and_expired_token(void **state)
 	struct ipc_dps_register m = {.cred = group_token(w, &g, "d1", LATER),
 	    .id_scope = SPAN_LIT("0neOTHER"),
 	    .registration_id = SPAN_LIT("d1")};
-	struct ipc_dps_state st;
-	assert_ok(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e);
+	struct enrol_result got;
+	assert_ok(enrol_register(&w->d, &m, &got, &w->no, &w->e), &w->e);
 	assert_refused(w, WRONG_SCOPE);
 	register_(w, "d1", (struct ipc_cred){0});
 	assert_refused(w, NO_CREDENTIAL);
@@ -348,7 +348,7 @@ static void
 enrol_by_chain_waits_for_the_names_of_the_cas(void **state)
 {
 	struct world *w = *state;
-	struct ipc_dps_state st;
+	struct enrol_result st;
 	struct ipc_dps_register m = {.cred = leaf(w, "d1"),
 	    .id_scope = span_str(w->cfg.dps.id_scope),
 	    .registration_id = SPAN_LIT("d1")};

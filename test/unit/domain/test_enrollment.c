@@ -153,9 +153,9 @@ enrols(struct world *w, const char *id, struct ipc_cred cred)
 	const struct ipc_dps_register m = {.cred = cred,
 	    .id_scope = span_str(w->cfg.dps.id_scope),
 	    .registration_id = span_str(id)};
-	struct ipc_dps_state st = {0};
-	assert_ok(enrol_register(&w->d, &m, &st, &w->no, &w->e), &w->e);
-	return st;
+	struct enrol_result got;
+	assert_ok(enrol_register(&w->d, &m, &got, &w->no, &w->e), &w->e);
+	return got.state;
 }
 
 /* By which enrollment: "" = an individual one. */

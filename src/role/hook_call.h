@@ -1,0 +1,30 @@
+#ifndef ROLE_HOOK_CALL_H
+#define ROLE_HOOK_CALL_H
+/*
+ * POSTs to webhooks, over libcurl's multi interface on the loop. TLS by the CAs it was
+ * given, no redirects, no proxy, no cookies; an answer of at most HOOK_CALL_ANSWER_MAX
+ * bytes. Nothing is asked twice: who runs a webhook may count.
+ */
+#include "base/err.h"
+#include "base/span.h"
+
+struct loop;
+struct hook_call_pool;
+
+#define HOOK_CALL_ANSWER_MAX (128 * 1024)
+#define HOOK_CALL_MAX        256 /* under way at once */
+
+/* ca_pem: certificates to trust, empty: the system's. It is copied. */
+struct hook_call_pool *hook_call_new(struct loop *l, struct span ca_pem, struct err *e);
+/* Calls under way end without a word. */
+void hook_call_free(struct hook_call_pool *h);
+
+/* body: valid during the call; NULL with why. */
+typedef void hook_call_fn(
+    void *arg, uint64_t tag, const struct span *body, const struct err *why);
+/* Called once, from the loop, where this succeeds. ERR_BUSY: HOOK_CALL_MAX are under way.
+ */
+must_check int hook_call_post(struct hook_call_pool *h, struct span url, struct span body,
+    int64_t timeout_ms, hook_call_fn *fn, void *arg, uint64_t tag, struct err *e);
+
+#endif
