@@ -370,6 +370,8 @@ on_read(struct bufferevent *bev, void *arg)
 {
 	struct stream *s = arg;
 	struct evbuffer *in = bufferevent_get_input(bev);
+	if (s->state == ST_HANDSHAKE)
+		return; /* of a connection taken over: on_plain_ready comes back to it */
 	if (s->state != ST_OPEN)
 		evbuffer_drain(in, evbuffer_get_length(in)); /* after our goodbye */
 	else if (s->ws && !s->paused)
