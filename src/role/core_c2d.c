@@ -91,10 +91,12 @@ after_pushed(void *arg, const void *item)
 	int64_t session;
 	memcpy(&session, item, sizeof(session));
 	HASH_FIND(hh, k->due, &session, sizeof(session), due);
-	if (due && !due->again) {
+	if (due)
 		HASH_DEL(k->due, due);
+	if (due && due->again) /* behind the others: some are due all the time */
+		HASH_ADD(hh, k->due, session, sizeof(due->session), due);
+	else
 		free(due);
-	}
 	if (k->due)
 		loop_timer_start(k->timer, 0);
 	else
@@ -122,9 +124,11 @@ on_due(void *arg)
 	struct due *due, *next;
 	int n = 0;
 	loop_timer_start(k->timer, RETRY_MS);
-	HASH_ITER (hh, k->due, due, next)
-		if (n++ < SESSIONS_A_TURN)
-			serve(k->core, due);
+	HASH_ITER (hh, k->due, due, next) {
+		if (n++ == SESSIONS_A_TURN)
+			break; /* after a restart the whole fleet stands behind them */
+		serve(k->core, due);
+	}
 }
 
 struct core_c2d *
