@@ -51,7 +51,8 @@ struct http_server {
 
 /* ---- routes ------------------------------------------------------------------------ */
 
-/* Whether path fits pattern; its parameters go to param (HTTP_CALL_PARAMS of them). */
+/* Whether path fits pattern; its parameters go to param (HTTP_CALL_PARAMS of them). Those
+ * of a pattern that fits only at first may be left there. */
 static bool
 fits(const char *pattern, const struct uri_path *path, struct span *param)
 {
@@ -123,10 +124,11 @@ find_route(const struct http_server *h, enum http_method method,
     const struct uri_path *path, struct http_call *c)
 {
 	struct match m = {0};
-	struct span p[HTTP_CALL_PARAMS] = {{0}};
-	for (size_t i = 0; i < n_routes; i++)
+	for (size_t i = 0; i < n_routes; i++) {
+		struct span p[HTTP_CALL_PARAMS] = {{0}};
 		if (fits(routes[i].path, path, p))
 			note_route(h, &routes[i], method, p, c, &m);
+	}
 	return m;
 }
 
