@@ -145,10 +145,10 @@ class Telemetry(Web):
 
     def test_refusals_tell_a_stranger_nothing_and_the_operator_all(self):
         self.by_cert(self.name)
-        wrong = self.by_key(self.name, os.urandom(32))
-        unknown = self.by_key("nobody-" + self.name, os.urandom(32))
+        self.sas_device("key-" + self.name)
         bodies = set()
-        for api, device in ((wrong, self.name), (unknown, "nobody-" + self.name)):
+        for device in (self.name, "nobody-" + self.name, "key-" + self.name):
+            api = self.by_key(device, os.urandom(32))
             got = self.send(api, device)
             self.assertEqual((got.status, got.headers["iothub-errorcode"]),
                              (401, "IotHubUnauthorizedAccess"), got)
@@ -156,6 +156,7 @@ class Telemetry(Web):
         self.assertEqual(len(bodies), 1)
         self.reason(self.name, "other kind")
         self.reason("nobody-" + self.name, "not found")
+        self.reason("key-" + self.name, "signature")
         self.assertEqual(self.send(self.server.anybody(), self.name).status, 401)
         self.reason(self.name, "neither")
 
