@@ -163,6 +163,7 @@ on_answer(void *arg, uint64_t slot, enum ipc_type type, const void *msg)
 	struct span rid = span_of(r->rid, r->rid_len);
 	r->used = false;
 	if (type == IPC_DPS_STATE) {
+		mqtt_session_prove(s);
 		respond_state(s, rid, msg);
 		return;
 	}

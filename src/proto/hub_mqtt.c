@@ -157,6 +157,7 @@ on_opened(struct hub *h, const struct ipc_hub_opened *m)
 	const struct mqtt_terms terms = {.frame_max = body_max(c) + TOPIC_MAX + 16,
 	    .idle_ms = mqtt_session_idle_ms(h->keep_alive_s, c->hub.keepalive_max_s),
 	    .inflight_max = INFLIGHT_MAX};
+	mqtt_session_prove(h->mqtt);
 	mqtt_session_accept(h->mqtt, &terms, m->present != 0);
 }
 

@@ -173,9 +173,15 @@ mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t, bool pre
 	s->frame_max = t->frame_max;
 	s->inflight_max = t->inflight_max;
 	stream_idle(s->stream, t->idle_ms);
-	stream_prove(s->stream);
 	write_connack(s, present, 0);
 	set_pause(s, PAUSE_AUTH, false);
+}
+
+void
+mqtt_session_prove(struct mqtt_session *s)
+{
+	if (s->state != ST_CLOSING)
+		stream_prove(s->stream);
 }
 
 int64_t

@@ -60,6 +60,9 @@ struct mqtt_terms {
 /* CONNACK 0. present: what was subscribed to before still stands (3.2.2.2). */
 void mqtt_session_accept(
     struct mqtt_session *s, const struct mqtt_terms *t, bool present);
+/* The peer has proved an identity (io/stream.h), which one that was accepted need not
+ * have: DPS judges its credential with the first request. */
+void mqtt_session_prove(struct mqtt_session *s);
 /* CONNACK code (1, 3 or 5) and close. */
 void mqtt_session_refuse(struct mqtt_session *s, uint8_t code);
 /* The publish of that ticket is done: its PUBACK may leave. */
