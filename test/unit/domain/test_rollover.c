@@ -306,6 +306,29 @@ a_group_in_the_way_is_named_and_nothing_changes(void **state)
 }
 
 static void
+a_group_that_names_its_ca_by_name_is_its_operators_to_edit(void **state)
+{
+	struct world *w = *state;
+	struct store_rollover r;
+	struct store_issuer old = ca(w, "old");
+	struct store_dps_cert c = {
+	    .name = "uploaded", .sha256 = old.sha256, .der = old.cert, .verified = true};
+	const struct store_enrollment g = {.id = "by-name",
+	    .attestation = STORE_ATT_X509,
+	    .primary_ca = "uploaded",
+	    .enabled = true};
+	assert_ok(store_dps_cert_add(w->d.store, &c, &w->e), &w->e);
+	assert_ok(store_enrollment_add(w->d.store, &g, &w->e), &w->e);
+	assert_fails(rollover_start(&w->d, SPAN_NONE, SPAN_LIT("new"), 0, &r, &w->e),
+	    &w->e, CONFLICT);
+	assert_non_null(strstr(w->e.text, "by-name"));
+	assert_state(w, "new", "standby");
+	new_group(w, "theirs", "new", NULL); /* as the error says it is to be done */
+	assert_ok(rollover_start(&w->d, SPAN_NONE, SPAN_LIT("new"), 0, &r, &w->e), &w->e);
+	assert_group(w, "theirs", "new", NULL);
+}
+
+static void
 what_cannot_come_next_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -690,6 +713,7 @@ main(void)
 	    T(who_is_beyond_the_share_is_not_called),
 	    T(start_trusts_the_new_one_and_names_it_in_the_group),
 	    T(a_group_in_the_way_is_named_and_nothing_changes),
+	    T(a_group_that_names_its_ca_by_name_is_its_operators_to_edit),
 	    T(what_cannot_come_next_is_refused),
 	    T(a_group_that_names_the_root_gets_the_new_root_beside_it),
 	    T(the_first_wave_lets_the_new_one_issue_and_waves_only_grow),
