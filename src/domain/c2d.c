@@ -228,27 +228,28 @@ c2d_done(
 
 struct visit {
 	struct domain *d;
-	void (*freed)(void *ctx, const char *device_id);
+	c2d_freed_fn *freed;
 	void *ctx;
 	int64_t n;
 };
 
 static int
-visit_held(void *ctx, const struct store_c2d *m, struct err *e)
+visit_vain(void *ctx, const struct store_c2d *m, struct err *e)
 {
 	struct visit *v = ctx;
 	v->n++;
-	return put_back(v->d, m, e);
+	if (put_back(v->d, m, e))
+		return -1;
+	v->freed(v->ctx, m->device_id);
+	return 0;
 }
 
 int
-c2d_release(struct domain *d, int64_t session, bool *ret_any, struct err *e)
+c2d_release(
+    struct domain *d, int64_t session, c2d_freed_fn *freed, void *ctx, struct err *e)
 {
-	struct visit v = {.d = d};
-	if (store_c2d_each_held(d->store, session, visit_held, &v, e))
-		return -1;
-	*ret_any = v.n > 0;
-	return 0;
+	struct visit v = {.d = d, .freed = freed, .ctx = ctx};
+	return store_c2d_each_held(d->store, session, visit_vain, &v, e);
 }
 
 static int
@@ -281,25 +282,14 @@ visit_expired(void *ctx, const struct store_c2d *m, struct err *e)
 	return end(v->d, m, IPC_OUTCOME_EXPIRED, e);
 }
 
-static int
-visit_unlocked(void *ctx, const struct store_c2d *m, struct err *e)
-{
-	struct visit *v = ctx;
-	v->n++;
-	if (put_back(v->d, m, e))
-		return -1;
-	v->freed(v->ctx, m->device_id);
-	return 0;
-}
-
 int
-c2d_tidy(struct domain *d, int64_t batch, void (*freed)(void *ctx, const char *device_id),
-    void *ctx, bool *ret_more, struct err *e)
+c2d_tidy(struct domain *d, int64_t batch, c2d_freed_fn *freed, void *ctx, bool *ret_more,
+    struct err *e)
 {
 	int64_t now = domain_now(d);
 	struct visit expired = {.d = d};
 	struct visit unlocked = {.d = d, .freed = freed, .ctx = ctx};
-	if (store_c2d_each_unlocked(d->store, now, batch, visit_unlocked, &unlocked, e) ||
+	if (store_c2d_each_unlocked(d->store, now, batch, visit_vain, &unlocked, e) ||
 	    store_c2d_each_expired(d->store, now, batch, visit_expired, &expired, e) ||
 	    store_feedback_trim(d->store, now, d->cfg->hub.feedback_deliveries, batch, e))
 		return -1;

@@ -42,19 +42,19 @@ must_check int c2d_settle(struct domain *d, const char *device_id, struct span l
  * purged, or is acknowledged twice. */
 must_check int c2d_done(
     struct domain *d, const char *device_id, int64_t session, int64_t seq, struct err *e);
-/* A session is over: what it holds waits again. *ret_any: something was held. */
+/* Is told that a device has something waiting again. */
+typedef void c2d_freed_fn(void *ctx, const char *device_id);
+/* A session is over: what it holds waits again. */
 must_check int c2d_release(
-    struct domain *d, int64_t session, bool *ret_any, struct err *e);
+    struct domain *d, int64_t session, c2d_freed_fn *freed, void *ctx, struct err *e);
 /* Drops the device's whole queue. NOT_FOUND. */
 must_check int c2d_purge(
     struct domain *d, struct span device_id, int64_t *ret_count, struct err *e);
 
 /* Gives up what expired, frees what was fetched and never settled, trims feedback; at
- * most batch of each. freed: called for each device that has something waiting again.
- * *ret_more: there is more to do now. */
-must_check int c2d_tidy(struct domain *d, int64_t batch,
-    void (*freed)(void *ctx, const char *device_id), void *ctx, bool *ret_more,
-    struct err *e);
+ * most batch of each. *ret_more: there is more to do now. */
+must_check int c2d_tidy(struct domain *d, int64_t batch, c2d_freed_fn *freed, void *ctx,
+    bool *ret_more, struct err *e);
 
 /* Feedback for one reader, under one lock; lock is "" where there is none. */
 must_check int c2d_feedback(struct domain *d, char lock[C2D_LOCK],

@@ -92,11 +92,11 @@ hub_c2d_on_push(struct hub_mqtt *all, const struct ipc_c2d_push *push)
 	struct hub *h = hub_mqtt_find(all, push->session);
 	struct err e = {0};
 	auto_buf topic = BUF_INIT(TOPIC_MAX);
-	if (!h)
+	if (!h || mqtt_session_is_closing(h->mqtt))
 		return; /* its end is being told */
 	if (write_topic(h, m, &topic, &e)) {
-		mqtt_session_refused(h->mqtt, h->name, CODE_TOO_LARGE,
-		    "message %lld: %s", (long long)m->seq, e.text);
+		mqtt_session_refused(h->mqtt, h->name, CODE_TOO_LARGE, "message %lld: %s",
+		    (long long)m->seq, e.text);
 		return;
 	}
 	bool sent = true;

@@ -23,7 +23,7 @@ hub_method_on_push(struct hub_mqtt *all, const struct ipc_method_push *m)
 	struct hub *h = hub_mqtt_find(all, m->session);
 	char rid[RID_DIGITS + 1];
 	auto_buf topic = BUF_INIT(TOPIC_ROOM);
-	if (!h)
+	if (!h || mqtt_session_is_closing(h->mqtt))
 		return;
 	if (mqtt_session_queued(h->mqtt) > QUEUED_MAX) {
 		mqtt_session_refused(h->mqtt, h->name, CODE_NOT_ONLINE,

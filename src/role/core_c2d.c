@@ -29,6 +29,7 @@ struct core_c2d {
 	struct core *core;
 	struct due *due;
 	struct loop_timer *timer;
+	int64_t swept; /* the last holder that was looked at */
 };
 
 /* ---- to sessions ---- */
@@ -171,18 +172,6 @@ core_c2d_due(struct core *c, const struct session *s)
 	loop_timer_start(k->timer, 0);
 }
 
-int
-core_c2d_ended(struct core *c, const struct session *s, struct err *e)
-{
-	bool any;
-	if (c2d_release(&c->d, s->id, &any, e))
-		return -1;
-	const struct session *now = session_of(&c->sessions, s->name);
-	if (any && now && now->id != s->id)
-		core_c2d_due(c, now);
-	return 0;
-}
-
 static void
 on_freed(void *ctx, const char *device_id)
 {
@@ -191,8 +180,39 @@ on_freed(void *ctx, const char *device_id)
 }
 
 int
+core_c2d_ended(struct core *c, const struct session *s, struct err *e)
+{
+	return c2d_release(&c->d, s->id, on_freed, c, e);
+}
+
+static int
+visit_holder(void *ctx, int64_t holder, struct err *e)
+{
+	struct core *c = ctx;
+	c->c2d->swept = holder;
+	if (session_find(&c->sessions, holder))
+		return 0;
+	return c2d_release(&c->d, holder, on_freed, c, e);
+}
+
+/* A turn that was lost may have been the one in which a session ended: nobody else would
+ * free what it held. */
+static int
+sweep(struct core *c, int64_t batch, struct err *e)
+{
+	int64_t after = c->c2d->swept;
+	if (store_c2d_each_holder(c->store, after, batch, visit_holder, c, e))
+		return -1;
+	if (c->c2d->swept == after)
+		c->c2d->swept = 0;
+	return 0;
+}
+
+int
 core_c2d_tidy(struct core *c, int64_t batch, bool *ret_more, struct err *e)
 {
+	if (sweep(c, batch, e))
+		return -1;
 	return c2d_tidy(&c->d, batch, on_freed, c, ret_more, e);
 }
 

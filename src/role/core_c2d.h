@@ -15,7 +15,7 @@ void core_c2d_free(struct core_c2d *k);
 void core_c2d_due(struct core *c, const struct session *s);
 /* A session is over: what it was handed waits again. Inside a turn. */
 must_check int core_c2d_ended(struct core *c, const struct session *s, struct err *e);
-/* Gives up what expired; inside a turn. */
+/* Gives up what expired, frees what sessions of the past hold; inside a turn. */
 must_check int core_c2d_tidy(
     struct core *c, int64_t batch, bool *ret_more, struct err *e);
 

@@ -57,6 +57,9 @@ typedef int store_c2d_visit(void *ctx, const struct store_c2d *m, struct err *e)
 /* What a session holds, oldest first. */
 must_check int store_c2d_each_held(
     struct store *s, int64_t holder, store_c2d_visit *visit, void *ctx, struct err *e);
+/* Sessions that hold something, ascending from after, at most limit. */
+must_check int store_c2d_each_holder(struct store *s, int64_t after, int64_t limit,
+    int (*visit)(void *ctx, int64_t holder, struct err *e), void *ctx, struct err *e);
 /* All of a device, oldest first. */
 must_check int store_c2d_each(struct store *s, const char *device_id,
     store_c2d_visit *visit, void *ctx, struct err *e);

@@ -160,6 +160,24 @@ store_c2d_each_held(
 }
 
 int
+store_c2d_each_holder(struct store *s, int64_t after, int64_t limit,
+    int (*visit)(void *ctx, int64_t holder, struct err *e), void *ctx, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_C2D_EACH_HOLDER, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, after);
+	stmt_bind_int(&q, 2, limit);
+	int r;
+	while ((r = stmt_next(&q, e)) > 0) {
+		int stop = visit(ctx, stmt_int(&q, 0), e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}
+
+int
 store_c2d_each(struct store *s, const char *device_id, store_c2d_visit *visit, void *ctx,
     struct err *e)
 {

@@ -5,6 +5,7 @@ import threading
 import time
 
 import harness
+import mqtt
 
 POST = "$iothub/methods/POST/"
 RES = "$iothub/methods/res/%s/?$rid=%s"
@@ -66,9 +67,12 @@ class Methods(harness.ServerCase):
     def test_qos_of_the_request_is_the_one_granted(self):
         for qos in (0, 1):
             client = self.listen("m-q%d" % qos, qos)
-            self.call("m-q%d" % qos)
-            first, _ = client.read(20)
+            call = self.call("m-q%d" % qos)
+            first, body = client.read(20)
             self.assertEqual(first, 0x32 if qos else 0x30)
+            client.inbox.append(mqtt.parse_publish(first, body))
+            client.publish(RES % (200, self.request(client)[0]), "{}", qos=0)
+            self.good(call.done())
 
     def test_payloads_and_statuses_of_every_kind(self):
         client = self.listen("m-kinds")
@@ -156,6 +160,24 @@ class Methods(harness.ServerCase):
         other.publish(RES % (200, rid), '"forged"', qos=1)
         client.publish(RES % (200, rid), '"true"', qos=1)
         self.assertEqual(self.good(call.done())["payload"], "true")
+
+    def test_module_has_methods_of_its_own(self):
+        device = self.listen("m-edge")
+        path = "/devices/m-edge/modules/mod"
+        got = self.good(self.op.put(path, {"moduleId": "mod", "deviceId": "m-edge"}))
+        key = base64.b64decode(got["authentication"]["symmetricKey"]["primaryKey"])
+        module = self.hub("m-edge/mod", password=harness.token("127.0.0.1" + path, key))
+        module.subscribe(POST + "#", qos=0)
+        call = Call(self, "/twins/m-edge/modules/mod/methods", {"methodName": "reboot"})
+        rid, _ = self.request(module)
+        device.publish(RES % (200, rid), '"forged"', qos=1)
+        module.publish(RES % (200, rid), '"mine"', qos=1)
+        self.assertEqual(self.good(call.done())["payload"], "mine")
+        call = self.call("m-edge")
+        device.publish(RES % (200, self.request(device)[0]), '"device"', qos=1)
+        self.assertEqual(self.good(call.done())["payload"], "device")
+        got = self.op.post("/twins/m-edge/modules/none/methods", {"methodName": "reboot"})
+        self.refused(got, 404, "ModuleNotFound")
 
     def test_answer_may_come_on_the_next_connection(self):
         client = self.listen("m-re")

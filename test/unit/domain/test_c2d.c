@@ -37,11 +37,17 @@ push(struct world *w, int64_t session)
 }
 
 static void
+on_freed(void *ctx, const char *device_id)
+{
+	snprintf(ctx, 32, "%s", device_id);
+}
+
+static void
 release(struct world *w, int64_t session, bool want)
 {
-	bool any = !want;
-	assert_ok(c2d_release(&w->d, session, &any, &w->e), &w->e);
-	assert_int_equal(any, want);
+	char freed[32] = "";
+	assert_ok(c2d_release(&w->d, session, on_freed, freed, &w->e), &w->e);
+	assert_string_equal(freed, want ? "dev" : "");
 }
 
 struct told {
@@ -76,12 +82,6 @@ told(struct world *w, const char *want)
 		      &w->d, span_str(lock), IPC_SETTLE_COMPLETE, &w->no, &w->e),
 	    &w->e);
 	assert_int_equal(w->no.code, REFUSAL_NONE);
-}
-
-static void
-on_freed(void *ctx, const char *device_id)
-{
-	snprintf(ctx, 32, "%s", device_id);
 }
 
 static bool

@@ -109,6 +109,32 @@ held_messages_are_their_sessions_alone(void **state)
 	assert_int_equal(got.deliveries, 3);
 }
 
+static int
+on_holder(void *ctx, int64_t holder, struct err *e)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%lld", (long long)holder);
+	return see(ctx, text);
+}
+
+static void
+holders_come_once_each_in_their_order(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	static const int64_t holders[] = {9, 7, 9, 8};
+	for (size_t i = 0; i < 4; i++)
+		assert_ok(
+		    store_c2d_take(s, add(s, "dev", NOW), holders[i], "", 0, &e), &e);
+	add(s, "dev", NOW);
+	struct seen seen = {0};
+	assert_ok(store_c2d_each_holder(s, 0, 9, on_holder, &seen, &e), &e);
+	assert_string_equal(seen.text, "7 8 9 ");
+	seen = (struct seen){0};
+	assert_ok(store_c2d_each_holder(s, 7, 1, on_holder, &seen, &e), &e);
+	assert_string_equal(seen.text, "8 ");
+}
+
 static void
 lock_hides_a_message_until_it_is_over(void **state)
 {
@@ -285,6 +311,7 @@ main(void)
 	    IN_STORE(message_reads_as_it_was_added),
 	    IN_STORE(numbers_are_never_given_twice),
 	    IN_STORE(held_messages_are_their_sessions_alone),
+	    IN_STORE(holders_come_once_each_in_their_order),
 	    IN_STORE(lock_hides_a_message_until_it_is_over),
 	    IN_STORE(load_counts_what_waits_and_what_one_session_holds),
 	    IN_STORE(expired_ones_come_soonest_first_unless_handed_out),
