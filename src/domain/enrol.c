@@ -233,6 +233,21 @@ keep(struct enrol_case *c)
 /* ---- the certificate ------------------------------------------------------------------
  */
 
+/* The identity goes by it from now on. */
+static int
+take_certificate(struct enrol_case *c, const struct ipc_signer_issued *got, struct err *e)
+{
+	uint8_t sha[DIGEST_SHA256];
+	char *text = arena_alloc(c->d->arena, 2 * sizeof(sha) + 1);
+	digest_sha256(got->der, sha);
+	hex_write(span_of(sha, sizeof(sha)), text);
+	c->r.cert = text;
+	c->ret->moved = c->r.device_id;
+	if (identity_certify(c->d, c->r.device_id, text, e))
+		return -1;
+	return record_assigned(c, e);
+}
+
 static int
 ask_certificate(struct enrol_case *c, struct refusal *no, struct err *e)
 {
@@ -250,6 +265,9 @@ ask_certificate(struct enrol_case *c, struct refusal *no, struct err *e)
 		    "%s", c->r.device_id);
 	if (is_refused(no))
 		return record_failed(c, no, e);
+	const struct ipc_signer_issued again = {.der = g.der};
+	if (g.outcome == EST_AGAIN) /* the answer to an approved one was lost */
+		return take_certificate(c, &again, e);
 	if (record_waiting(c, ENROL_ISSUE, REFUSAL_NOT_ISSUED, SIGNER_MS, e)) {
 		est_done(c->d, &g.promise);
 		return -1;
@@ -315,20 +333,28 @@ new_operation_id(struct domain *d)
 	return arena_printf(d->arena, "4.%016" PRIx64 ".%s", rand_u64(), guid);
 }
 
-/* Which device a registration is for: the one its individual enrollment says; else the
- * one it was before; else the ID as the certificate, the enrollment or the device spells
- * it (hub IDs keep their case, device.md 1.2). */
+/* As the certificate, the enrollment or the device spells it. */
+static const char *
+own_id(const struct attested *a, const char *id)
+{
+	if (!a->by_key)
+		return a->cn;
+	return a->by.kind == STORE_INDIVIDUAL ? a->by.id : id;
+}
+
+/* Which device a registration is for: the one its individual enrollment says, else the
+ * one of its own ID, as it was spelled before (hub IDs keep their case, device.md 1.2). A
+ * device that another enrollment said stays that one's: a group gives no other ID (2.1).
+ */
 static const char *
 device_of(const struct enrol_case *c, const char *id)
 {
 	const struct attested *a = &c->a;
+	const char *own = own_id(a, id);
 	if (a->by.kind == STORE_INDIVIDUAL && a->by.device_id[0])
 		return a->by.device_id;
-	if (c->was.id && c->was.device_id[0])
-		return c->was.device_id;
-	if (!a->by_key)
-		return a->cn;
-	return a->by.kind == STORE_INDIVIDUAL ? a->by.id : id;
+	return c->was.id && strcasecmp(c->was.device_id, own) == 0 ? c->was.device_id
+								   : own;
 }
 
 static const char *
@@ -442,6 +468,14 @@ unassigned(const struct ipc_dps_register *m, const struct attested *a)
 	    .tpm_key = a->challenge};
 }
 
+/* Who shows a revoked certificate gets no new one for it, in whatever profile. */
+static int
+check_csr(
+    struct domain *d, const struct ipc_dps_register *m, struct refusal *no, struct err *e)
+{
+	return m->csr_spki.len ? revoke_check_renewal(d, &m->cred, no, e) : 0;
+}
+
 int
 enrol_register(struct domain *d, const struct ipc_dps_register *m,
     struct enrol_result *ret, struct refusal *no, struct err *e)
@@ -460,7 +494,7 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 	    .registration_id = m->registration_id,
 	    .endorsement_key = m->endorsement_key,
 	    .storage_root_key = m->storage_root_key};
-	if (attest(d, &ask, &c.a, no, e))
+	if (attest(d, &ask, &c.a, no, e) || (!is_refused(no) && check_csr(d, m, no, e)))
 		return -1;
 	if (c.a.challenge.len)
 		ret->state = unassigned(m, &c.a);
@@ -490,9 +524,6 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 {
 	*no = (struct refusal){0};
 	struct attested a = {0};
-	if (d->polls &&
-	    !poll_guard_take(d->polls, m->registration_id, clock_mono_ms(d->clock)))
-		return refusal_set(no, REFUSAL_THROTTLED, "polls in ten seconds");
 	const struct attest_ask ask = {.cred = &m->cred,
 	    .scope = m->id_scope,
 	    .registration_id = m->registration_id};
@@ -500,6 +531,10 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 		return -1;
 	if (is_refused(no))
 		return 0;
+	/* counted once it is the device: nobody else may use up what it has */
+	if (d->polls &&
+	    !poll_guard_take(d->polls, m->registration_id, clock_mono_ms(d->clock)))
+		return refusal_set(no, REFUSAL_THROTTLED, "polls in ten seconds");
 	struct store_registration r;
 	const char *id = arena_str(d->arena, m->registration_id);
 	if (store_registration_get(d->store, id, d->arena, &r, e)) {
@@ -607,21 +642,6 @@ enrol_called(struct domain *d, const struct enrol_pending *p,
 	if (is_refused(no))
 		return record_failed(&c, no, e);
 	return take_answer(&c, m, no, e);
-}
-
-/* The identity goes by it from now on. */
-static int
-take_certificate(struct enrol_case *c, const struct ipc_signer_issued *got, struct err *e)
-{
-	uint8_t sha[DIGEST_SHA256];
-	char *text = arena_alloc(c->d->arena, 2 * sizeof(sha) + 1);
-	digest_sha256(got->der, sha);
-	hex_write(span_of(sha, sizeof(sha)), text);
-	c->r.cert = text;
-	c->ret->moved = c->r.device_id;
-	if (identity_certify(c->d, c->r.device_id, text, e))
-		return -1;
-	return record_assigned(c, e);
 }
 
 int

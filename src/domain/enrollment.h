@@ -22,7 +22,8 @@ must_check int enrollment_delete(
     struct domain *d, const struct ipc_enrollment_delete *m, struct err *e);
 
 /* The group that names this CA certificate (lower-case hex SHA-256), by itself or by the
- * name of one whose possession was proven. *ret_found false: none does. */
+ * name of one whose possession was proven, or that it switches off. *ret_found false:
+ * none does. */
 must_check int enrollment_group_of(struct domain *d, const char *sha256,
     struct store_enrollment *ret, bool *ret_found, struct err *e);
 /* Visits the CA certificates that devices of a group may come by: its own, or those

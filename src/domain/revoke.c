@@ -125,22 +125,40 @@ find_ours(struct domain *d, const struct ipc_cred *cred, const struct revoke_nam
 	return has_chain ? find_beside(d, cred, name, ret, ret_found, e) : 0;
 }
 
+/* Another CA's, by its name; or by itself, for its bearer chooses whether its chain comes
+ * with it, and so what it is called. */
+static int
+find_foreign(struct domain *d, const struct ipc_cred *cred,
+    const struct revoke_name *name, struct store_foreign *ret, bool *ret_found,
+    struct err *e)
+{
+	char sha256[LEAF_THUMB];
+	int rc =
+	    store_foreign_get(d->store, name->issuer, name->serial, d->arena, ret, e);
+	if (rc && e->code == ERR_NOT_FOUND) {
+		leaf_thumb(cred, sha256);
+		rc = store_foreign_by_sha256(d->store, sha256, d->arena, ret, e);
+	}
+	*ret_found = rc == 0;
+	return rc && e->code != ERR_NOT_FOUND ? -1 : 0;
+}
+
 static int
 check_leaf(struct domain *d, const struct ipc_cred *cred, const struct revoke_name *name,
     struct refusal *no, struct err *e)
 {
 	struct store_cert c;
 	struct store_foreign f;
-	bool ours;
+	bool ours, listed;
 	if (find_ours(d, cred, name, &c, &ours, e))
 		return -1;
 	if (ours && c.revoked_ms)
 		return refuse_revoked(c.revoked_ms, c.reason, no);
 	if (ours)
 		return check_issuer(d, c.issuer, no, e);
-	if (store_foreign_get(d->store, name->issuer, name->serial, d->arena, &f, e) == 0)
-		return refuse_revoked(f.revoked_ms, f.reason, no);
-	return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (find_foreign(d, cred, name, &f, &listed, e))
+		return -1;
+	return listed ? refuse_revoked(f.revoked_ms, f.reason, no) : 0;
 }
 
 int

@@ -124,7 +124,8 @@ parse_etag(struct http_call *c, const struct js *item, struct span *ret, struct 
 	struct span text = SPAN_NONE;
 	if (js_need_str(item, "etag", &text, e))
 		return -1;
-	if (!json_etag_parse(arena_str(c->arena, text), etag))
+	/* an empty one would ask for no comparison */
+	if (!json_etag_parse(arena_str(c->arena, text), etag) || !etag[0])
 		return err_set(e, ERR_CONFLICT, "etag does not match");
 	*ret = span_str(arena_str(c->arena, span_str(etag)));
 	return 0;

@@ -58,6 +58,9 @@ struct store_foreign {
 };
 must_check int store_foreign_get(struct store *s, const char *issuer, const char *serial,
     struct arena *a, struct store_foreign *ret, struct err *e);
+/* The same by the certificate itself (lower-case hex). */
+must_check int store_foreign_by_sha256(struct store *s, const char *sha256,
+    struct arena *a, struct store_foreign *ret, struct err *e);
 must_check int store_foreign_put(
     struct store *s, const struct store_foreign *f, struct err *e);
 must_check int store_foreign_del(

@@ -37,6 +37,17 @@ store_foreign_get(struct store *s, const char *issuer, const char *serial,
 }
 
 int
+store_foreign_by_sha256(struct store *s, const char *sha256, struct arena *a,
+    struct store_foreign *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_FOREIGN_BY_SHA256, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, sha256);
+	return stmt_one(&q, &foreign, sha256, a, ret, e);
+}
+
+int
 store_foreign_put(struct store *s, const struct store_foreign *f, struct err *e)
 {
 	auto_stmt q = {0};

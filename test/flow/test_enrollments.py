@@ -310,6 +310,8 @@ class Service(Enrollments):
         got = self.good(bulk("updateIfMatchETag", dict(now, provisioningStatus="enabled"),
                              dict(now, provisioningStatus="enabled")))
         self.assertEqual([e["errorCode"] // 1000 for e in got["errors"]], [412])
+        got = self.good(bulk("updateIfMatchETag", dict(now, etag="")))
+        self.assertEqual([e["errorCode"] // 1000 for e in got["errors"]], [412])
         got = self.good(bulk("delete", {"registrationId": "bulk-10"},
                              {"registrationId": "bulk-10"}))
         self.assertEqual([e["errorCode"] for e in got["errors"]], [404201])

@@ -41,6 +41,10 @@ DROP TABLE enrollment_group;
 CREATE INDEX enrollment_primary_cert ON enrollment (primary_cert_sha256);
 CREATE INDEX enrollment_secondary_cert ON enrollment (secondary_cert_sha256);
 
+-- An enrolled leaf is good without its chain, so that it may be revoked under another issuer's name
+-- than it comes by.
+CREATE INDEX foreign_cert_sha256 ON foreign_cert (sha256);
+
 -- CA certificates that groups may name. verified: somebody has shown that he holds its key, or an
 -- operator said so; code: what the proof must be made out to, '' = nobody asked.
 CREATE TABLE dps_cert (

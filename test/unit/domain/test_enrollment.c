@@ -380,6 +380,29 @@ revoked_leaf_and_revoked_device_do_not_enrol_individually(void **state)
 }
 
 static void
+revoked_leaf_does_not_enrol_by_leaving_out_its_chain(void **state)
+{
+	struct world *w = *state;
+	struct ipc_enrollment_put m = individual("d1", "leaf-1");
+	char ca[65], hex[65];
+	hex_write(sha256(w, "CA"), ca);
+	hex_write(sha256(w, "leaf-1"), hex);
+	const struct store_foreign f = {.issuer = ca,
+	    .serial = "0a",
+	    .sha256 = hex,
+	    .device_id = "d1",
+	    .revoked_ms = WORLD_NOW_MS,
+	    .reason = 1};
+	put(w, &m);
+	comes_by(w, "", "d1", leaf(w, "d1", "leaf-1", "CA"));
+	assert_ok(store_foreign_put(w->d.store, &f, &w->e), &w->e);
+	enrols(w, "d1", leaf(w, "d1", "leaf-1", "CA"));
+	assert_refused(w, CERT_REVOKED);
+	enrols(w, "d1", leaf(w, "d1", "leaf-1", ""));
+	assert_refused(w, CERT_REVOKED);
+}
+
+static void
 azure_wants_every_certificate_below_the_enrolled_one(void **state)
 {
 	struct world *w = *state;
@@ -447,6 +470,28 @@ individual_keys_come_before_groups(void **state)
 	put(w, &own);
 	is_disabled(w, "d1", member(w, "d1"));
 	comes_by(w, "keys", "d2", member(w, "d2"));
+}
+
+static void
+group_does_not_inherit_the_device_of_an_individual_enrollment(void **state)
+{
+	struct world *w = *state;
+	struct ipc_enrollment_put keys = keys_of(IPC_KIND_GROUP, "keys"),
+				  own = keys_of(IPC_KIND_INDIVIDUAL, "r1");
+	const struct ipc_enrollment_delete gone = {
+	    .kind = IPC_KIND_INDIVIDUAL, .id = SPAN_LIT("r1")};
+	put(w, &keys);
+	own.device_id = SPAN_LIT("vip");
+	put(w, &own);
+	comes_by(w, "", "r1", token(w, "r1", KEY_1));
+	assert_ok(enrollment_delete(&w->d, &gone, &w->e), &w->e);
+	struct ipc_dps_state st = enrols(w, "R1", member(w, "R1"));
+	assert_refused(w, NONE);
+	assert_true(span_eq_str(st.device_id, "R1"));
+	assert_string_equal(world_get_device(w, "vip").group_id, "");
+	assert_true(span_eq(world_get_device(w, "vip").primary_key, KEY_1));
+	st = enrols(w, "r1", member(w, "r1")); /* once made, it keeps its spelling */
+	assert_true(span_eq_str(st.device_id, "R1"));
 }
 
 /* ---- what may be entered
@@ -561,6 +606,13 @@ named_ca_counts_once_it_is_verified(void **state)
 	put_cert(w, "root", "another", 2);
 	enrols(w, "d1", c);
 	assert_refused(w, CERT_NO_GROUP);
+	struct ipc_enrollment_put top = group_of("top", "top");
+	c = leaf(w, "d1", "leaf-1", "another\ntop");
+	put(w, &top);
+	comes_by(w, "top", "d1", c);
+	m.enabled = 0;
+	put(w, &m); /* blocks what it names, proven or not */
+	is_disabled(w, "d1", c);
 	m.kind = IPC_KIND_INDIVIDUAL;
 	put_fails(w, &m, ERR_UNSUPPORTED);
 }
@@ -657,9 +709,11 @@ main(void)
 	    IN_WORLD(own_enrollment_is_not_passed_by_with_another_certificate),
 	    IN_WORLD(operators_certificate_is_no_devices),
 	    IN_WORLD(revoked_leaf_and_revoked_device_do_not_enrol_individually),
+	    IN_WORLD(revoked_leaf_does_not_enrol_by_leaving_out_its_chain),
 	    IN_WORLD(azure_wants_every_certificate_below_the_enrolled_one),
 	    IN_WORLD(individual_keys_are_the_devices_own),
 	    IN_WORLD(individual_keys_come_before_groups),
+	    IN_WORLD(group_does_not_inherit_the_device_of_an_individual_enrollment),
 	    IN_WORLD(certificate_stands_in_one_enrollment_only),
 	    IN_WORLD(modes_create_or_update_and_etags_decide),
 	    IN_WORLD(what_one_attestation_needs_no_other_keeps),

@@ -26,10 +26,17 @@ foreign_certificate_is_named_by_issuer_and_serial(void **state)
 		assert_string_equal(got.device_id, f.device_id);
 		assert_int_equal(got.revoked_ms, f.revoked_ms);
 		assert_int_equal(got.reason, f.reason);
+		assert_ok(
+		    store_foreign_by_sha256(s, f.sha256, arena(state), &got, &e), &e);
+		assert_string_equal(got.device_id, f.device_id);
 		f = (struct store_foreign){"i1", "0a", "f2", "dev-2", 7, 1};
 	}
 	assert_fails(
 	    store_foreign_get(s, "i2", "0a", arena(state), &got, &e), &e, NOT_FOUND);
+	assert_fails(
+	    store_foreign_by_sha256(s, "f1", arena(state), &got, &e), &e, NOT_FOUND);
+	assert_fails(
+	    store_foreign_by_sha256(s, "", arena(state), &got, &e), &e, NOT_FOUND);
 	assert_fails(store_foreign_del(s, "i2", "0a", &e), &e, NOT_FOUND);
 	assert_ok(store_foreign_del(s, "i1", "0a", &e), &e);
 	assert_fails(
