@@ -357,7 +357,7 @@ group_put_takes_pem_and_base64_der(void **state)
 	struct rig *r = *state;
 	for (int as_pem = 0; as_pem < 2; as_pem++) {
 		struct peer p;
-		struct ipc_group_put m;
+		struct ipc_enrollment_put m;
 		auto_buf pem = BUF_INIT(16384), der = BUF_INIT(16384),
 			 body = BUF_INIT(65536);
 		make_ca(&pem, &der);
@@ -380,7 +380,7 @@ group_put_takes_pem_and_base64_der(void **state)
 		    "example\"]}");
 		ask(&p, r, "PUT /enrollmentGroups/fleet-1?api-version=2021-10-01", AUTH,
 		    buf_text(&body));
-		uint64_t id = rig_core_gets(r, IPC_GROUP_PUT, &m);
+		uint64_t id = rig_core_gets(r, IPC_ENROLLMENT_PUT, &m);
 		assert_int_equal(m.attestation, IPC_ATTESTATION_X509);
 		assert_true(span_eq(m.primary_cert, buf_span(&der)));
 		assert_true(span_eq_str(m.hubs, "a.example b.example"));
@@ -389,7 +389,7 @@ group_put_takes_pem_and_base64_der(void **state)
 		assert_int_equal(m.enabled, 1);
 		assert_int_equal(m.update_hub, 1);
 		assert_int_equal(m.migrate_data, 0);
-		const struct ipc_group g = {.id = SPAN_LIT("Fleet-1"),
+		const struct ipc_enrollment g = {.id = SPAN_LIT("Fleet-1"),
 		    .etag = 1,
 		    .attestation = IPC_ATTESTATION_X509,
 		    .primary_cert = buf_span(&der),
@@ -399,7 +399,7 @@ group_put_takes_pem_and_base64_der(void **state)
 		    .created_ms = RIG_NOW_MS,
 		    .updated_ms = RIG_NOW_MS};
 		auto_answer a;
-		rig_core_says(r, id, IPC_GROUP, &g);
+		rig_core_says(r, id, IPC_ENROLLMENT, &g);
 		rig_core_done(r, id, ERR_OK, 0);
 		take(&p, &a);
 		assert_int_equal(a.status, 200);
@@ -419,11 +419,11 @@ group_put_with_info_alone_keeps_the_stored_certificate(void **state)
 {
 	struct rig *r = *state;
 	struct peer p;
-	struct ipc_group_put m;
+	struct ipc_enrollment_put m;
 	ask(&p, r, "PUT /enrollmentGroups/g", AUTH,
 	    "{\"attestation\":{\"type\":\"x509\",\"x509\":{\"signingCertificates\":"
 	    "{\"primary\":{\"certificate\":null,\"info\":{\"version\":3}}}}}}");
-	rig_core_gets(r, IPC_GROUP_PUT, &m);
+	rig_core_gets(r, IPC_ENROLLMENT_PUT, &m);
 	assert_int_equal(m.keep_primary, 1);
 	assert_int_equal(m.primary_cert.len, 0);
 	assert_int_equal(m.keep_secondary, 0);
@@ -459,20 +459,21 @@ static void
 group_keys_are_shown_by_attestationmechanism_alone(void **state)
 {
 	struct rig *r = *state;
-	const struct ipc_group g = {.id = SPAN_LIT("g"),
+	const struct ipc_enrollment g = {.id = SPAN_LIT("g"),
 	    .attestation = IPC_ATTESTATION_SYMMETRIC,
 	    .primary_key = SPAN_LIT("0123456789abcdef"),
 	    .secondary_key = SPAN_LIT("0123456789abcdef")};
 	for (int keys = 0; keys < 2; keys++) {
 		struct peer p;
 		auto_answer a;
-		struct ipc_group_get m;
+		struct ipc_enrollment_get m;
 		ask(&p, r,
 		    keys ? "POST /enrollmentgroups/g/attestationmechanism"
 			 : "GET /enrollmentGroups/g",
 		    AUTH, "");
-		uint64_t id = rig_core_gets(r, keys ? IPC_GROUP_KEYS : IPC_GROUP_GET, &m);
-		rig_core_says(r, id, IPC_GROUP, &g);
+		uint64_t id =
+		    rig_core_gets(r, keys ? IPC_ENROLLMENT_KEYS : IPC_ENROLLMENT_GET, &m);
+		rig_core_says(r, id, IPC_ENROLLMENT, &g);
 		rig_core_done(r, id, ERR_OK, 0);
 		take(&p, &a);
 		assert_int_equal(a.status, 200);
@@ -491,9 +492,9 @@ group_query_answers_whatever_is_asked(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct peer p;
 		auto_answer a;
-		struct ipc_group_query m;
+		struct ipc_enrollment_query m;
 		ask(&p, r, "POST /enrollmentGroups/query", AUTH, bodies[i]);
-		uint64_t id = rig_core_gets(r, IPC_GROUP_QUERY, &m);
+		uint64_t id = rig_core_gets(r, IPC_ENROLLMENT_QUERY, &m);
 		rig_core_done(r, id, ERR_OK, 0);
 		take(&p, &a);
 		assert_string_equal(a.body, "[]");
@@ -524,9 +525,9 @@ registration_and_deletes(void **state)
 		peer_close(&p);
 	}
 	auto_answer a;
-	struct ipc_group_delete m;
+	struct ipc_enrollment_delete m;
 	ask(&p, r, "DELETE /enrollmentGroups/g", AUTH "If-Match: *\r\n", "");
-	uint64_t id = rig_core_gets(r, IPC_GROUP_DELETE, &m);
+	uint64_t id = rig_core_gets(r, IPC_ENROLLMENT_DELETE, &m);
 	assert_true(span_eq_str(m.if_match, "*"));
 	rig_core_done(r, id, ERR_OK, 0);
 	take(&p, &a);
