@@ -77,13 +77,13 @@ set_hub(struct init *in, struct err *e)
 	if (!names->n)
 		return 0;
 	for (int i = 1; i < names->n; i++)
-		buf_printf(&aliases, "%s%s=%s", i > 1 ? " " : "", names->v[i],
-		    names->v[0]);
+		buf_printf(
+		    &aliases, "%s%s=%s", i > 1 ? " " : "", names->v[i], names->v[0]);
 	if (conf_set(&config_table, SPAN_LIT("hub.name"), span_str(names->v[0]), &in->cfg,
 		in->arena, e))
 		return -1;
-	return conf_set(&config_table, SPAN_LIT("hub.alias"), buf_span(&aliases), &in->cfg,
-	    in->arena, e);
+	return conf_set(&config_table, SPAN_LIT("hub.alias"), buf_span(&aliases),
+	    &in->cfg, in->arena, e);
 }
 
 static int
@@ -91,8 +91,7 @@ read_config(struct init *in, struct err *e)
 {
 	in->arena = arena_new(8 * CONF_FILE_MAX);
 	conf_defaults(&config_table, &in->cfg, in->arena);
-	if (set_list(in, "server.name", &in->names, e) ||
-	    set_hub(in, e))
+	if (set_list(in, "server.name", &in->names, e) || set_hub(in, e))
 		return err_wrap(e, "--name");
 	for (int i = 0; i < in->set.n; i++) {
 		struct span value = span_str(in->set.v[i]);

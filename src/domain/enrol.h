@@ -55,8 +55,8 @@ struct enrol_result {
 };
 
 /* Refused when no->code is set; state.status is set too where the registration has a
- * record of that (disabled, failed). "unassigned": the device's TPM has to prove itself by
- * tpm_key first. */
+ * record of that (disabled, failed). "unassigned": the device's TPM has to prove itself
+ * by tpm_key first. */
 must_check int enrol_register(struct domain *d, const struct ipc_dps_register *m,
     struct enrol_result *ret, struct refusal *no, struct err *e);
 must_check int enrol_poll(struct domain *d, const struct ipc_dps_poll *m,

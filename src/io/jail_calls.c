@@ -220,9 +220,9 @@ static const int denied[] = {
 /* In no header of Debian 12; the same number on every architecture. */
 #define SYS_FCHMODAT2 452
 
-/* The key holder and the caller of webhooks besides: they use tokens, or connect out; they
- * start nothing, signal nobody else, give no file to anybody and serve nobody but the
- * links that main gave them. */
+/* The key holder and the caller of webhooks besides: they use tokens, or connect out;
+ * they start nothing, signal nobody else, give no file to anybody and serve nobody but
+ * the links that main gave them. */
 static const int denied_helper[] = {
     SCMP_SYS(execve),
     SCMP_SYS(execveat),

@@ -92,7 +92,8 @@ set_props(struct http_call *c, struct span text)
 	auto_(js_free) struct js *props = js_parse(text, CAP_C2D, PROPS_DEPTH, &e);
 	const struct js *known_props = js_get(props, "system");
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		set_text(c, known[i].header, js_as_str(js_get(known_props, known[i].name)));
+		set_text(
+		    c, known[i].header, js_as_str(js_get(known_props, known[i].name)));
 	set_application(c, js_get(props, "application"));
 }
 

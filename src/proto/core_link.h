@@ -81,8 +81,8 @@ void core_link_tell(struct core_link *k, enum ipc_type type, const void *msg);
 /* REFUSED: what an edge turned down by itself, for the connection log. Fields are cut to
  * their caps. name: "device" or "device/module". code: the wire's number. */
 void core_link_refused(struct core_link *k, const char *plane,
-    const struct ipc_peer *peer, struct span name, uint32_t code, const char *fmt,
-    ...) printf_like(6, 7);
+    const struct ipc_peer *peer, struct span name, uint32_t code, const char *fmt, ...)
+    printf_like(6, 7);
 
 size_t core_link_pending(const struct core_link *k);
 

@@ -17,7 +17,7 @@ struct js;
 struct dps_json_body {
 	struct buf payload; /* the custom payload, re-serialised; empty: none */
 	struct buf endorsement_key, storage_root_key; /* TPM2B_PUBLIC, checked */
-	struct csr csr;     /* has_csr: a certificate is asked for */
+	struct csr csr; /* has_csr: a certificate is asked for */
 	bool has_csr;
 	bool bad_csr; /* what is wrong is its CSR */
 };

@@ -19,7 +19,7 @@ enum {
 	REQUESTS_MAX = 8,                     /* of a connection at once; SDKs have one */
 	FRAME_MAX = DPS_JSON_BODY_MAX + 2048, /* and its topic */
 	INFLIGHT_MAX = 16,
-	IDLE_S = 120, /* where the client asked for no keep-alive (1.3) */
+	IDLE_S = 120,            /* where the client asked for no keep-alive (1.3) */
 	ANSWER_MAX = 512 * 1024, /* a payload, every character escaped, and a chain */
 	CODE_UNAUTHORIZED = 401002,
 	CODE_TOPIC = 400004,

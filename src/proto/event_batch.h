@@ -7,8 +7,9 @@
 #include "base/buf.h"
 
 #define EVENT_BATCH_TYPE "application/vnd.microsoft.iothub.json"
-#define EVENT_BATCH_MAX  4096 /* messages: what one transaction takes in without a pause \
-			       */
+#define EVENT_BATCH_MAX                                                                  \
+	4096 /* messages: what one transaction takes in without a pause                  \
+	      */
 
 /* message_max: bytes of a body and its properties. ERR_PARSE; ERR_LIMIT for a message, a
  * batch or a list (out's cap) that is too large. Nothing was sent then: it is all of them

@@ -42,8 +42,8 @@ struct hub {
 	struct span will_bag, will_payload; /* into will */
 	bool has_will, will_retain;
 	uint8_t *will;
-	struct list twin_calls; /* hub_twin.c: what waits for the core */
-	struct hub_c2d *c2d;    /* hub_c2d.c: NULL before the first at QoS 0 */
+	struct list twin_calls;      /* hub_twin.c: what waits for the core */
+	struct hub_c2d *c2d;         /* hub_c2d.c: NULL before the first at QoS 0 */
 	struct hub_renewal *renewal; /* hub_credential.c; NULL: nothing to renew by */
 	UT_hash_handle hh;
 	char text[];

@@ -16,7 +16,7 @@ enum {
 	HANDSHAKE_MS = 30000,
 	CLOSE_MS = 5000,
 	IN_MAX = CAP_BODY + 65535 + 16, /* the largest PUBLISH: body, topic, header */
-	OUT_MAX = 1024 * 1024, /* one twin is half of it at most */
+	OUT_MAX = 1024 * 1024,          /* one twin is half of it at most */
 };
 
 /* 60 s for CONNECT as Edge Hub has it (protocol/device.md 3.2); a user name and a token

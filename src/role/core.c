@@ -214,8 +214,8 @@ find_handler(enum ipc_type type)
 	return NULL;
 }
 
-/* Requests to the provisioning service's API (protocol/service.md 6.3), once the caller is
- * known, so that strangers cannot use it up. */
+/* Requests to the provisioning service's API (protocol/service.md 6.3), once the caller
+ * is known, so that strangers cannot use it up. */
 static bool
 is_throttled(struct core *c, uint32_t right)
 {
@@ -238,7 +238,8 @@ handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (!ok)
 		return 0;
 	if (is_throttled(c, right))
-		return core_refused(c, a, &throttled, refusal_row(throttled.code)->dps, e);
+		return core_refused(
+		    c, a, &throttled, refusal_row(throttled.code)->dps, e);
 	return fn(c, a, msg, e);
 }
 
@@ -446,7 +447,8 @@ init_throttles(struct core *c)
 	    limit(c, c->cfg.dps.registrations_per_min, AZURE_REGISTRATIONS_PER_MIN), now);
 	throttle_init(&c->operations,
 	    limit(c, c->cfg.dps.operations_per_min, AZURE_OPERATIONS_PER_MIN), now);
-	poll_guard_init(&c->polls, limit(c, c->cfg.dps.polls_per_10s, AZURE_POLLS_PER_10S));
+	poll_guard_init(
+	    &c->polls, limit(c, c->cfg.dps.polls_per_10s, AZURE_POLLS_PER_10S));
 }
 
 static int

@@ -120,8 +120,8 @@ on_upload_end(struct core *c, const struct ask *a, const void *msg, struct err *
 	if (no.code != REFUSAL_NONE)
 		return answer_refused(c, a, &no, e);
 	log_event(LOG_INFO, "core.upload", LOG_STR("device", s.device_id),
-	    LOG_STR("ended", m->succeeded ? "well" : "badly"), LOG_INT("status", m->status),
-	    LOG_SPAN("text", m->text));
+	    LOG_STR("ended", m->succeeded ? "well" : "badly"),
+	    LOG_INT("status", m->status), LOG_SPAN("text", m->text));
 	return core_done(c, a, "", 0, e);
 }
 

@@ -26,12 +26,12 @@ struct store_enrollment {
 	const char *device_id;                         /* individuals; "" = the CN */
 	struct span info; /* individuals: optionalDeviceInformation, a JSON object */
 	bool enabled, iot_edge;
-	const char *allocation; /* "hashed", "geoLatency", "static", "custom" */
+	const char *allocation;    /* "hashed", "geoLatency", "static", "custom" */
 	const char *hubs;          /* host names joined by a space; "" = all */
 	struct span tags, desired; /* initial twin, JSON objects */
 	bool update_hub, migrate_data;
 	int64_t created_ms, updated_ms;
-	bool reprovision_unset; /* it says nothing of re-provisioning */
+	bool reprovision_unset;                /* it says nothing of re-provisioning */
 	const char *webhook_url, *webhook_api; /* of "custom" */
 };
 

@@ -73,8 +73,8 @@ struct store_device {
 	bool iot_edge;
 	int64_t created_ms, status_updated_ms, conn_updated_ms, last_activity_ms;
 	bool connected;
-	const char *group_id; /* enrollment group that made it, "" = by hand */
-	uint32_t subs;        /* of its session, codec/topic.h; 0 = none is kept */
+	const char *group_id;   /* enrollment group that made it, "" = by hand */
+	uint32_t subs;          /* of its session, codec/topic.h; 0 = none is kept */
 	const char *managed_by; /* of a module: who looks after it, "" = nobody said */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
@@ -131,7 +131,7 @@ must_check int store_device_counts(
 /* ---- registrations (service.md 1.6); enrollments are in store/enrollment.h ---- */
 
 struct store_registration {
-	const char *id; /* registration ID, compared without case */
+	const char *id;       /* registration ID, compared without case */
 	const char *group_id; /* "" where an individual enrollment decided */
 	const char *device_id, *hub;
 	const char *status,
@@ -144,10 +144,10 @@ struct store_registration {
 	int64_t etag, created_ms, updated_ms;
 	int64_t
 	    ready_ms; /* azure profile: when a poll may answer "assigned"; 0 = at once */
-	struct span payload;  /* JSON for the device; empty = none */
-	const char *hubs;     /* assigned to before, joined by a space */
-	int64_t deadline_ms;  /* "assigning": when it has failed; 0 = it does not wait */
-	const char *cert;     /* SHA-256 of the certificate issued with it, "" = none */
+	struct span payload; /* JSON for the device; empty = none */
+	const char *hubs;    /* assigned to before, joined by a space */
+	int64_t deadline_ms; /* "assigning": when it has failed; 0 = it does not wait */
+	const char *cert;    /* SHA-256 of the certificate issued with it, "" = none */
 };
 
 must_check int store_registration_get(struct store *s, const char *id, struct arena *a,
@@ -210,7 +210,7 @@ struct store_conn {
 	const char *reason;    /* for the operator; never sent to a peer */
 	const char *peer;      /* address */
 	const char *agent;     /* client agent string */
-	const char *proto;     /* "mqtt", "mqtt-ws", "https"; "" or NULL: no connection's */
+	const char *proto; /* "mqtt", "mqtt-ws", "https"; "" or NULL: no connection's */
 };
 
 must_check int store_conn_add(struct store *s, const struct store_conn *c, struct err *e);

@@ -61,9 +61,9 @@ signed_text_has_its_sixteen_lines(void **state)
 	static const uint8_t sig[BLOB_SAS_SIG_LEN] = {0xfb, 0xff};
 	auto_buf text = BUF_INIT(1024), query = BUF_INIT(1024);
 	blob_sas_to_sign(&text, &s);
-	assert_string_equal(
-	    buf_text(&text), "rw\n\n2026-01-01T00:00:00Z\n/blob/acct/up/d1/a "
-			     "b\n\n\nhttps\n" BLOB_SAS_VERSION "\nb\n\n\n\n\n\n\n");
+	assert_string_equal(buf_text(&text),
+	    "rw\n\n2026-01-01T00:00:00Z\n/blob/acct/up/d1/a "
+	    "b\n\n\nhttps\n" BLOB_SAS_VERSION "\nb\n\n\n\n\n\n\n");
 	blob_sas_write(&query, &s, sig);
 	assert_string_equal(buf_text(&query),
 	    "sv=" BLOB_SAS_VERSION "&sr=b&spr=https&sp=rw&se=2026-01-01T00%3A00%3A00Z"

@@ -136,8 +136,7 @@ other_shapes_are_no_keys(void **state)
 	auto_buf key = BUF_INIT(TPM_PUB_MAX);
 	write_key(&srk, &key);
 	for (size_t n = 0; n < key.len; n++)
-		assert_int_equal(
-		    tpm_pub_parse(span_head(buf_span(&key), n), &k, &e), -1);
+		assert_int_equal(tpm_pub_parse(span_head(buf_span(&key), n), &k, &e), -1);
 	buf_u8(&key, 0);
 	assert_fails(tpm_pub_parse(buf_span(&key), &k, &e), &e, PARSE);
 }

@@ -688,10 +688,12 @@ twin_patch_merges_and_null_deletes(void **state)
 	assert_ok(device_twin_patch(&w->d, &m, &d, &change, &w->no, &w->e), &w->e);
 	assert_true(span_eq_str(d.tags, "{\"b\":{\"c\":2,\"d\":3}}"));
 	m.tags = SPAN_LIT("{\"a$\":1}");
-	assert_fails(device_twin_patch(&w->d, &m, &d, &change, &w->no, &w->e), &w->e, PARSE);
+	assert_fails(
+	    device_twin_patch(&w->d, &m, &d, &change, &w->no, &w->e), &w->e, PARSE);
 	m.tags = SPAN_LIT("{}");
 	m.if_match = SPAN_LIT("\"1\"");
-	assert_fails(device_twin_patch(&w->d, &m, &d, &change, &w->no, &w->e), &w->e, CONFLICT);
+	assert_fails(
+	    device_twin_patch(&w->d, &m, &d, &change, &w->no, &w->e), &w->e, CONFLICT);
 }
 
 static void

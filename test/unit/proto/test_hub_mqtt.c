@@ -421,8 +421,8 @@ subscriptions_that_are_not_served_get_0x80_each(void **state)
 	struct rig *r = *state;
 	struct peer p;
 	auto_buf b = BUF_INIT(1024);
-	static const char *const filters[] = {"devices/dev-2/messages/devicebound/#",
-	    "$iothub/methods/#", "$iothub/#"};
+	static const char *const filters[] = {
+	    "devices/dev-2/messages/devicebound/#", "$iothub/methods/#", "$iothub/#"};
 	open_session(&p, r);
 	size_t len = 2;
 	for (int i = 0; i < 3; i++)

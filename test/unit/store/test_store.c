@@ -267,8 +267,8 @@ device_each_of_knows_hubs_without_case_and_those_of_none(void **state)
 	    store_device_each_of(s, "Two.X", false, "", 9, on_device, &seen, &e), &e);
 	assert_string_equal(seen.text, "b e ");
 	seen = (struct seen){0};
-	assert_ok(store_device_each_of(
-		      s, "one.x two.x", true, "", 9, on_device, &seen, &e),
+	assert_ok(
+	    store_device_each_of(s, "one.x two.x", true, "", 9, on_device, &seen, &e),
 	    &e);
 	assert_string_equal(seen.text, "c d ");
 	seen = (struct seen){0};
