@@ -161,6 +161,14 @@ static const struct {
     {"CONN_OLDEST", "SCAN conn"},
     {"ENROL_EACH", "SCAN enrol_request USING INDEX enrol_request_created"},
     {"ROLLOVER_EACH", "SCAN rollover"},
+    {"FEEDBACK_LOCK", "SCAN c2d_feedback"},
+    {"NOTICE_NEXT", "SCAN upload_notice"},
+    /* what readers hold, over an index of that alone */
+    {"FEEDBACK_EXHAUSTED", "SCAN c2d_feedback USING INDEX c2d_feedback_locked"},
+    /* what the sessions of a core that is gone held, over an index of that alone */
+    {"C2D_FREE_ALL", "SCAN c2d USING INDEX c2d_held"},
+    /* as many rows as hub.upload_notices says */
+    {"NOTICE_TRIM", "SCAN upload_notice"},
     /* lists of what operators entered: a few */
     {"ISSUER_EACH", "SCAN issuer USING INDEX sqlite_autoindex_issuer_2"},
     {"TOKEN_EACH", "SCAN enrol_token USING INDEX sqlite_autoindex_enrol_token_1"},
