@@ -25,7 +25,7 @@ unknown_paths_are_404_in_the_dialect_of_their_neighbours(void **state)
 	struct rig *r = *state;
 	answers(r, "GET /nothing", "", "", 404, "iothub-errorcode: NotFound",
 	    "ErrorCode:NotFound;");
-	answers(r, "GET /enrollments/x", "", "", 404, "json", "\"errorCode\":404000");
+	answers(r, "GET /enrollments/x/y", "", "", 404, "json", "\"errorCode\":404000");
 	answers(r, "GET /subscriptions/s", "", "", 404, "json",
 	    "\"error\":{\"code\":\"ResourceNotFound\"");
 	answers(
@@ -441,10 +441,10 @@ group_put_refuses_what_it_cannot_serve(void **state)
 	    "{" SYM ",\"enrollmentGroupId\":\"h\"}",
 	    "{\"attestation\":{\"type\":\"tpm\"}}",
 	    "{\"attestation\":{\"type\":\"x509\",\"x509\":{\"caReferences\":{\"primary\":"
-	    "\"c\"}}}}",
+	    "\"c d\"}}}}",
 	    "{\"attestation\":{\"type\":\"x509\",\"x509\":{\"signingCertificates\":"
 	    "{\"primary\":{\"certificate\":\"AAAA\"}}}}}",
-	    "{" SYM ",\"allocationPolicy\":\"geoLatency\"}",
+	    "{" SYM ",\"allocationPolicy\":\"nearest\"}",
 	    "{" SYM ",\"iotHubs\":[\"a b\"]}", "{" SYM ",\"iotHubs\":[7]}",
 	    "{" SYM ",\"initialTwin\":{\"tags\":{\"$x\":1}}}",
 	    "{" SYM ",\"provisioningStatus\":\"maybe\"}"};
