@@ -135,6 +135,23 @@ attest_check_token(
 	return 0;
 }
 
+/* The individual enrollment for a certificate decides, and no group's key beside it
+ * (service.md 7.4): but for a device that is there with keys, on its way to
+ * certificates. */
+static int
+stands_aside(struct domain *d, const struct store_enrollment *own, struct span id,
+    bool *ret, struct err *e)
+{
+	struct store_device dev;
+	const char *name = own->device_id[0] ? own->device_id : arena_str(d->arena, id);
+	if (store_device_get(d->store, name, d->arena, &dev, e)) {
+		*ret = false;
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	}
+	*ret = dev.auth == STORE_AUTH_SAS || dev.sas_window;
+	return 0;
+}
+
 static int
 attest_key(struct domain *d, const struct attest_ask *ask, struct attested *ret,
     struct refusal *no, struct err *e)
@@ -151,6 +168,13 @@ attest_key(struct domain *d, const struct attest_ask *ask, struct attested *ret,
 		return is_refused(no) ? 0 : -1;
 	if (found && own.attestation == STORE_ATT_SYMMETRIC)
 		return attest_by_own_key(d, ask->cred, &own, ret, no);
+	bool aside = true;
+	if (found && own.enabled &&
+	    stands_aside(d, &own, ask->registration_id, &aside, e))
+		return -1;
+	if (!aside)
+		return refusal_set(no, REFUSAL_AUTH_TYPE,
+		    "the individual enrollment %s is for a certificate", own.id);
 	if (attest_by_group_key(d, ask->cred, ask->registration_id, ret, no, e))
 		return -1;
 	if (!is_refused(no) && found && !own.enabled)

@@ -270,8 +270,8 @@ self_signed_leaf_leaves_keys_for_the_window_in_native_alone(void **state)
 	struct ipc_enrollment_put keys = keys_of(IPC_KIND_GROUP, "keys");
 	struct ipc_enrollment_put m = individual("d1", "leaf-1");
 	put(w, &keys);
-	put(w, &m);
 	comes_by(w, "keys", "d1", member(w, "d1"));
+	put(w, &m);
 	comes_by(w, "", "d1", leaf(w, "d1", "leaf-1", ""));
 	struct store_device dev = world_get_device(w, "d1");
 	assert_int_equal(dev.auth, STORE_AUTH_SELF_SIGNED);
@@ -470,6 +470,10 @@ individual_keys_come_before_groups(void **state)
 	put(w, &own);
 	is_disabled(w, "d1", member(w, "d1"));
 	comes_by(w, "keys", "d2", member(w, "d2"));
+	own = individual("d3", "leaf-3");
+	put(w, &own); /* nobody has come with a key yet, and nobody shall */
+	enrols(w, "d3", member(w, "d3"));
+	assert_refused(w, AUTH_TYPE);
 }
 
 static void
