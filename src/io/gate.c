@@ -9,9 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "io/loop.h"
+#include "io/netbuf.h"
 
 enum {
 	SOURCE_KEY = 16,
@@ -29,6 +31,7 @@ struct source {
 	uint8_t key[SOURCE_KEY];
 	struct list ring; /* in gate.rings, while somebody waits and there is a share */
 	struct list lru;  /* in gate.known, while known */
+	struct list busy; /* in gate.busy, while somebody waits */
 	struct list waiting;
 	size_t n_waiting, n_passes, n_unproven;
 	bool known;
@@ -55,10 +58,13 @@ struct gate {
 	struct gate_opts opts;
 	struct source *sources;
 	struct list rings[RINGS];
+	struct list busy;
 	struct list known; /* the one longest unheard of first */
 	size_t n_waiting, n_unproven, n_known;
-	unsigned turn; /* of known sources, since the last of strangers */
-	struct loop_timer *pump;
+	unsigned turn;     /* of known sources, since the last of strangers */
+	int64_t window_ms; /* the millisecond that started counts for */
+	size_t started;
+	struct event *pump; /* network time: peers do not wait for a virtual clock */
 	bool closing;
 };
 
@@ -121,6 +127,10 @@ settle(struct source *s)
 		list_push(&g->rings[s->known ? RING_KNOWN : RING_STRANGE], &s->ring);
 	else if (!may)
 		list_del(&s->ring);
+	if (!s->n_waiting)
+		list_del(&s->busy);
+	else if (list_empty(&s->busy))
+		list_push(&g->busy, &s->busy);
 	if (s->n_waiting || s->n_passes || s->known)
 		return;
 	HASH_DEL(g->sources, s);
@@ -176,7 +186,7 @@ turn_away(struct waiting *w)
 }
 
 /* Who has to give way when too many wait: the newcomer's source where it has others
- * waiting, else the longest queue of a few that come next. */
+ * waiting, else the longest queue of a few that have been crowded for longest. */
 static struct source *
 crowd(struct gate *g, struct source *newcomer)
 {
@@ -184,8 +194,8 @@ crowd(struct gate *g, struct source *newcomer)
 	size_t looked = 0;
 	if (newcomer->n_waiting > 1)
 		return newcomer;
-	list_each (n, &g->rings[RING_STRANGE]) {
-		struct source *s = list_of(n, struct source, ring);
+	list_each (n, &g->busy) {
+		struct source *s = list_of(n, struct source, busy);
 		if (s->n_waiting > longest->n_waiting)
 			longest = s;
 		if (++looked == CROWD_LOOK)
@@ -220,38 +230,58 @@ has_turn(const struct gate *g, enum ring ring)
 	return !list_empty(&g->rings[ring]) && g->n_unproven < max;
 }
 
-/* Whose turn it is, NULL where nobody may. */
+/* Whose turn it is, where somebody's is. */
 static struct source *
 next_source(struct gate *g)
 {
 	bool known = has_turn(g, RING_KNOWN), strange = has_turn(g, RING_STRANGE);
-	if (!known && !strange)
-		return NULL;
 	bool first = known && (!strange || g->turn < KNOWN_TURNS);
 	g->turn = first ? g->turn + 1 : 0;
 	return list_of(
 	    g->rings[first ? RING_KNOWN : RING_STRANGE].next, struct source, ring);
 }
 
-static void
-pump(void *arg)
+/* A start more in this millisecond. */
+static bool
+may_start(struct gate *g)
 {
-	struct gate *g = arg;
-	for (size_t i = 0; i < g->opts.starts; i++) {
-		struct source *s = next_source(g);
-		if (!s)
-			return; /* gate_leave and gate_prove go on */
-		let_in(list_of(s->waiting.next, struct waiting, node));
-	}
-	if (has_turn(g, RING_KNOWN) || has_turn(g, RING_STRANGE))
-		loop_timer_start(g->pump, PUMP_MS);
+	int64_t now = clock_mono_ms(&clock_system);
+	if (now != g->window_ms)
+		g->started = 0;
+	g->window_ms = now;
+	return g->started < g->opts.starts;
+}
+
+static bool
+anybody_may(const struct gate *g)
+{
+	return has_turn(g, RING_KNOWN) || has_turn(g, RING_STRANGE);
 }
 
 static void
+pump(struct gate *g)
+{
+	while (anybody_may(g) && may_start(g)) {
+		g->started++;
+		let_in(list_of(next_source(g)->waiting.next, struct waiting, node));
+	}
+	if (anybody_may(g)) /* else gate_leave and gate_prove go on */
+		netbuf_timer_start(g->pump, PUMP_MS);
+}
+
+static void
+on_pump(int fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	pump(arg);
+}
+
+/* Not at once: who leaves is in the middle of it. */
+static void
 wake(struct gate *g)
 {
-	if (!g->closing && g->n_waiting && !loop_timer_is_started(g->pump))
-		loop_timer_start(g->pump, 0);
+	if (!g->closing && anybody_may(g))
+		netbuf_timer_start(g->pump, PUMP_MS);
 }
 
 void
@@ -269,7 +299,7 @@ gate_enter(struct gate *g, int fd, const struct sockaddr *sa, socklen_t len,
 	settle(s);
 	if (g->n_waiting > g->opts.waiting_max)
 		turn_away(list_of(crowd(g, s)->waiting.prev, struct waiting, node));
-	wake(g);
+	pump(g);
 }
 
 /* ---- passes ---------------------------------------------------------------------------
@@ -318,8 +348,11 @@ gate_new(struct loop *l, const struct gate_opts *opts)
 	g->opts = *opts;
 	for (int i = 0; i < RINGS; i++)
 		list_init(&g->rings[i]);
+	list_init(&g->busy);
 	list_init(&g->known);
-	g->pump = loop_timer_new(l, pump, g);
+	g->pump = netbuf_timer_new(loop_base(l), on_pump, g);
+	if (!g->pump)
+		abort(); /* out of memory, as base/own.h has it */
 	return g;
 }
 
@@ -343,7 +376,7 @@ gate_free(struct gate *g)
 		else
 			settle(s);
 	}
-	loop_timer_free(g->pump);
+	netbuf_timer_free(g->pump);
 	free(g);
 }
 

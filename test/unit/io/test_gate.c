@@ -70,6 +70,19 @@ settle(void)
 	}
 }
 
+/* Each leaves its place to the next. */
+static void
+one_by_one(void)
+{
+	while (gate_waiting(w.gate)) {
+		size_t was = w.n;
+		gate_leave(w.passes[was - 1]);
+		w.passes[was - 1] = NULL;
+		settle();
+		assert_int_equal(w.n, was + 1);
+	}
+}
+
 static size_t
 begun(char from)
 {
@@ -124,12 +137,15 @@ static void
 sources_take_turns(void **state)
 {
 	struct gate_opts opts = plenty;
-	opts.starts = 1;
+	opts.unproven_max = 1;
 	begin(opts);
+	knock(9);
 	knock_often(1, 4);
 	knock_often(2, 2);
 	settle();
-	assert_memory_equal(w.from, "121211", 6);
+	assert_int_equal(w.n, 1);
+	one_by_one();
+	assert_memory_equal(w.from, "9121211", 7);
 	end();
 }
 
@@ -144,7 +160,7 @@ one_source_has_its_share_and_no_more(void **state)
 	settle();
 	assert_int_equal(begun('1'), 5);
 	assert_int_equal(begun('2'), 3);
-	assert_memory_equal(w.from, "121", 3);
+	assert_memory_equal(w.from, "11111", 5);
 	gate_leave(w.passes[0]);
 	gate_prove(w.passes[2]); /* it counts no more either */
 	w.passes[0] = NULL;
@@ -176,15 +192,18 @@ static void
 known_sources_come_first_but_not_alone(void **state)
 {
 	struct gate_opts opts = plenty;
-	opts.starts = 1;
+	opts.unproven_max = 1;
 	begin(opts);
 	knock(1);
 	settle();
 	gate_prove(w.passes[0]);
+	knock(9);
 	knock_often(2, 2);
 	knock_often(1, 6);
 	settle();
-	assert_memory_equal(w.from + 1, "11121112", 8);
+	assert_int_equal(w.n, 2);
+	one_by_one();
+	assert_memory_equal(w.from, "1911121112", 10);
 	end();
 }
 
@@ -209,17 +228,21 @@ known_sources_are_forgotten_in_their_order(void **state)
 {
 	struct gate_opts opts = plenty;
 	opts.known_max = 1;
-	opts.starts = 1;
+	opts.unproven_max = 1;
 	begin(opts);
+	for (int host = 1; host <= 2; host++) {
+		knock(host);
+		settle();
+		gate_prove(
+		    w.passes[w.n - 1]); /* with the second the first is a stranger */
+	}
+	knock(9);
 	knock(1);
 	knock(2);
 	settle();
-	gate_prove(w.passes[0]);
-	gate_prove(w.passes[1]); /* the first is a stranger again */
-	knock(1);
-	knock(2);
-	settle();
-	assert_memory_equal(w.from + 2, "21", 2);
+	assert_int_equal(w.n, 3);
+	one_by_one();
+	assert_memory_equal(w.from, "12921", 5);
 	end();
 }
 
