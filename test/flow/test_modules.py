@@ -360,6 +360,22 @@ class Connections(Modules):
             self.good(self.op.call("PATCH", path, {"properties": {"desired": {"want": value}}}))
         self.assertEqual(json.loads(client.message()[1])["want"], 2)
 
+    def test_telemetry_over_https(self):
+        device_key = self.sas_device("c-h")
+        key = self.module("c-h", "m")
+        own = "127.0.0.1/devices/c-h/modules/m"
+        path = self.path_of("c-h", "m") + "/messages/events"
+        got = self.server.anybody(token(own, key)).post(path, {"n": 1})
+        self.assertEqual(got.status, 204, got)
+        row = self.op.events(deviceId="c-h")[-1]
+        self.assertEqual((row["moduleId"], row["body"], row["authType"]), ("m", {"n": 1}, "sas"))
+        row = self.op.connections(deviceId="c-h", what="connect")[-1]
+        self.assertEqual((row["deviceId"], row["moduleId"]), ("c-h", "m"))
+        for auth in (token(own, device_key), token("127.0.0.1/devices/c-h", device_key)):
+            self.assertEqual(self.server.anybody(auth).post(path, {}).status, 401)
+        row = self.reason("c-h", "signature")
+        self.assertEqual(row["moduleId"], "m")
+
     def test_filters_of_inputs(self):
         """device.md section 7, row 34: both spellings, of the own module alone."""
         self.sas_device("c-9")
