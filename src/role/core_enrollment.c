@@ -95,7 +95,7 @@ on_enrollment_get(struct core *c, const struct ask *a, const void *msg, struct e
 {
 	const struct ipc_enrollment_get *m = msg;
 	struct store_enrollment n;
-	enum store_enrollment_kind kind;
+	enum store_enrollment_kind kind = STORE_GROUP;
 	if (check_kind(m->kind, &kind, e) || enrollment_get(&c->d, kind, m->id, &n, e))
 		return -1;
 	return answer_enrollment_done(c, a, &n, a->type == IPC_ENROLLMENT_KEYS, e);
@@ -136,7 +136,7 @@ static int
 on_enrollment_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_enrollment_query *m = msg;
-	enum store_enrollment_kind kind;
+	enum store_enrollment_kind kind = STORE_GROUP;
 	struct core_list l = {
 	    .c = c, .a = a, .left = core_list_page(m->limit, ENROLLMENTS_PAGE)};
 	if (check_kind(m->kind, &kind, e))
