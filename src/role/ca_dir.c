@@ -221,7 +221,10 @@ load(const char *home, const struct ca_conf *conf, ca_dir_token *token, void *ar
 	const struct ca_conf_row *pending = NULL;
 	if (load_rows(&l, conf, left, &pending, e))
 		return err_wrap(e, "loading the CAs");
-	if (left)
+	/* where the clock is wrong, each CA would be left out for a reason of its own */
+	struct err clock;
+	bool wrong = ca_check(&ca, now_s, &clock) && clock.code == ERR_DENIED;
+	if (left && !wrong)
 		drop_unusable(&ca, left);
 	if (ca_dir_check(&ca, left, now_s, e)) {
 		if (pending && e->code == ERR_NOT_FOUND)
