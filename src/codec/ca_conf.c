@@ -134,6 +134,9 @@ static int
 set_key(struct ca_conf_row *row, struct span value, struct err *e)
 {
 	struct key_uri uri;
+	/* "key =;x" is read as a value, and would be written as a comment */
+	if (span_has(span_head(value, 1), ';'))
+		return err_set(e, ERR_PARSE, "key begins with ';'");
 	if (key_uri_parse(value, &uri, e))
 		return err_wrap(e, "key");
 	return set_text(row->key, sizeof(row->key), value, "key", e);
