@@ -6,16 +6,8 @@
 #include "proto/http_call.h"
 #include "proto/json.h"
 
-#define TYPE_NDJSON "application/x-ndjson"
-#define PAGE        256
-#define TIME_MAX    INT64_C(253402300799999)
-
-static void
-put_line(struct http_call *c, const struct js *o)
-{
-	js_dump(o, JS_AS_BUILT, &c->out);
-	buf_str(&c->out, "\n");
-}
+#define PAGE     256
+#define TIME_MAX INT64_C(253402300799999)
 
 static void
 put_row(struct http_call *c, const struct ipc_cert_row *m)
@@ -39,21 +31,17 @@ put_row(struct http_call *c, const struct ipc_cert_row *m)
 	js_set_int(o, "seenMs", m->seen_ms);
 	json_put_text(o, "custody", m->custody);
 	json_put_text(o, "generation", m->generation);
-	put_line(c, o);
+	http_call_line(c, o);
 }
 
 static void
 end_page(struct http_call *c, const struct ipc_done *d)
 {
-	struct err e = {0};
 	auto_(js_free) struct js *o = js_object();
 	js_set_bool(o, "end", true);
 	json_put_text(o, "next", d->next);
-	put_line(c, o);
-	if (buf_check(&c->out, "certificates", &e))
-		http_call_fail_err(c, &e);
-	else
-		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
+	http_call_line(c, o);
+	http_call_lines_out(c, "certificates");
 }
 
 static void

@@ -7,16 +7,8 @@
 #include "proto/http_call.h"
 #include "proto/json.h"
 
-#define TYPE_NDJSON "application/x-ndjson"
-#define POLICY_MAX  32
-#define PAGE        256
-
-static void
-put_line(struct http_call *c, const struct js *o)
-{
-	js_dump(o, JS_AS_BUILT, &c->out);
-	buf_str(&c->out, "\n");
-}
+#define POLICY_MAX 32
+#define PAGE       256
 
 static void
 put_finding(struct http_call *c, const struct ipc_finding *m)
@@ -27,22 +19,18 @@ put_finding(struct http_call *c, const struct ipc_finding *m)
 	json_put_text(o, "row", m->row);
 	json_put_text(o, "control", m->control);
 	json_put_text(o, "text", m->text);
-	put_line(c, o);
+	http_call_line(c, o);
 }
 
 static void
 end_page(struct http_call *c, const struct ipc_done *d)
 {
-	struct err e = {0};
 	auto_(js_free) struct js *o = js_object();
 	js_set_bool(o, "end", true);
 	json_put_text(o, "next", d->next);
 	js_set_int(o, "devices", d->number);
-	put_line(c, o);
-	if (buf_check(&c->out, "findings", &e))
-		http_call_fail_err(c, &e);
-	else
-		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
+	http_call_line(c, o);
+	http_call_lines_out(c, "findings");
 }
 
 static void

@@ -7,9 +7,9 @@
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/cert.h"
-#include "crypto/sas_key.h"
 #include "proto/dps_json.h"
 #include "proto/hook_json.h"
+#include "proto/json.h"
 #include "proto/twin_json.h"
 
 enum { HUBS_MAX = 50, INFO_MAX = 8 * 1024 };
@@ -151,30 +151,16 @@ parse_x509(const struct js *attestation, struct enrollment_body *r,
 /* ---- keys -------------------------------------------------------------------------- */
 
 static int
-parse_key(const struct js *keys, const char *name, struct buf *room, struct span *ret,
-    struct err *e)
-{
-	struct span text = SPAN_NONE;
-	if (js_opt_str(keys, name, &text, e))
-		return -1;
-	if (!text.len)
-		return 0;
-	if (sas_key_parse(text, room, e))
-		return err_wrap(e, "%s", name);
-	*ret = buf_span(room);
-	return 0;
-}
-
-static int
 parse_symmetric(const struct js *attestation, struct enrollment_body *r,
     struct ipc_enrollment_put *m, struct err *e)
 {
 	const struct js *keys = NULL;
 	m->attestation = IPC_ATTESTATION_SYMMETRIC;
 	if (js_opt(attestation, "symmetricKey", JS_OBJECT, &keys, e) ||
-	    parse_key(keys, "primaryKey", &r->attestation[0], &m->primary_key, e))
+	    json_take_key(keys, "primaryKey", &r->attestation[0], &m->primary_key, e))
 		return -1;
-	return parse_key(keys, "secondaryKey", &r->attestation[1], &m->secondary_key, e);
+	return json_take_key(
+	    keys, "secondaryKey", &r->attestation[1], &m->secondary_key, e);
 }
 
 static int

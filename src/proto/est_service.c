@@ -8,10 +8,9 @@
 #include "proto/http_call.h"
 #include "proto/json.h"
 
-#define TYPE_NDJSON "application/x-ndjson"
-#define DEPTH       3
-#define TIME_MAX    INT64_C(253402300799999)
-#define LIFE_MAX    (INT64_C(365) * 86400 * 1000)
+#define DEPTH    3
+#define TIME_MAX INT64_C(253402300799999)
+#define LIFE_MAX (INT64_C(365) * 86400 * 1000)
 
 /* ---- rows ---------------------------------------------------------------------------
  */
@@ -95,28 +94,17 @@ on_one(struct http_call *c, enum ipc_type type, const void *msg)
 /* ---- lists --------------------------------------------------------------------------
  */
 
-static void
-put_line(struct http_call *c, const struct js *o)
-{
-	js_dump(o, JS_AS_BUILT, &c->out);
-	buf_str(&c->out, "\n");
-}
-
 /* "truncated": there is more than is shown at once. */
 static void
 end_list(struct http_call *c, const struct ipc_done *d)
 {
-	struct err e = {0};
 	auto_(js_free) struct js *o = js_object();
 	js_set_bool(o, "end", true);
 	js_set_text(o, "next", "");
 	if (d->number)
 		js_set_bool(o, "truncated", true);
-	put_line(c, o);
-	if (buf_check(&c->out, "list", &e))
-		http_call_fail_err(c, &e);
-	else
-		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
+	http_call_line(c, o);
+	http_call_lines_out(c, "list");
 }
 
 static void
@@ -124,7 +112,7 @@ on_list(struct http_call *c, enum ipc_type type, const void *msg)
 {
 	if (type != IPC_DONE) {
 		auto_(js_free) struct js *o = row_json(type, msg);
-		put_line(c, o);
+		http_call_line(c, o);
 		return;
 	}
 	const struct ipc_done *d = msg;

@@ -18,7 +18,8 @@
 #include "proto/env.h"
 #include "proto/json.h"
 
-#define TYPE_JSON "application/json; charset=utf-8"
+#define TYPE_JSON   "application/json; charset=utf-8"
+#define TYPE_NDJSON "application/x-ndjson"
 
 enum {
 	ARENA_MAX = 1 << 20,
@@ -131,6 +132,23 @@ http_call_json(struct http_call *c, int status, struct js *v)
 	js_dump(v, JS_AS_BUILT, &c->out);
 	js_free(v);
 	http_call_json_out(c, status);
+}
+
+void
+http_call_line(struct http_call *c, const struct js *o)
+{
+	js_dump(o, JS_AS_BUILT, &c->out);
+	buf_str(&c->out, "\n");
+}
+
+void
+http_call_lines_out(struct http_call *c, const char *what)
+{
+	struct err e = {0};
+	if (buf_check(&c->out, what, &e))
+		http_call_fail_err(c, &e);
+	else
+		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
 }
 
 void

@@ -77,6 +77,10 @@ void http_call_reply(struct http_call *c, int status, const char *type, struct s
 void http_call_json(struct http_call *c, int status, struct js *v);
 /* Ends: the JSON text in c->out. */
 void http_call_json_out(struct http_call *c, int status);
+/* Appends a line of newline-delimited JSON to c->out. */
+void http_call_line(struct http_call *c, const struct js *o);
+/* Ends: the lines in c->out; what: they are, for the error where they do not fit. */
+void http_call_lines_out(struct http_call *c, const char *what);
 /* Ends: 204. */
 void http_call_no_content(struct http_call *c);
 /* Ends: an error in the route's dialect. detail "" for none. */

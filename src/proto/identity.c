@@ -7,7 +7,6 @@
 
 #include "base/hex.h"
 #include "codec/js.h"
-#include "crypto/sas_key.h"
 #include "proto/json.h"
 
 enum { THUMB_MAX = 64 };
@@ -40,22 +39,6 @@ identity_auth(const struct ipc_device *m)
 }
 
 /* ---- requests ---------------------------------------------------------------------- */
-
-/* Empty and absent both mean: the server makes one (clients.md 8). */
-static int
-parse_key(const struct js *keys, const char *name, struct buf *room, struct span *ret,
-    struct err *e)
-{
-	struct span text = SPAN_NONE;
-	if (js_opt_str(keys, name, &text, e))
-		return -1;
-	if (!text.len)
-		return 0;
-	if (sas_key_parse(text, room, e))
-		return err_wrap(e, "%s", name);
-	*ret = buf_span(room);
-	return 0;
-}
 
 /* 40 hex digits of SHA-1 or 64 of SHA-256; the core keeps them in lower case. */
 static int
@@ -108,8 +91,8 @@ identity_parse_auth(const struct http_call *c, const struct js *o, struct buf ro
 	    js_opt(auth, "symmetricKey", JS_OBJECT, &keys, e) ||
 	    js_opt(auth, "x509Thumbprint", JS_OBJECT, &thumbs, e))
 		return -1;
-	if (parse_key(keys, "primaryKey", &room[0], &m->primary_key, e) ||
-	    parse_key(keys, "secondaryKey", &room[1], &m->secondary_key, e) ||
+	if (json_take_key(keys, "primaryKey", &room[0], &m->primary_key, e) ||
+	    json_take_key(keys, "secondaryKey", &room[1], &m->secondary_key, e) ||
 	    parse_thumb(c, thumbs, "primaryThumbprint", &m->primary_thumb, e) ||
 	    parse_thumb(c, thumbs, "secondaryThumbprint", &m->secondary_thumb, e))
 		return -1;

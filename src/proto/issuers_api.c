@@ -10,8 +10,7 @@
 #include "proto/http_call.h"
 #include "proto/json.h"
 
-#define TYPE_NDJSON "application/x-ndjson"
-#define BODY_DEPTH  4
+#define BODY_DEPTH 4
 
 static void
 put_cert(struct js *o, struct span der)
@@ -49,14 +48,12 @@ put_row(struct http_call *c, const struct ipc_issuer *m)
 	js_set_int(o, "lastSeenMs", m->last_seen_ms);
 	js_set_int(o, "crlNumber", m->crl_number);
 	js_set_int(o, "crlNextMs", m->crl_next_ms);
-	js_dump(o, JS_AS_BUILT, &c->out);
-	buf_str(&c->out, "\n");
+	http_call_line(c, o);
 }
 
 static void
 on_list(struct http_call *c, enum ipc_type type, const void *msg)
 {
-	struct err e = {0};
 	if (type == IPC_ISSUER) {
 		put_row(c, msg);
 		return;
@@ -65,10 +62,8 @@ on_list(struct http_call *c, enum ipc_type type, const void *msg)
 	buf_str(&c->out, "{\"end\":true,\"next\":\"\"}\n");
 	if (d->code != ERR_OK)
 		http_call_fail_done(c, d);
-	else if (buf_check(&c->out, "CAs", &e))
-		http_call_fail_err(c, &e);
 	else
-		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
+		http_call_lines_out(c, "CAs");
 }
 
 void

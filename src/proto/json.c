@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "codec/ipc_msg.h"
+#include "crypto/sas_key.h"
 
 enum { DOC_MAX = CAP_META, DOC_DEPTH = 32 };
 
@@ -115,4 +116,19 @@ json_etag_parse(const char *header, char out[JSON_ETAG_MAX])
 	    !num_ok(buf_span(&number), 0, INT64_MAX, &etag))
 		return false;
 	return span_to_str(buf_span(&number), out, JSON_ETAG_MAX);
+}
+
+int
+json_take_key(const struct js *keys, const char *name, struct buf *room, struct span *ret,
+    struct err *e)
+{
+	struct span text = SPAN_NONE;
+	if (js_opt_str(keys, name, &text, e))
+		return -1;
+	if (!text.len)
+		return 0;
+	if (sas_key_parse(text, room, e))
+		return err_wrap(e, "%s", name);
+	*ret = buf_span(room);
+	return 0;
 }

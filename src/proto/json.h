@@ -30,4 +30,9 @@ void json_etag(int64_t etag, char out[JSON_ETAG_MAX]);
  */
 bool json_etag_parse(const char *header, char out[JSON_ETAG_MAX]);
 
+/* A symmetric key in base64, its bytes in room. Empty and absent both mean: the server
+ * makes one (protocol/clients.md 8), and leave ret alone. */
+must_check int json_take_key(const struct js *keys, const char *name, struct buf *room,
+    struct span *ret, struct err *e);
+
 #endif

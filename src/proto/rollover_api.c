@@ -9,11 +9,10 @@
 #include "proto/http_call.h"
 #include "proto/json.h"
 
-#define TYPE_NDJSON "application/x-ndjson"
-#define BODY_DEPTH  4
-#define TIME_MAX    INT64_C(253402300799999)
-#define SPREAD_MAX  (INT64_C(366) * 86400 * 1000)
-#define SHARE_MAX   10000
+#define BODY_DEPTH 4
+#define TIME_MAX   INT64_C(253402300799999)
+#define SPREAD_MAX (INT64_C(366) * 86400 * 1000)
+#define SHARE_MAX  10000
 
 /* ---- rows -----------------------------------------------------------------------------
  */
@@ -82,22 +81,17 @@ static void
 put_line(struct http_call *c, struct js *taken)
 {
 	auto_(js_free) struct js *o = taken;
-	js_dump(o, JS_AS_BUILT, &c->out);
-	buf_str(&c->out, "\n");
+	http_call_line(c, o);
 }
 
 static void
 end_list(struct http_call *c, const struct ipc_done *d)
 {
-	struct err e = {0};
 	struct js *o = js_object();
 	js_set_bool(o, "end", true);
 	json_put_text(o, "next", d->next);
 	put_line(c, o);
-	if (buf_check(&c->out, "list", &e))
-		http_call_fail_err(c, &e);
-	else
-		http_call_reply(c, 200, TYPE_NDJSON, buf_span(&c->out));
+	http_call_lines_out(c, "list");
 }
 
 static void
