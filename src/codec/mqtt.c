@@ -190,11 +190,13 @@ parse_publish(uint8_t flags, struct cursor *in, struct mqtt_packet *ret, struct 
 	return 0;
 }
 
+/* 0 is let through, though no PUBLISH has it: .NET acknowledges what DPS answers at QoS 0
+ * as well, which has no ID to name (device.md section 7 row 23). */
 static int
 parse_puback(struct cursor *in, struct mqtt_packet *ret, struct err *e)
 {
 	uint16_t id = cursor_u16(in);
-	if (!cursor_done(in) || id == 0)
+	if (!cursor_done(in))
 		return malformed(e, "PUBACK is not one packet ID");
 	ret->puback_id = id;
 	return 0;

@@ -195,9 +195,11 @@ topic_sub_dps(struct span filter)
 static enum topic_sub
 sub_own(struct span rest, bool is_module)
 {
-	if (span_eq_str(rest, "messages/devicebound/#"))
-		return is_module ? TOPIC_SUB_UNKNOWN : TOPIC_SUB_C2D;
-	if (is_module && (span_eq_str(rest, "inputs/#") || span_eq_str(rest, "#")))
+	bool messages = span_eq_str(rest, "messages/devicebound/#");
+	if (!is_module)
+		return messages ? TOPIC_SUB_C2D : TOPIC_SUB_UNKNOWN;
+	/* C and Java subscribe modules to devicebound as well */
+	if (messages || span_eq_str(rest, "inputs/#") || span_eq_str(rest, "#"))
 		return TOPIC_SUB_INPUTS;
 	return TOPIC_SUB_UNKNOWN;
 }

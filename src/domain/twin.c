@@ -230,7 +230,8 @@ twin_report(struct domain *d, const char *name, const struct ipc_hub_twin_report
 	struct span unused;
 	if (store_device_get(d->store, name, d->arena, &dev, e))
 		return -1;
-	if (m->version >= 0 && m->version != dev.reported_version)
+	/* no twin is at 0: Java says it where it knows of no version (device.md 3.12) */
+	if (m->version > 0 && m->version != dev.reported_version)
 		return err_set(e, ERR_CONFLICT, "reported is at version %" PRId64,
 		    dev.reported_version);
 	const struct section s = {.what = "reported",

@@ -377,15 +377,17 @@ class Connections(Modules):
         self.assertEqual(row["moduleId"], "m")
 
     def test_filters_of_inputs(self):
-        """device.md section 7, row 34: both spellings, of the own module alone."""
+        """device.md section 7, row 34: both spellings, of the own module alone; C and Java also
+        subscribe modules to devicebound, Java on every start."""
         self.sas_device("c-9")
         client = self.connect("c-9", "m", self.module("c-9", "m"))
         base = "devices/c-9/modules/m/"
-        for wanted in (base + "inputs/#", base + "#"):
+        for wanted in (base + "inputs/#", base + "#", base + "messages/devicebound/#"):
             self.assertEqual(client.subscribe(wanted), [1])
         self.assertEqual(client.subscribe(
             "devices/c-9/modules/n/inputs/#", "devices/c-9/modules/n/#", "devices/c-9/#",
-            "devices/c-9/messages/devicebound/#"), [0x80] * 4)
+            "devices/c-9/modules/n/messages/devicebound/#",
+            "devices/c-9/messages/devicebound/#"), [0x80] * 5)
 
 
 if __name__ == "__main__":

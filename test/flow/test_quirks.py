@@ -30,8 +30,14 @@ class Quirks(harness.ServerCase):
     def test_row_4_and_6_a_server_in_trouble_never_says_5(self):
         """5 ends the reconnect loop of Python and Node for ever; while the core is being started
         anew a good device is refused with 3, or its connection ends."""
-        key = self.sas_device("q-4")
-        self.hub("q-4", key)
+        self.ca_device("q-4c")
+        for device, how in (("q-4", {"key": self.sas_device("q-4")}),
+                            ("q-4c", {"cert": self.leaf("q-4c")})):
+            with self.subTest(device):
+                self.comes_back(device, how)
+
+    def comes_back(self, device, how):
+        self.hub(device, **how)
         seen = set()
         for _ in range(3):
             for pid in self.server.pids("core").values():
@@ -39,7 +45,7 @@ class Quirks(harness.ServerCase):
             end = time.monotonic() + 20
             while time.monotonic() < end:
                 try:
-                    self.hub("q-4", key).ping()
+                    self.hub(device, **how).ping()
                     break
                 except mqtt.Refused as e:
                     seen.add(e.code)
@@ -269,14 +275,30 @@ class Quirks(harness.ServerCase):
                          [None, "true", "true", "true"])
 
     def test_a_puback_that_nobody_waits_for_is_ignored(self):
-        """device.md 3.5: for what was never sent, and twice; umqtt numbers from 1 anew."""
+        """device.md 3.5: for what was never sent, and twice; umqtt numbers from 1 anew. 0 is what
+        .NET says to a message at QoS 0."""
         client = self.hub("q-ack", self.sas_device("q-ack"))
-        for number in (1, 1, 0xffff):
+        for number in (0, 1, 1, 0xffff):
             client.write(mqtt.packet(0x40, struct.pack(">H", number)))
         for _ in range(2):
             client.write(mqtt.publish_packet(EVENTS % "q-ack", "1", 1, 1))
             self.assertEqual(client.expect(mqtt.PUBACK), b"\0\1")
         client.ping()
+
+    def test_row_10_what_is_never_acknowledged_stalls_nothing(self):
+        """Twin and methods at QoS 1, and no PUBACK ever: all of it comes, and messages beside."""
+        client = self.hub("q-10", self.sas_device("q-10"))
+        self.assertEqual(client.subscribe(
+            "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#",
+            "$iothub/methods/POST/#", "devices/q-10/messages/devicebound/#"), [1] * 4)
+        for n in range(150):
+            client.publish("$iothub/twin/GET/?$rid=%d" % n, b"", qos=0)
+            self.assertEqual(client.message()[0], "$iothub/twin/res/200/?$rid=%d" % n)
+        got = self.op.post("/messages/devicebound", b"hello",
+                           iothub_to="/devices/q-10/messages/devicebound")
+        self.assertLess(got.status, 300, got)
+        self.assertEqual(client.message()[1], b"hello")
+        client.publish(EVENTS % "q-10", "1")
 
     def test_row_9_packet_number_0_closes(self):
         client = self.hub("q-90", self.sas_device("q-90"))
@@ -425,13 +447,40 @@ class Sequences(harness.ServerCase):
         client.ping()
 
 
+    def test_java(self):
+        """All at QoS 1 and by a filter a SUBSCRIBE; "$." raw and first in the bag; a report is for
+        version 0 where the application named none."""
+        key = self.sas_device("j-1")
+        user = ("127.0.0.1/j-1/?api-version=2020-09-30&DeviceClientType=com.microsoft.azure.sdk.iot"
+                ".iot-device-client%2F2.5.0%20%2811.0.2%3B%20Linux%3B%20amd64%29")
+        client = self.hub("j-1", key, clean=False, keepalive=230, user=user)
+        for wanted in ("devices/j-1/messages/devicebound/#", "$iothub/methods/POST/#",
+                       "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"):
+            self.assertEqual(client.subscribe(wanted), [1])
+        status, _, body = self.ask(client, "$iothub/twin/GET/?$rid=%s", "g-1", b"", 1)
+        self.assertEqual((status, json.loads(body)["reported"]), (200, {"$version": 1}))
+        for version, want in ((0, 2), (0, 3), (3, 4)):
+            client.publish("$iothub/twin/PATCH/properties/reported/?$rid=r%d&$version=%d" % (
+                want, version), b'{"n":%d}' % want)
+            topic, body = client.message()
+            self.assertEqual((topic, body), (
+                "$iothub/twin/res/204/?$rid=r%d&$version=%d" % (want, want), b""))
+        client.publish(EVENTS % "j-1" + "$.mid=m-1&$.ct=application%2Fjson&$.ce=utf-8&a%20b=c", "{}")
+        row = self.eventually(lambda: self.op.events(deviceId="j-1"), what="an event")[-1]
+        self.assertEqual(row["properties"], {
+            "system": {"message-id": "m-1", "content-type": "application/json",
+                       "content-encoding": "utf-8"}, "application": {"a b": "c"}})
+
+
 class DpsSequences(harness.ServerCase):
     """The same for the provisioning service, with the waiting that Azure asks for."""
 
     HOME_SET = {"server": {"profile": "azure"}, "dps": {"retry_after_s": 1}}
 
-    def register(self, reg, body, connect, qos=1, poll_body=b" ", rids=("r1", "r2")):
-        """CONNECT, SUBSCRIBE, PUT, wait, GET; the open connection."""
+    def register(self, reg, body, connect, qos=1, poll_body=b" ", rids=("r1", "r2"),
+                 heard=lambda client: None):
+        """CONNECT, SUBSCRIBE, PUT, wait, GET; the open connection. heard: what the client does
+        when it was answered."""
         cert = self.leaf(reg)
         client = self.server.mqtt(*cert)
         self.addCleanup(client.close)
@@ -439,6 +488,7 @@ class DpsSequences(harness.ServerCase):
         self.assertEqual(client.subscribe("$dps/registrations/res/#"), [1])
         client.publish(mqtt.REGISTER % rids[0], body, qos=qos)
         got = mqtt.Answer(*client.message())
+        heard(client)
         self.assertEqual((got.status, got.json["status"], got.pairs["$rid"]),
                          (202, "assigning", rids[0]))
         operation = got.json["operationId"]
@@ -446,6 +496,7 @@ class DpsSequences(harness.ServerCase):
             time.sleep(int(got.pairs["retry-after"]))
             client.publish(mqtt.POLL % (rids[1], operation), poll_body, qos=qos)
             got = mqtt.Answer(*client.message())
+            heard(client)
             self.assertEqual(got.pairs["$rid"], rids[1])
             if got.json["status"] != "assigning":
                 break
@@ -474,8 +525,22 @@ class DpsSequences(harness.ServerCase):
         self.register("dps-c", body, {"clean": True, "keepalive": 0}, 0, body).disconnect()
 
     def test_dotnet(self):
-        """Row 23: an empty body, and none with the poll."""
-        self.register("dps-d", b"", {"clean": True, "keepalive": 0}, 1, b"").disconnect()
+        """Row 23: an empty body, and none with the poll; a PUBACK for each answer, which names
+        packet 0 where that came at QoS 0."""
+        self.register("dps-d", b"", {"clean": True, "keepalive": 0}, 1, b"",
+                      heard=lambda client: client.write(mqtt.packet(0x40, b"\0\0"))).disconnect()
+
+    def test_java(self):
+        """QoS 0 under numbers of its own, and no body with the poll."""
+        self.register("dps-j", b'{"registrationId":"dps-j"}', {"clean": True, "keepalive": 230}, 0,
+                      b"", ("1", "2")).disconnect()
+
+    def test_java_names_no_policy_in_its_token(self):
+        """"skn=", and nothing behind it."""
+        key = harness.derive(self.sas_group("dps-js"), "dps-js-1")
+        auth = token("%s/registrations/dps-js-1" % harness.SCOPE, key) + "&skn="
+        got = mqtt.dps_register(self.dps("dps-js-1", password=auth))
+        self.assertEqual((got.status, got.json["status"]), (202, "assigning"))
 
     def test_embedded_c(self):
         """Row 24: one rid for all."""

@@ -234,7 +234,6 @@ packets_of_servers_and_of_qos_2_are_refused(void **state)
 	refused("f000", "not a client's");
 	refused("c00100", "without fields");
 	refused("e10100", "reserved flags");
-	refused("40020000", "PUBACK");
 	refused("4003000100", "PUBACK");
 	refused("c0", "packet length");
 }

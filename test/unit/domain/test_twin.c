@@ -82,11 +82,24 @@ report_for_another_version_changes_nothing(void **state)
 	int64_t version = 7;
 	fresh(w);
 	assert_fails(report(w, "{\"a\":1}", 2, &version), &w->e, CONFLICT);
-	assert_fails(report(w, "{\"a\":1}", 0, &version), &w->e, CONFLICT);
+	assert_fails(report(w, "{\"a\":1}", 3, &version), &w->e, CONFLICT);
 	assert_int_equal(version, 7);
 	is(world_get_device(w, "d1").reported, "{}");
 	assert_ok(report(w, "{\"a\":1}", 1, &version), &w->e);
 	assert_int_equal(version, 2);
+}
+
+/* Java's SDK says 0 where it has no version to name. */
+static void
+report_for_version_0_is_for_any(void **state)
+{
+	struct world *w = *state;
+	int64_t version;
+	fresh(w);
+	assert_ok(report(w, "{\"a\":1}", 0, &version), &w->e);
+	assert_ok(report(w, "{\"a\":2}", 0, &version), &w->e);
+	assert_int_equal(version, 3);
+	is(world_get_device(w, "d1").reported, "{\"a\":2}");
 }
 
 static void
@@ -263,6 +276,7 @@ main(void)
 	    T(new_twin_is_empty_at_version_1_and_as_old_as_its_device),
 	    T(report_merges_deletes_by_null_and_replaces_arrays),
 	    T(report_for_another_version_changes_nothing),
+	    T(report_for_version_0_is_for_any),
 	    T(report_of_nobody_is_not_found),
 	    T(every_property_keeps_the_time_of_its_own_change),
 	    T(desired_times_carry_the_version_that_set_them),
