@@ -487,8 +487,6 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 	    .ret = ret};
 	*no = (struct refusal){0};
 	*ret = (struct enrol_result){0};
-	if (!throttle_take(d->throttle, clock_mono_ms(d->clock)))
-		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
 	const struct attest_ask ask = {.cred = &m->cred,
 	    .scope = m->id_scope,
 	    .registration_id = m->registration_id,
@@ -496,10 +494,15 @@ enrol_register(struct domain *d, const struct ipc_dps_register *m,
 	    .storage_root_key = m->storage_root_key};
 	if (attest(d, &ask, &c.a, no, e) || (!is_refused(no) && check_csr(d, m, no, e)))
 		return -1;
-	if (c.a.challenge.len)
-		ret->state = unassigned(m, &c.a);
-	if (is_refused(no) || c.a.challenge.len)
+	if (is_refused(no))
 		return 0;
+	/* counted once it is a device: strangers may not use up what they have */
+	if (!throttle_take(d->throttle, clock_mono_ms(d->clock)))
+		return refusal_set(no, REFUSAL_THROTTLED, "registrations a minute");
+	if (c.a.challenge.len) {
+		ret->state = unassigned(m, &c.a);
+		return 0;
+	}
 	return enrol(&c, arena_str(d->arena, m->registration_id), no, e);
 }
 

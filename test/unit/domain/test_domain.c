@@ -778,6 +778,24 @@ throttle_refills_at_a_slow_rate_however_often_it_is_asked(void **state)
 	assert_int_equal(taken, 20); /* the burst, and a minute's */
 }
 
+static void
+strangers_do_not_use_up_the_registrations(void **state)
+{
+	struct world *w = *state;
+	struct store_enrollment g = put_group(w, "keys", STORE_ATT_SYMMETRIC, true);
+	struct store_enrollment other = g;
+	other.primary_key = SPAN_LIT("another key, long enough to be one");
+	throttle_init(&w->throttle, 1, clock_mono_ms(&w->clock));
+	for (int i = 0; i < 3; i++) {
+		register_(w, "d1", group_token(w, &other, "d1", LATER));
+		assert_refused(w, SAS_SIGNATURE);
+	}
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, NONE);
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, THROTTLED);
+}
+
 #define row(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -806,6 +824,7 @@ main(void)
 	    row(issue_for_a_server_takes_names_too_long_for_a_cn),
 	    row(group_refuses_a_certificate_that_stands_in_another),
 	    row(group_beyond_the_limit_is_refused_not_ignored),
+	    row(strangers_do_not_use_up_the_registrations),
 	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
 	    cmocka_unit_test(throttle_refills_at_a_slow_rate_however_often_it_is_asked),
 	};
