@@ -23,6 +23,7 @@ struct domain {
 	struct throttle *throttle;         /* registrations, azure profile */
 	struct est_guard *est;             /* enrolments under way */
 	struct poll_guard *polls;          /* of devices; NULL: no limit */
+	bool hooks_full;                   /* no webhook can be asked for now */
 };
 
 static inline int64_t

@@ -308,6 +308,9 @@ choose(struct enrol_case *c, struct refusal *no, struct err *e)
 {
 	bool custom = strcmp(c->a.by.allocation, "custom") == 0;
 	const char *kept = assign_kept(c->d->cfg, &c->assign);
+	/* before anything is on record: nobody would decide it (device.md 1.8) */
+	if (custom && !kept && c->d->hooks_full)
+		return refusal_set(no, REFUSAL_THROTTLED, "webhooks under way");
 	if (custom && !kept) {
 		keep(c);
 		return record_waiting(c, ENROL_CALL, REFUSAL_WEBHOOK,

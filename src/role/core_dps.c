@@ -125,6 +125,22 @@ core_dps_called(struct core *c, const struct enrol_pending *p,
 	return rc;
 }
 
+/* Where nobody can be asked it has failed, as if the webhook had: what is on record must
+ * not wait for an answer that never comes. */
+static int
+call(struct core *c, const struct ask *a, const struct ipc_dps_register *m,
+    const struct enrol_result *res, struct err *e)
+{
+	struct enrol_result end;
+	struct refusal no;
+	struct err why = {0};
+	if (core_hook_call(c, &res->pending, m->payload, &why) == 0)
+		return core_answer(c, a, IPC_DPS_STATE, &res->state, e);
+	if (enrol_called(&c->d, &res->pending, NULL, why.text, &end, &no, e))
+		return -1;
+	return tell(c, a, &end, &no, &res->pending, e);
+}
+
 /* ---- messages -------------------------------------------------------------------------
  */
 
@@ -146,12 +162,10 @@ accept(struct core *c, const struct ask *a, const struct ipc_dps_register *m,
     struct enrol_result *res, struct err *e)
 {
 	(void)span_to_str(m->peer.proto, res->pending.proto, sizeof(res->pending.proto));
-	if (res->moved)
-		core_recheck_device(c, res->moved);
 	if (res->next == ENROL_ISSUE)
 		return issue(c, a, res, e);
-	if (res->next == ENROL_CALL && core_hook_call(c, &res->pending, m->payload, e))
-		return -1;
+	if (res->next == ENROL_CALL)
+		return call(c, a, m, res, e);
 	if (res->next == ENROL_DONE && log_registration(c, &res->state, &m->peer, e))
 		return -1;
 	return core_answer(c, a, IPC_DPS_STATE, &res->state, e);
@@ -167,6 +181,8 @@ on_dps_register(struct core *c, const struct ask *a, const void *msg, struct err
 		return -1;
 	if (no.code == REFUSAL_NONE && span_eq_str(res.state.status, "unassigned"))
 		return core_answer(c, a, IPC_DPS_STATE, &res.state, e);
+	if (res.moved) /* its certificate may have been refused all the same */
+		core_recheck_device(c, res.moved);
 	int rc = no.code == REFUSAL_NONE ? accept(c, a, m, &res, e)
 					 : refuse(c, a, m, &res.state, &no, e);
 	own_wipe(&res.pending, sizeof(res.pending));

@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "role/boot.h"
+#include "role/hook_call.h"
 
-#define WAITS_MAX 10000
-#define SLACK_MS  5000 /* beside the time-out that the caller itself keeps */
+#define SLACK_MS 5000 /* beside the time-out that the caller itself keeps */
 
 struct wait {
 	uint64_t id;
@@ -26,10 +26,19 @@ struct core_hook {
 	struct wait *waits;
 };
 
+/* As many as the caller takes: more would fail there, for good, where a device that is
+ * told to wait comes again. */
+static void
+note_room(struct core_hook *h)
+{
+	h->core->d.hooks_full = HASH_COUNT(h->waits) >= HOOK_CALL_MAX;
+}
+
 static void
 drop(struct core_hook *h, struct wait *w)
 {
 	HASH_DEL(h->waits, w);
+	note_room(h);
 	buf_done(&w->call);
 	own_wipe(&w->pending, sizeof(w->pending));
 	free(w);
@@ -174,15 +183,13 @@ core_hook_call(
 {
 	struct core_hook *h = c->hook;
 	const struct ipc_hook_wanted wanted = {0};
-	if (HASH_COUNT(h->waits) >= WAITS_MAX)
-		return err_set(
-		    e, ERR_BUSY, "%d registrations wait for webhooks", WAITS_MAX);
 	struct wait *w = own_alloc(sizeof(*w));
 	w->id = c->next_id++;
 	w->pending = *p;
 	w->deadline_ms = loop_now_ms(c->loop) + c->cfg.dps.webhook_timeout_ms + SLACK_MS;
 	w->call = BUF_INIT(IPC_BODY_MAX);
 	HASH_ADD(hh, h->waits, id, sizeof(w->id), w);
+	note_room(h);
 	if (pack(c, p, payload, &w->call, e) ||
 	    (!h->link && boot_send(c->main, IPC_HOOK_WANTED, 0, &wanted, -1, e))) {
 		drop(h, w);

@@ -17,7 +17,8 @@ void core_hook_free(struct core_hook *h);
 
 /* A new link to the caller; takes fd over. */
 void core_hook_link(struct core *c, int fd);
-/* Asks, now or when there is a link. p is copied. ERR_BUSY where too many wait. */
+/* Asks, now or when there is a link. p is copied. The domain's hooks_full says when no
+ * more may be asked. */
 must_check int core_hook_call(
     struct core *c, const struct enrol_pending *p, struct span payload, struct err *e);
 /* Ends what has waited too long; now and then, inside a turn. */

@@ -13,8 +13,6 @@
 #include "io/loop.h"
 #include "proto/hook_json.h"
 
-#define HOST_CONNECTIONS 16
-
 struct hook_call_pool {
 	struct loop *loop;
 	CURLM *multi;
@@ -261,9 +259,14 @@ hook_call_new(struct loop *l, struct span ca_pem, struct err *e)
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, want_timer);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	curl_multi_setopt(
-	    h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
 	return h;
+}
+
+void
+hook_call_drop(struct hook_call_pool *h)
+{
+	while (!list_empty(&h->calls))
+		call_free(list_of(h->calls.next, struct call, node));
 }
 
 void
@@ -271,8 +274,7 @@ hook_call_free(struct hook_call_pool *h)
 {
 	if (!h)
 		return;
-	while (!list_empty(&h->calls))
-		call_free(list_of(h->calls.next, struct call, node));
+	hook_call_drop(h);
 	curl_multi_cleanup(h->multi);
 	curl_slist_free_all(h->headers);
 	loop_timer_free(h->timer);

@@ -12,12 +12,15 @@ struct loop;
 struct hook_call_pool;
 
 #define HOOK_CALL_ANSWER_MAX (128 * 1024)
-#define HOOK_CALL_MAX        256 /* under way at once */
+/* Under way at once, each over a connection of its own: none spends its time on waiting
+ * for another's. */
+#define HOOK_CALL_MAX 128
 
 /* ca_pem: certificates to trust, empty: the system's. It is copied. */
 struct hook_call_pool *hook_call_new(struct loop *l, struct span ca_pem, struct err *e);
-/* Calls under way end without a word. */
 void hook_call_free(struct hook_call_pool *h);
+/* Calls under way end without a word. Not from a hook_call_fn. */
+void hook_call_drop(struct hook_call_pool *h);
 
 /* body: valid during the call; NULL with why. */
 typedef void hook_call_fn(

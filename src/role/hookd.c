@@ -92,13 +92,21 @@ on_core_frame(void *arg, struct ipc_frame *f)
 		answer_failure(h, f->id, &e);
 }
 
+/* What it has asked is over: the next core counts its questions from one again, and an
+ * answer to the old one's would be some other device's. */
+static void
+drop_core(struct hookd *h)
+{
+	hook_call_drop(h->calls);
+	ipc_free(h->core);
+	h->core = NULL;
+}
+
 static void
 on_core_closed(void *arg, const struct err *why)
 {
-	struct hookd *h = arg;
 	(void)why;
-	ipc_free(h->core);
-	h->core = NULL;
+	drop_core(arg);
 }
 
 static const struct ipc_ops core_ops = {
@@ -118,7 +126,7 @@ on_main_frame(void *arg, struct ipc_frame *f)
 	if (f->type != IPC_ATTACH || f->fd < 0 ||
 	    ipc_msg_unpack(IPC_ATTACH, f->body, &m, &e) || m.peer != 'c')
 		return;
-	ipc_free(h->core);
+	drop_core(h);
 	h->core = ipc_new(h->loop, TAKE_FD(f->fd), &link_opts, &core_ops, h, &e);
 	if (!h->core)
 		log_event(LOG_ERROR, "hookd.link", LOG_ERR(&e));

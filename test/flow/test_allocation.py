@@ -214,10 +214,14 @@ class Hook(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class HookServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
 def webhook(case, folder, plain=False):
     """A running webhook; (server, URL, file of its CA)."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    server.daemon_threads = True
+    server = HookServer(("127.0.0.1", 0), Hook)
     server.asked, server.plan = [], lambda question: (500, b"")
     cert, key = os.path.join(folder, "hook.pem"), os.path.join(folder, "hook.key")
     if not plain:
@@ -234,8 +238,10 @@ def webhook(case, folder, plain=False):
     return server, url, cert
 
 
-class Custom(HubCase):
+class HookCase(HubCase):
     """Custom allocation: a webhook chooses (device.md 2.6)."""
+
+    TIMEOUT = "2s"
 
     @classmethod
     def setUpClass(cls):
@@ -245,7 +251,8 @@ class Custom(HubCase):
         cls.hook, cls.url, cert = webhook(cls, folder)
         cls.plain, cls.plain_url, _ = webhook(cls, folder, plain=True)
         cls.HOME_SET = {"hub": {**HubCase.HOME_SET["hub"]},
-                        "dps": {"hubs_excluded": OUT, "webhook_ca": cert, "webhook_timeout": "2s"}}
+                        "dps": {"hubs_excluded": OUT, "webhook_ca": cert,
+                                "webhook_timeout": cls.TIMEOUT}}
         super().setUpClass()
 
     def group(self, name, plan, url=None, **more):
@@ -256,6 +263,8 @@ class Custom(HubCase):
     def choose(self, hub, **more):
         return lambda question: (200, {"iotHubHostName": hub, **more})
 
+
+class Custom(HookCase):
     def fails(self, device, key, *words):
         state = self.register(device, key)
         self.assertEqual((state["status"], state["errorCode"]), ("failed", 400207), state)
@@ -372,6 +381,69 @@ class Custom(HubCase):
         self.server.kill_role("hookd")
         self.assertEqual(self.eventually(
             lambda: self.register("c-kill-2", key)["status"] == "assigned"), True)
+
+
+class Crowds(HookCase):
+    """Webhooks that are slow while much goes on."""
+
+    TIMEOUT = "30s"
+
+    def whole(self, client, answer):
+        """The registration's state, asked for until it is decided."""
+        while answer.status != 200:
+            time.sleep(0.1)
+            answer = mqtt.dps_register(client) if answer.status == 429 else mqtt.dps_poll(
+                client, answer.json["operationId"])
+        return answer.json["registrationState"]
+
+    def test_more_than_can_be_asked_at_once_come_again(self):
+        """429, which every SDK waits and repeats after; failed would be for good."""
+        gate = threading.Event()
+        def slow(question):
+            gate.wait(20)
+            return 200, {"iotHubHostName": HUBS[0]}
+        key = self.group("c-many", slow, url=self.plain_url)
+        names = ["c-many-%d" % i for i in range(160)]
+        clients = [self.dps(name, derive(key, name)) for name in names]
+        for client in clients:
+            client.write(mqtt.publish_packet(mqtt.REGISTER % "1", b"", 0))
+        answers = [mqtt.Answer(*client.message()) for client in clients]
+        self.assertEqual({a.status for a in answers}, {202, 429})
+        for answer in answers:
+            self.assertIn("retry-after", answer.pairs)
+        gate.set()
+        for client, answer in zip(clients, answers):
+            self.assertEqual(self.whole(client, answer)["status"], "assigned")
+
+    def test_an_answer_for_a_core_that_ended_reaches_no_other_device(self):
+        """The next core counts its questions from one again."""
+        gates = {"c-late": threading.Event(), "c-new": threading.Event()}
+        def slow(question):
+            name = question["deviceRuntimeContext"]["registrationId"].rsplit("-", 1)[0]
+            gates[name].wait(20)
+            return 200, {"iotHubHostName": HUBS[1 if name == "c-late" else 0]}
+        key = self.group("c-old", slow)
+        for name in gates:
+            self.server.kill_role("core")
+            under_way = [self.eventually(lambda i=i: self.begun("%s-%d" % (name, i), key))
+                         for i in range(12)]
+            self.eventually(lambda: self.asked_about(name) == 12, what="the webhook asked")
+        gates["c-late"].set()
+        time.sleep(1)  # for what must not come
+        gates["c-new"].set()
+        for client, answer in under_way:
+            self.assertEqual(self.whole(client, answer).get("assignedHub"), HUBS[0])
+
+    def asked_about(self, name):
+        ids = [q["deviceRuntimeContext"]["registrationId"] for q in self.hook.asked]
+        return sum(i.startswith(name) for i in ids)
+
+    def begun(self, name, key):
+        """A connection, and its answer; an error while the core is not back."""
+        client = self.dps(name, derive(key, name))
+        answer = mqtt.dps_register(client)
+        self.assertEqual(answer.status, 202)
+        return client, answer
 
 
 class Throttles(harness.ServerCase):

@@ -118,6 +118,21 @@ class Registration(CsrCase):
         self.assertNotIn("connectionProfile", state)
 
 
+class Moved(CsrCase):
+    HOME_SET = {"dps": {"issue": "true"}, "hub": {"name": "one.example two.example"}}
+
+    def test_one_that_is_moved_leaves_its_hub_though_it_gets_no_certificate(self):
+        group = self.sas_group("g-moved", iotHubs=["one.example"], allocationPolicy="static")
+        self.assertEqual(self.register("mv-1", group, {}).json["status"], "assigned")
+        key = derive(group, "mv-1")
+        live = self.hub("mv-1", user=mqtt.hub_user("mv-1", "one.example"),
+                        password=harness.token("one.example/devices/mv-1", key))
+        self.sas_group("g-moved", group, iotHubs=["two.example"], allocationPolicy="static")
+        csr, _ = self.csr("/CN=somebody")
+        self.assertEqual(self.register("mv-1", group, {"csr": csr}).json["status"], "failed")
+        self.assertTrue(live.closes(20))
+
+
 class Off(CsrCase):
     def test_the_member_is_ignored(self):
         group = self.sas_group("g-off")

@@ -796,6 +796,34 @@ strangers_do_not_use_up_the_registrations(void **state)
 	assert_refused(w, THROTTLED);
 }
 
+static void
+webhook_that_cannot_be_asked_leaves_nothing_to_wait_for(void **state)
+{
+	struct world *w = *state;
+	const struct ipc_enrollment_put m = {.id = SPAN_LIT("hook"),
+	    .attestation = STORE_ATT_SYMMETRIC,
+	    .enabled = 1,
+	    .allocation = SPAN_LIT("custom"),
+	    .webhook_url = SPAN_LIT("https://hook.example/"),
+	    .webhook_api = SPAN_LIT("2019-03-31")};
+	struct store_enrollment g;
+	struct store_registration r;
+	assert_ok(enrollment_put(&w->d, &m, &g, &w->e), &w->e);
+	w->d.hooks_full = true;
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, THROTTLED);
+	assert_fails(store_registration_get(w->d.store, "d1", w->arena, &r, &w->e), &w->e,
+	    NOT_FOUND);
+	w->d.hooks_full = false;
+	struct ipc_dps_state st = register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, NONE);
+	assert_true(span_eq_str(st.status, "assigning"));
+	/* asked again by the same device it is the same operation, room or not */
+	w->d.hooks_full = true;
+	register_(w, "d1", group_token(w, &g, "d1", LATER));
+	assert_refused(w, NONE);
+}
+
 #define row(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -825,6 +853,7 @@ main(void)
 	    row(group_refuses_a_certificate_that_stands_in_another),
 	    row(group_beyond_the_limit_is_refused_not_ignored),
 	    row(strangers_do_not_use_up_the_registrations),
+	    row(webhook_that_cannot_be_asked_leaves_nothing_to_wait_for),
 	    cmocka_unit_test(throttle_refills_evenly_and_never_above_its_burst),
 	    cmocka_unit_test(throttle_refills_at_a_slow_rate_however_often_it_is_asked),
 	};
