@@ -90,14 +90,6 @@ topic_parse_dps(struct span topic, struct topic_dps *ret, struct err *e)
 	return 0;
 }
 
-/* True where pairs name an output: then Node has put a slash behind the bag (device.md
- * section 7 row 30), which is no part of the last value. */
-static bool
-names_output(struct span pairs)
-{
-	return param(pairs, "$.on").p || param(pairs, "%24.on").p;
-}
-
 /* Moves *topic behind devices/{dev}/ or devices/{dev}/modules/{mod}/. */
 static bool
 skip_own(struct span *topic, struct span device_id, struct span module_id)
@@ -122,7 +114,9 @@ parse_telemetry(
 		return false;
 	if (topic.len && !skip_text(&topic, "/"))
 		return false;
-	if (topic.len && topic.p[topic.len - 1] == '/' && names_output(topic))
+	/* .NET puts a slash behind every bag, Java and Node behind a module's (device.md
+	 * section 7 row 30): it is no part of the last value. */
+	if (span_ends(topic, SPAN_LIT("/")))
 		topic.len--;
 	t->kind = TOPIC_TELEMETRY;
 	t->bag = topic;

@@ -58,6 +58,8 @@ fits(const char *pattern, const struct uri_path *path, struct span *param)
 {
 	struct span rest = span_str(pattern + 1);
 	size_t i = 0, n = 0;
+	if (!rest.len)
+		return path->n == 0;
 	while (rest.p) {
 		struct span want = span_split(&rest, '/');
 		if (i == path->n)

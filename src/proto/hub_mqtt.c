@@ -277,14 +277,11 @@ static void
 on_telemetry(struct hub *h, const struct mqtt_publish *m, const struct topic_hub *t,
     uint64_t ticket)
 {
-	struct span bag = t->bag;
+	const struct span bag = t->bag;
 	const struct env *env = h->all->env;
 	struct err e = {0};
 	auto_buf props = BUF_INIT(CAP_JSON);
 	const struct props_marks marks = {.retain = m->retain, .dup = m->dup};
-	/* Node adds a slash behind the bag of a module's output (3.8). */
-	if (h->module_id.len && span_ends(bag, SPAN_LIT("/")))
-		bag.len--;
 	if (m->payload.len + bag.len > body_max(env->config)) {
 		hub_mqtt_close_unfit(
 		    h, m->topic, HUB_CODE_TOO_LARGE, "message too large");

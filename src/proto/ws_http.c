@@ -80,3 +80,15 @@ ws_http_get(struct http_call *c)
 	else
 		upgrade(c, &h, protocol);
 }
+
+/* .NET's provisioning client names no path at all. What is no upgrade finds nothing here.
+ */
+void
+ws_http_root(struct http_call *c)
+{
+	const struct wire_error w = wire_error_of(404000);
+	if (http_call_header(c, "Upgrade"))
+		ws_http_get(c);
+	else
+		http_call_fail(c, &w, "");
+}

@@ -231,6 +231,14 @@ class Quirks(harness.ServerCase):
         self.assertEqual(got, {"system": {"message-id": "1", "iothub-outputname": "alarms"},
                                "application": {"a": "b"}})
 
+    def test_slash_behind_every_bag_of_dotnet(self):
+        """Of a device too, behind what is encoded; one slash, no more."""
+        got = self.bag("q-30d", "%24.ct=application%2Fjson&a=b%2Fc&%24.ce=utf-8/")
+        self.assertEqual(got, {"system": {"content-type": "application/json",
+                                          "content-encoding": "utf-8"},
+                               "application": {"a": "b/c"}})
+        self.assertEqual(self.bag("q-30d", "path=/a//")["application"], {"path": "/a/"})
+
     def test_row_31_values_that_the_c_sdk_does_not_encode(self):
         got = self.bag("q-31", "alert=a b/c:d%&half=100%&odd=%zz&%24.ct=application%2fjson")
         self.assertEqual(got, {"system": {"content-type": "application/json"}, "application": {
@@ -446,6 +454,25 @@ class Sequences(harness.ServerCase):
             self.expect_change(client, n)
         client.ping()
 
+
+    def test_dotnet(self):
+        """Twin answers first of all, twin and methods at QoS 0; a slash behind the bag."""
+        key = self.sas_device("d-1")
+        user = ("127.0.0.1/d-1/?api-version=2020-09-30&DeviceClientType=.NET%2F1.42.0%20%28.NET%20"
+                "6.0.1%3B%20Linux%3B%20X64%29&model-id=dtmi:com:example:Thermostat;1")
+        client = self.hub("d-1", key, clean=False, keepalive=300, user=user)
+        for wanted, qos in (("$iothub/twin/res/#", 0), ("$iothub/methods/POST/#", 0),
+                            ("$iothub/twin/PATCH/properties/desired/#", 0),
+                            ("devices/d-1/messages/devicebound/#", 1)):
+            self.assertEqual(client.subscribe(wanted, qos=qos), [qos])
+        status, _, body = self.ask(client, "$iothub/twin/GET/?$rid=%s",
+                                   "1f9d2c4e-2222-4a77-8d35-4a8a4f1b2b6e", b"", 0)
+        self.assertEqual((status, set(json.loads(body))), (200, {"desired", "reported"}))
+        self.change("d-1", 1)
+        self.expect_change(client, 1)
+        client.publish(EVENTS % "d-1" + "%24.mid=1&%24.ct=application%2Fjson&a=b/", "{}")
+        row = self.eventually(lambda: self.op.events(deviceId="d-1"), what="an event")[-1]
+        self.assertEqual(row["properties"]["application"], {"a": "b"})
 
     def test_java(self):
         """All at QoS 1 and by a filter a SUBSCRIBE; "$." raw and first in the bag; a report is for

@@ -98,6 +98,7 @@ NEEDS = {
     "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
     "GET /muster/events": ("ServiceConnect", None),
     "GET /$iothub/websocket": ("public", None),
+    "GET /": ("public", None),
     "GET /muster/connections": ("ServiceConnect", None),
     "POST /devices/{}/messages/events": ("device", {}),
     "POST /devices/{}/modules/{}/messages/events": ("device", {}),

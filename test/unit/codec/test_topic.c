@@ -70,7 +70,9 @@ telemetry_bag_is_all_behind_events(void **state)
 	    {"devices/sensor-001/messages/events/", ""},
 	    {"devices/sensor-001/messages/events", ""},
 	    {"devices/sensor-001/messages/events/$.ct=application/json&a=/x/",
-		"$.ct=application/json&a=/x/"},
+		"$.ct=application/json&a=/x"},
+	    {"devices/sensor-001/messages/events/a=x//", "a=x/"},
+	    {"devices/sensor-001/messages/events//", ""},
 	    {"devices/sensor-001/messages/events/%24.on=out1&a=b/", "%24.on=out1&a=b"},
 	};
 	struct err e = {0};
