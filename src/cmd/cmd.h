@@ -27,6 +27,7 @@ int cmd_rollover(int argc, char **argv, struct err *e);
 int cmd_drill(int argc, char **argv, struct err *e);
 int cmd_certificates(int argc, char **argv, struct err *e);
 int cmd_compliance(int argc, char **argv, struct err *e);
+int cmd_device(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.
  */

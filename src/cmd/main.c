@@ -32,6 +32,7 @@ static const struct subcommand subcommands[] = {
 	"what was issued: state, end, last seen, custody of the key"},
     {"compliance", cmd_compliance,
 	"what breaks FedRAMP High or IL5, and the rows they ask"},
+    {"device", cmd_device, "the devices of a hub: list, make, change, twin, method"},
     {"migrate", cmd_migrate, "take a fleet from SAS to X.509: plan, run, verify, seal"},
     {"lab", cmd_lab, "a simulated fleet on this machine"},
     {"config", cmd_config, "print the configuration in force, or explain its keys"},

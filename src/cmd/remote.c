@@ -5,10 +5,14 @@
 
 #include <string.h>
 
+#include "codec/js.h"
 #include "fleet/azure.h"
 #include "io/loop.h"
 
-#define ARENA_MAX (16 << 20)
+#define ARENA_MAX    (16 << 20)
+#define ANSWER_MAX   REST_BODY_MAX
+#define ANSWER_DEPTH 72 /* around a device's payload of 64 levels */
+#define OWN_MAX      24
 
 size_t
 remote_rows(struct remote *r, struct opt *rows, int argc, char **argv)
@@ -32,6 +36,8 @@ remote_rows(struct remote *r, struct opt *rows, int argc, char **argv)
 		    "operator's certificate, PEM (default HOME/operators/NAME.pem)"},
 		{"key", "FILE", OPT_TEXT, &t->key,
 		    "operator's key, PEM (default HOME/operators/NAME.key)"},
+		{"target", "NAME", OPT_TEXT, &r->target,
+		    "a section of HOME/targets.conf (default: the home's server)"},
 		{"output", "FORM", OPT_TEXT, &r->output, "table or json; -o for short"},
 	    };
 	for (int i = 1; i < argc; i++)
@@ -46,26 +52,64 @@ remote_rows(struct remote *r, struct opt *rows, int argc, char **argv)
 }
 
 int
-remote_open(struct remote *r, struct err *e)
+remote_parse(
+    struct remote *r, const struct opt_cmd *cmd, int argc, char **argv, struct err *e)
 {
-	struct target t;
-	if (r->output && strcmp(r->output, "json") != 0 &&
-	    strcmp(r->output, "table") != 0)
-		return err_set(e, ERR_USAGE, "--output %s: table or json", r->output);
-	r->json = r->output && strcmp(r->output, "json") == 0;
-	if (target_find(&r->opts, r->arena, &t, e))
+	struct opt rows[OWN_MAX + REMOTE_ROWS + 1] = {{0}};
+	struct opt_cmd all = *cmd;
+	size_t n = 0;
+	for (; cmd->opts && cmd->opts[n].name && n < OWN_MAX; n++)
+		rows[n] = cmd->opts[n];
+	n += remote_rows(r, rows + n, argc, argv);
+	rows[n - 1].help = "table, json or tsv; -o for short";
+	r->tsv = true;
+	all.opts = rows;
+	return opt_parse(&all, argc, argv, e);
+}
+
+static int
+open_service(struct remote *r, struct err *e)
+{
+	const struct service_opts o = {
+	    .name = r->target, .target = r->opts, .timeout_ms = r->timeout_ms};
+	if (render_form_parse(r->output, &r->form, e))
 		return -1;
+	if (r->form == RENDER_TSV && !r->tsv)
+		return err_set(e, ERR_USAGE, "--output %s: table or json", r->output);
+	r->json = r->form == RENDER_JSON;
 	r->loop = loop_new(&clock_system, e);
 	if (!r->loop)
 		return -1;
-	r->rest = rest_new(r->loop, &t.rest, e);
-	return r->rest ? 0 : -1;
+	r->service = service_new(r->loop, &o, r->arena, e);
+	if (!r->service)
+		return -1;
+	r->rest = service_rest(r->service);
+	return 0;
+}
+
+int
+remote_open_any(struct remote *r, struct err *e)
+{
+	return open_service(r, e);
+}
+
+int
+remote_open(struct remote *r, struct err *e)
+{
+	if (open_service(r, e))
+		return -1;
+	if (r->rest)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED,
+	    "%s is Azure, and this is no command of Azure's service APIs: it needs a "
+	    "muster",
+	    service_name(r->service));
 }
 
 void
 remote_done(struct remote *r)
 {
-	rest_free(r->rest);
+	service_free(r->service);
 	loop_free(r->loop);
 	arena_free(r->arena);
 }
@@ -80,4 +124,27 @@ remote_get(struct remote *r, const char *target, const char *what, struct buf *b
 		return err_wrap(e, "%s", what);
 	answer.body = buf_span(body);
 	return azure_check(&answer, what, e);
+}
+
+int
+remote_ask(struct remote *r, enum sign_in_plane p, const struct rest_request *q,
+    const char *what, struct js **ret, struct rest_response *ret_answer, struct err *e)
+{
+	auto_buf body = BUF_INIT(ANSWER_MAX);
+	struct rest_response answer;
+	body.secret = true;
+	if (service_call(r->service, p, q, what, &body, &answer, e))
+		return -1;
+	struct js *v = NULL;
+	if (ret && body.len) {
+		v = js_parse(buf_span(&body), ANSWER_MAX, ANSWER_DEPTH, e);
+		if (!v)
+			return err_wrap(e, "%s", what);
+	}
+	if (ret)
+		*ret = v;
+	answer.body = SPAN_NONE;
+	if (ret_answer)
+		*ret_answer = answer;
+	return 0;
 }

@@ -5,31 +5,46 @@
  * one exchange after the other.
  */
 #include "cmd/opt.h"
-#include "fleet/rest.h"
-#include "fleet/target.h"
+#include "cmd/render.h"
+#include "fleet/service.h"
 
 struct js;
 
 struct remote {
 	struct arena *arena;
 	struct target_opts opts;
+	const char *target; /* of --target; NULL: the home's server */
 	const char *output; /* of --output */
-	bool json;
+	int64_t timeout_ms; /* of one exchange; 0: what is usual */
+	bool json, tsv;     /* tsv: the command has it */
+	enum render_form form;
 	struct loop *loop;
-	struct rest *rest; /* NULL before remote_open */
+	struct service *service; /* NULL before remote_open */
+	struct rest *rest;       /* muster's own server; NULL where the target is Azure */
 };
 
 /* Fills the rows that name server, operator and output; returns their number, at most
  * REMOTE_ROWS. "-o" among argv becomes "--output". */
-#define REMOTE_ROWS 8
+#define REMOTE_ROWS 9
 size_t remote_rows(struct remote *r, struct opt *rows, int argc, char **argv);
-/* After the options were read. */
+/* opt_parse of own rows (ended by one without a name) and of these, -o tsv among them. */
+must_check int remote_parse(
+    struct remote *r, const struct opt_cmd *cmd, int argc, char **argv, struct err *e);
+/* After the options were read. For a command that speaks muster's own API:
+ * ERR_UNSUPPORTED where the target is Azure. */
 must_check int remote_open(struct remote *r, struct err *e);
+/* For a command of Azure's service APIs. */
+must_check int remote_open_any(struct remote *r, struct err *e);
 void remote_done(struct remote *r);
 #define auto_remote __attribute__((cleanup(remote_done))) struct remote
 
 /* GET; the answer's body, 2xx alone. what names it in errors. */
 must_check int remote_get(struct remote *r, const char *target, const char *what,
     struct buf *body, struct err *e);
+/* An exchange whose answer is JSON. ret NULL: it is not wanted; *ret NULL where there is
+ * none. ret_answer NULL: its headers are not wanted. It may hold keys. */
+must_check int remote_ask(struct remote *r, enum sign_in_plane p,
+    const struct rest_request *q, const char *what, struct js **ret,
+    struct rest_response *ret_answer, struct err *e);
 
 #endif

@@ -11,7 +11,6 @@
 
 struct args {
 	struct revoker_order o;
-	const char *target;
 	bool undo, allow;
 	struct cmd_alarm alarm;
 };
@@ -61,16 +60,35 @@ check_args(const struct args *a, struct err *e)
 				     "--allow wants a --comment: why it may enrol again");
 }
 
+/* The target's own kind; "azure" where no section of targets.conf is called so: the
+ * server of the home, through Azure's service API alone. */
+static int
+open_target(struct remote *r, enum targets_kind *ret, struct err *e)
+{
+	const char *name = r->target;
+	if (name && strcmp(name, "azure") == 0) {
+		bool known;
+		if (service_is_known(name, &r->opts, r->arena, &known, e))
+			return -1;
+		r->target = known ? name : NULL;
+	}
+	if (remote_open_any(r, e))
+		return -1;
+	*ret = name && !r->target ? TARGETS_AZURE : service_kind(r->service);
+	return 0;
+}
+
 static int
 run(struct remote *r, const struct args *a, struct err *e)
 {
 	enum revoker_verb verb = a->allow  ? REVOKER_ALLOW
 				 : a->undo ? REVOKER_UNDO
 					   : REVOKER_REVOKE;
-	const struct revoker_target *t;
 	struct revoker_report report;
-	if (check_args(a, e) || revoker_find(a->target, &t, e) || remote_open(r, e) ||
-	    revoker_run(t, verb, r->rest, &a->o, r->arena, &report, e))
+	enum targets_kind kind;
+	if (check_args(a, e) || open_target(r, &kind, e) ||
+	    revoker_run(
+		revoker_find(kind), verb, r->service, &a->o, r->arena, &report, e))
 		return -1;
 	if (r->json)
 		show_json(&report);
@@ -83,10 +101,10 @@ static int
 run_issuer(struct remote *r, struct args *a, struct err *e)
 {
 	if (a->o.device[0] || a->o.thumbprint[0] || a->undo || a->allow ||
-	    a->o.only_certificate || strcmp(a->target, "muster") != 0)
+	    a->o.only_certificate)
 		return err_set(e, ERR_USAGE,
 		    "--issuer revokes a CA of muster's, for ever: no DEVICE, no "
-		    "--thumbprint, --only-certificate, --undo, --allow or --target");
+		    "--thumbprint, --only-certificate, --undo or --allow");
 	a->alarm.reason = a->o.reason;
 	a->alarm.comment = a->o.comment;
 	return remote_open(r, e) ? -1 : cmd_revoke_issuer(r, &a->alarm, e);
@@ -96,8 +114,7 @@ int
 cmd_revoke(int argc, char **argv, struct err *e)
 {
 	struct args a = {
-	    .o = {.device = "", .thumbprint = "", .reason = "", .comment = ""},
-	    .target = "muster"};
+	    .o = {.device = "", .thumbprint = "", .reason = "", .comment = ""}};
 	const struct opt own[] = {
 	    {"thumbprint", "SHA256", OPT_TEXT, &a.o.thumbprint,
 		"this certificate alone, of all the device has"},
@@ -112,8 +129,6 @@ cmd_revoke(int argc, char **argv, struct err *e)
 		"certificates stay revoked. Wants a --comment"},
 	    {"comment", "TEXT", OPT_TEXT, &a.o.comment,
 		"for the record; at most 200 characters"},
-	    {"target", "NAME", OPT_TEXT, &a.target,
-		"muster (default), or azure: through Azure's service API"},
 	    {"issuer", "CA", OPT_TEXT, &a.alarm.issuer,
 		"revoke a CA, and call all of its devices to another (see muster ca "
 		"drill)"},

@@ -23,8 +23,8 @@ encoded(struct arena *a, const char *text)
 	return arena_str(a, buf_span(&b));
 }
 
-static struct span
-dumped(struct arena *a, const struct js *v)
+struct span
+azure_body(struct arena *a, const struct js *v)
 {
 	auto_buf b = BUF_INIT(1024 * 1024);
 	b.secret = true;
@@ -32,9 +32,8 @@ dumped(struct arena *a, const struct js *v)
 	return arena_span(a, buf_span(&b));
 }
 
-/* "/devices/ID?api-version=..." */
-static const char *
-target(struct arena *a, const char *path, const char *id, const char *tail,
+const char *
+azure_path(struct arena *a, const char *path, const char *id, const char *tail,
     const char *version)
 {
 	return arena_printf(
@@ -46,7 +45,7 @@ azure_device_get(struct arena *a, const char *id, struct rest_request *ret)
 {
 	*ret = (struct rest_request){
 	    .method = "GET",
-	    .target = target(a, "/devices/", id, "", AZURE_API),
+	    .target = azure_path(a, "/devices/", id, "", AZURE_API),
 	};
 }
 
@@ -56,8 +55,8 @@ azure_device_put(struct arena *a, const char *id, const struct js *identity, boo
 {
 	*ret = (struct rest_request){
 	    .method = "PUT",
-	    .target = target(a, "/devices/", id, "", AZURE_API),
-	    .body = dumped(a, identity),
+	    .target = azure_path(a, "/devices/", id, "", AZURE_API),
+	    .body = azure_body(a, identity),
 	    .if_match = create ? NULL : "\"*\"",
 	};
 }
@@ -67,7 +66,7 @@ azure_device_delete(struct arena *a, const char *id, struct rest_request *ret)
 {
 	*ret = (struct rest_request){
 	    .method = "DELETE",
-	    .target = target(a, "/devices/", id, "", AZURE_API),
+	    .target = azure_path(a, "/devices/", id, "", AZURE_API),
 	    .if_match = "\"*\"",
 	};
 }
@@ -92,8 +91,8 @@ azure_twin_patch(
 	js_set(body, "tags", js_copy(tags));
 	*ret = (struct rest_request){
 	    .method = "PATCH",
-	    .target = target(a, "/twins/", id, "", AZURE_API),
-	    .body = dumped(a, body),
+	    .target = azure_path(a, "/twins/", id, "", AZURE_API),
+	    .body = azure_body(a, body),
 	    .if_match = "\"*\"",
 	};
 }
@@ -103,7 +102,7 @@ azure_group_get(struct arena *a, const char *id, struct rest_request *ret)
 {
 	*ret = (struct rest_request){
 	    .method = "GET",
-	    .target = target(a, "/enrollmentGroups/", id, "", AZURE_DPS),
+	    .target = azure_path(a, "/enrollmentGroups/", id, "", AZURE_DPS),
 	};
 }
 
@@ -113,8 +112,8 @@ azure_group_put(
 {
 	*ret = (struct rest_request){
 	    .method = "PUT",
-	    .target = target(a, "/enrollmentGroups/", id, "", AZURE_DPS),
-	    .body = dumped(a, group),
+	    .target = azure_path(a, "/enrollmentGroups/", id, "", AZURE_DPS),
+	    .body = azure_body(a, group),
 	};
 }
 
@@ -123,8 +122,8 @@ azure_group_attestation(struct arena *a, const char *id, struct rest_request *re
 {
 	*ret = (struct rest_request){
 	    .method = "POST",
-	    .target =
-		target(a, "/enrollmentGroups/", id, "/attestationmechanism", AZURE_DPS),
+	    .target = azure_path(
+		a, "/enrollmentGroups/", id, "/attestationmechanism", AZURE_DPS),
 	};
 }
 
@@ -176,7 +175,7 @@ azure_registration_delete(struct arena *a, const char *id, struct rest_request *
 {
 	*ret = (struct rest_request){
 	    .method = "DELETE",
-	    .target = target(a, "/registrations/", id, "", AZURE_DPS),
+	    .target = azure_path(a, "/registrations/", id, "", AZURE_DPS),
 	};
 }
 
@@ -219,7 +218,7 @@ azure_hub_put(
 	*ret = (struct rest_request){
 	    .method = "PUT",
 	    .target = arena_printf(a, "%s?api-version=" AZURE_ARM, resource),
-	    .body = dumped(a, hub),
+	    .body = azure_body(a, hub),
 	};
 }
 
@@ -307,6 +306,17 @@ words(const struct js *v)
 	return text;
 }
 
+/* The hub's second shape: a document in the text (service.md 2.9). */
+static const char *
+inner_words(const char *text, struct js **ret_owner)
+{
+	struct err ignored;
+	*ret_owner =
+	    text[0] == '{' ? js_parse(span_str(text), 65536, DEPTH, &ignored) : NULL;
+	const char *said = js_as_text(js_get(*ret_owner, "message"));
+	return said[0] ? said : text;
+}
+
 /* They go to a terminal: printable ASCII, cut. */
 static void
 keep_words(const char *said, char *out, size_t size)
@@ -315,6 +325,23 @@ keep_words(const char *said, char *out, size_t size)
 	for (; said[n] && n + 1 < size; n++)
 		out[n] = said[n] >= ' ' && said[n] < 0x7f ? said[n] : '?';
 	out[n] = '\0';
+}
+
+/* "ErrorCode:DeviceNotFound;no device d1" (service.md 2.9) as "DeviceNotFound: no device
+ * d1". */
+static const char *
+without_label(char *said)
+{
+	static const char label[] = "ErrorCode:";
+	char *end = strchr(said, ';');
+	if (strncmp(said, label, sizeof(label) - 1) != 0 || !end)
+		return said;
+	char *name = said + sizeof(label) - 1;
+	size_t len = (size_t)(end - name);
+	memmove(said, name, len);
+	memcpy(said + len, ": ", 2);
+	memmove(said + len + 2, end + 1, strlen(end + 1) + 1);
+	return said;
 }
 
 int
@@ -327,9 +354,11 @@ azure_check(const struct rest_response *r, const char *what, struct err *e)
 		if (statuses[i].status == r->status)
 			code = statuses[i].code;
 	struct err why;
+	char text[400];
 	auto_(js_free) struct js *v = js_parse(r->body, 65536, DEPTH, &why);
-	char said[400];
-	keep_words(words(v), said, sizeof(said));
+	auto_(js_free) struct js *inner = NULL;
+	keep_words(inner_words(words(v), &inner), text, sizeof(text));
+	const char *said = without_label(text);
 	if (strstr(said, "GateNotPassed")) /* muster's own (tbl/wire_error.def) */
 		code = ERR_GATE;
 	return err_set(

@@ -19,6 +19,12 @@ struct js;
 must_check int azure_check(
     const struct rest_response *r, const char *what, struct err *e);
 
+/* PREFIX + ID, percent-encoded, + TAIL + "?api-version=...": the target of a request. */
+const char *azure_path(struct arena *a, const char *prefix, const char *id,
+    const char *tail, const char *version);
+/* A document as the body of a request. */
+struct span azure_body(struct arena *a, const struct js *v);
+
 /* --- hub: identities and twins (2.2, 2.3, 2.5) --- */
 void azure_device_get(struct arena *a, const char *id, struct rest_request *ret);
 void azure_device_put(struct arena *a, const char *id, const struct js *identity,

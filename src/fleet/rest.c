@@ -15,6 +15,7 @@
 
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 20000
+#define METADATA       "169.254.169.254"
 
 struct rest {
 	struct loop *loop;
@@ -211,11 +212,9 @@ is_worth_retrying(const struct rest_call *c, CURLcode rc)
 static void
 retry_later(struct rest_call *c)
 {
-	curl_off_t told_s = 0;
-	curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &told_s);
 	int64_t wait = BACKOFF_MIN_MS << (c->tries - 1);
-	if (told_s > 0)
-		wait = (int64_t)told_s * 1000;
+	if (c->response.retry_after_s > 0)
+		wait = c->response.retry_after_s * 1000;
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
 	loop_timer_start(c->retry, wait + (int64_t)rand_below((uint64_t)wait / 2 + 1));
@@ -252,6 +251,9 @@ finish(struct rest_call *c, CURLcode rc)
 	curl_multi_remove_handle(c->r->multi, c->easy);
 	c->running = false;
 	c->response.status = (int)status;
+	curl_off_t told_s = 0;
+	curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &told_s);
+	c->response.retry_after_s = told_s;
 	if (is_worth_retrying(c, rc)) {
 		retry_later(c);
 		return;
@@ -284,7 +286,7 @@ collect(struct rest *r)
 static void
 header(struct rest_call *c, const char *name, const char *value)
 {
-	auto_buf line = BUF_INIT(8192);
+	auto_buf line = BUF_INIT(32768); /* a bearer token may be long */
 	line.secret = true;
 	if (!value || !value[0])
 		return;
@@ -411,11 +413,21 @@ is_loopback(const char *base)
 	return digits || span_eq_str(s, "localhost");
 }
 
+/* The address of a machine's identity endpoint, and no other. */
+static bool
+is_metadata(const struct rest_opts *o)
+{
+	struct span s = span_str(o->base);
+	s = span_skip(s, span_starts(s, SPAN_LIT("http://")) ? 7 : 0);
+	s = span_head(s, span_find(s, '/'));
+	return o->metadata && span_eq_str(span_head(s, span_find(s, ':')), METADATA);
+}
+
 struct rest *
 rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 {
-	bool plain =
-	    span_starts(span_str(o->base), SPAN_LIT("http://")) && is_loopback(o->base);
+	bool plain = span_starts(span_str(o->base), SPAN_LIT("http://")) &&
+		     (is_loopback(o->base) || is_metadata(o));
 	if (!plain && !span_starts(span_str(o->base), SPAN_LIT("https://"))) {
 		err_set(e, ERR_USAGE, "server %s: https://host:port is wanted", o->base);
 		return NULL;
@@ -435,7 +447,7 @@ rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 	    .cert = copy(o->cert),
 	    .key = copy(o->key),
 	    .timeout_ms = o->timeout_ms,
-	    .local = is_loopback(o->base),
+	    .local = is_loopback(o->base) || o->metadata,
 	    .plain = plain,
 	};
 	size_t len = strlen(r->base);

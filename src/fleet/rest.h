@@ -21,11 +21,14 @@ struct rest_call;
 #define REST_TRIES     6
 
 struct rest_opts {
-	const char *base; /* "https://127.0.0.1:443"; http:// on loopback alone */
+	const char *base; /* "https://127.0.0.1:443"; http:// on loopback, and metadata */
 	const char *ca;   /* PEM file; nothing else is trusted. NULL: the system's */
 	const char *cert, *key; /* the operator's PEM files; NULL: none */
 	int64_t timeout_ms;     /* of one try */
 	int64_t conns_max;
+	/* a machine's own identity endpoint: http:// to 169.254.169.254, which no router
+	 * passes on and no certificate can name, is allowed too; never by a proxy */
+	bool metadata;
 };
 
 struct rest_request {
@@ -48,6 +51,7 @@ struct rest_response {
 	struct span body;
 	char continuation[REST_TOKEN_MAX]; /* "" on the last page */
 	int64_t server_ms;                 /* of the Date header; 0 without one */
+	int64_t retry_after_s;             /* 0 where it does not say */
 };
 
 must_check struct rest *rest_new(

@@ -35,19 +35,15 @@ report(
 
 /* An exchange whose answer is a JSON document, or nothing. */
 static int
-ask(struct rest *r, const struct rest_request *q, const char *what, struct js **ret,
-    struct err *e)
+ask(struct service *s, enum sign_in_plane p, const struct rest_request *q,
+    const char *what, struct js **ret, struct err *e)
 {
 	auto_buf body = BUF_INIT(ANSWER_MAX);
-	struct rest_response answer;
-	if (rest_wait(r, q, &body, &answer, e))
-		return err_wrap(e, "%s", what);
-	answer.body = buf_span(&body);
-	if (azure_check(&answer, what, e))
+	if (service_call(s, p, q, what, &body, NULL, e))
 		return -1;
 	if (!ret)
 		return 0;
-	*ret = js_parse(answer.body, ANSWER_MAX, ANSWER_DEPTH, e);
+	*ret = js_parse(buf_span(&body), ANSWER_MAX, ANSWER_DEPTH, e);
 	return *ret ? 0 : err_wrap(e, "%s", what);
 }
 
@@ -81,7 +77,7 @@ read_effects(
 }
 
 static int
-order_muster(struct rest *r, const struct revoker_order *o, enum revoker_verb verb,
+order_muster(struct service *s, const struct revoker_order *o, enum revoker_verb verb,
     struct arena *a, struct revoker_report *ret, struct err *e)
 {
 	auto_(js_free) struct js *order = js_object();
@@ -98,28 +94,29 @@ order_muster(struct rest *r, const struct revoker_order *o, enum revoker_verb ve
 	const struct rest_request q = {.method = "POST",
 	    .target = "/muster/revoke?api-version=" AZURE_API,
 	    .body = buf_span(&body)};
-	return ask(r, &q, "revocation", &v, e) ? -1 : read_effects(v, a, ret, e);
+	return ask(s, SIGN_IN_HUB, &q, "revocation", &v, e) ? -1
+							    : read_effects(v, a, ret, e);
 }
 
 static int
-muster_revoke(struct rest *r, const struct revoker_order *o, struct arena *a,
+muster_revoke(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	return order_muster(r, o, REVOKER_REVOKE, a, ret, e);
+	return order_muster(s, o, REVOKER_REVOKE, a, ret, e);
 }
 
 static int
-muster_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
+muster_undo(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	return order_muster(r, o, REVOKER_UNDO, a, ret, e);
+	return order_muster(s, o, REVOKER_UNDO, a, ret, e);
 }
 
 static int
-muster_allow(struct rest *r, const struct revoker_order *o, struct arena *a,
+muster_allow(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	return order_muster(r, o, REVOKER_ALLOW, a, ret, e);
+	return order_muster(s, o, REVOKER_ALLOW, a, ret, e);
 }
 
 /* ---- Azure ----------------------------------------------------------------------------
@@ -138,7 +135,7 @@ azure_takes(const struct revoker_order *o, struct err *e)
 }
 
 static int
-azure_put_status(struct rest *r, const char *id, const struct js *identity,
+azure_put_status(struct service *s, const char *id, const struct js *identity,
     const char *status, const char *reason, struct arena *a, struct err *e)
 {
 	struct rest_request q;
@@ -146,24 +143,24 @@ azure_put_status(struct rest *r, const char *id, const struct js *identity,
 	js_set_text(v, "status", status);
 	js_set_text(v, "statusReason", reason);
 	azure_device_put(a, id, v, false, &q);
-	return ask(r, &q, "device identity", NULL, e);
+	return ask(s, SIGN_IN_HUB, &q, "device identity", NULL, e);
 }
 
 static int
 azure_get_identity(
-    struct rest *r, const char *id, struct arena *a, struct js **ret, struct err *e)
+    struct service *s, const char *id, struct arena *a, struct js **ret, struct err *e)
 {
 	struct rest_request q;
 	azure_device_get(a, id, &q);
-	return ask(r, &q, "device identity", ret, e);
+	return ask(s, SIGN_IN_HUB, &q, "device identity", ret, e);
 }
 
 static int
-azure_disable(struct rest *r, const struct revoker_order *o, struct arena *a,
+azure_disable(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
 	auto_(js_free) struct js *identity = NULL;
-	if (azure_get_identity(r, o->device, a, &identity, e)) {
+	if (azure_get_identity(s, o->device, a, &identity, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		report(ret, REVOKER_IDENTITY, "unchanged",
@@ -179,18 +176,18 @@ azure_disable(struct rest *r, const struct revoker_order *o, struct arena *a,
 		o->comment[0] ? "; " : "", o->comment);
 	text = arena_str(a, span_head(span_str(text), STATUS_MAX));
 	report(ret, REVOKER_IDENTITY, "done", arena_printf(a, "disabled; %s", text));
-	return azure_put_status(r, o->device, identity, "disabled", text, a, e);
+	return azure_put_status(s, o->device, identity, "disabled", text, a, e);
 }
 
 /* Without its record a device has to attest anew, and its group may let it: Azure has no
  * list of those that may not (a disabled individual enrollment comes closest). */
 static int
-azure_unregister(struct rest *r, const struct revoker_order *o, struct arena *a,
+azure_unregister(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
 	struct rest_request q;
 	azure_registration_delete(a, o->device, &q);
-	if (ask(r, &q, "registration", NULL, e)) {
+	if (ask(s, SIGN_IN_DPS, &q, "registration", NULL, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		report(ret, REVOKER_ENROLLMENT, "partly",
@@ -206,13 +203,13 @@ azure_unregister(struct rest *r, const struct revoker_order *o, struct arena *a,
 }
 
 static int
-azure_revoke(struct rest *r, const struct revoker_order *o, struct arena *a,
+azure_revoke(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
-	if (azure_takes(o, e) || azure_disable(r, o, a, ret, e))
+	if (azure_takes(o, e) || azure_disable(s, o, a, ret, e))
 		return -1;
 	/* who has to act now must know how far it came */
-	if (azure_unregister(r, o, a, ret, e))
+	if (azure_unregister(s, o, a, ret, e))
 		return err_wrap(
 		    e, "identity: %s; enrollment", ret->effect[REVOKER_IDENTITY].text);
 	report(ret, REVOKER_SESSION, "unknown",
@@ -221,11 +218,11 @@ azure_revoke(struct rest *r, const struct revoker_order *o, struct arena *a,
 }
 
 static int
-azure_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
+azure_undo(struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e)
 {
 	auto_(js_free) struct js *identity = NULL;
-	if (azure_takes(o, e) || azure_get_identity(r, o->device, a, &identity, e))
+	if (azure_takes(o, e) || azure_get_identity(s, o->device, a, &identity, e))
 		return -1;
 	const char *why = js_as_text(js_get(identity, "statusReason"));
 	if (!span_starts(span_str(why), SPAN_LIT(OUR_STATUS HOLD)))
@@ -235,7 +232,7 @@ azure_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
 	report(
 	    ret, REVOKER_ENROLLMENT, "unchanged", "the device registers anew by itself");
 	report(ret, REVOKER_SESSION, "unchanged", "the device connects by itself");
-	return azure_put_status(r, o->device, identity, "enabled", "", a, e);
+	return azure_put_status(s, o->device, identity, "enabled", "", a, e);
 }
 
 /* ---- the table ------------------------------------------------------------------------
@@ -244,28 +241,20 @@ azure_undo(struct rest *r, const struct revoker_order *o, struct arena *a,
 #define ALL ((1u << REVOKER_EFFECTS) - 1)
 
 static const struct revoker_target targets[] = {
-    {"muster", ALL, {muster_revoke, muster_undo, muster_allow}},
-    {"azure", 1u << REVOKER_IDENTITY | 1u << REVOKER_ENROLLMENT | 1u << REVOKER_SESSION,
+    [TARGETS_MUSTER] = {"muster", ALL, {muster_revoke, muster_undo, muster_allow}},
+    [TARGETS_AZURE] = {"azure",
+	1u << REVOKER_IDENTITY | 1u << REVOKER_ENROLLMENT | 1u << REVOKER_SESSION,
 	{azure_revoke, azure_undo, NULL}}, /* it keeps no list of the blocked */
 };
 
-int
-revoker_find(const char *name, const struct revoker_target **ret, struct err *e)
+const struct revoker_target *
+revoker_find(enum targets_kind kind)
 {
-	auto_buf all = BUF_INIT(256);
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
-		if (strcmp(targets[i].name, name) == 0) {
-			*ret = &targets[i];
-			return 0;
-		}
-		buf_printf(&all, "%s%s", i ? ", " : "", targets[i].name);
-	}
-	return err_set(
-	    e, ERR_USAGE, "no target '%s'; there are %s", name, buf_text(&all));
+	return &targets[kind];
 }
 
 int
-revoker_run(const struct revoker_target *t, enum revoker_verb verb, struct rest *r,
+revoker_run(const struct revoker_target *t, enum revoker_verb verb, struct service *s,
     const struct revoker_order *o, struct arena *a, struct revoker_report *ret,
     struct err *e)
 {
@@ -276,7 +265,7 @@ revoker_run(const struct revoker_target *t, enum revoker_verb verb, struct rest 
 	for (int i = 0; i < REVOKER_EFFECTS; i++)
 		report(&got, (enum revoker_effect)i, "not offered",
 		    "not offered by this target");
-	if (t->verb[verb](r, o, a, &got, e))
+	if (t->verb[verb](s, o, a, &got, e))
 		return -1;
 	*ret = got;
 	return 0;

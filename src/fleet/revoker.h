@@ -5,7 +5,7 @@
  * Azure's service APIs, which offer some. A target is a table of what it offers and how;
  * what it does not offer is said, never passed over.
  */
-#include "fleet/rest.h"
+#include "fleet/service.h"
 
 enum revoker_effect {
 	REVOKER_CRL,
@@ -46,17 +46,15 @@ struct revoker_target {
 	unsigned offers; /* 1 << enum revoker_effect */
 	/* Each fills the effects that the target offers; texts live in a. NULL: the
 	 * target has no such verb. */
-	int (*verb[REVOKER_VERBS])(struct rest *r, const struct revoker_order *o,
+	int (*verb[REVOKER_VERBS])(struct service *s, const struct revoker_order *o,
 	    struct arena *a, struct revoker_report *ret, struct err *e);
 };
 
-/* "muster", "azure". ERR_USAGE names those there are. */
-must_check int revoker_find(
-    const char *name, const struct revoker_target **ret, struct err *e);
+const struct revoker_target *revoker_find(enum targets_kind kind);
 /* Carries the order out, and fills in what the target does not offer. ERR_UNSUPPORTED
  * for a verb that the target does not have. */
 must_check int revoker_run(const struct revoker_target *t, enum revoker_verb verb,
-    struct rest *r, const struct revoker_order *o, struct arena *a,
+    struct service *s, const struct revoker_order *o, struct arena *a,
     struct revoker_report *ret, struct err *e);
 
 #endif

@@ -27,6 +27,9 @@ struct target {
 #define TARGET_RESOURCE                                                                  \
 	"/subscriptions/muster/resourceGroups/muster/providers/Microsoft.Devices/"       \
 	"IotHubs/muster"
+#define TARGET_RESOURCE_DPS                                                              \
+	"/subscriptions/muster/resourceGroups/muster/providers/Microsoft.Devices/"       \
+	"provisioningServices/muster"
 
 /* --home, $MUSTER_HOME, ~/.muster. */
 const char *target_home(const char *told, struct arena *a);

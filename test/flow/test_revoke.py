@@ -295,7 +295,7 @@ class Command(issued.IssuedCase):
         self.ends(self.muster("nobody-here"), 4, "nobody-here")
         self.ends(self.muster("nobody-here", "--reason", "why"), 3, "keyCompromise")
         self.ends(self.muster(), 2, "DEVICE")
-        self.ends(self.muster("k-1", "--target", "aws"), 2, "muster, azure")
+        self.ends(self.muster("k-1", "--target", "aws"), 2, "'aws'", "there are muster")
         self.enrolled("k-3")
         self.works(self.muster("k-3", "--reason", "keyCompromise"))
         self.ends(self.muster("k-3", "--undo"), 5, "keyCompromise")

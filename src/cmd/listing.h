@@ -1,0 +1,22 @@
+#ifndef CMD_LISTING_H
+#define CMD_LISTING_H
+/*
+ * Lists of the service APIs, a page a request (x-ms-continuation), as a table, JSON or
+ * TSV.
+ */
+#include "cmd/remote.h"
+
+struct listing {
+	enum sign_in_plane plane;
+	const char *method, *target;
+	const struct js *body; /* NULL: none */
+	const char *what;      /* in errors: "devices" */
+	const struct render_column *cols;
+	int64_t top; /* 0: all of them */
+};
+
+/* r is open. Prints; where nothing is listed, or more is there, standard error says so.
+ */
+must_check int listing_run(struct remote *r, const struct listing *l, struct err *e);
+
+#endif
