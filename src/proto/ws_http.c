@@ -81,10 +81,10 @@ ws_http_get(struct http_call *c)
 		upgrade(c, &h, protocol);
 }
 
-/* .NET's provisioning client names no path at all. What is no upgrade finds nothing here.
- */
+/* The provisioning clients of .NET and Java name no path; Java's library says "/mqtt"
+ * then. What is no upgrade finds nothing here. */
 void
-ws_http_root(struct http_call *c)
+ws_http_elsewhere(struct http_call *c)
 {
 	const struct wire_error w = wire_error_of(404000);
 	if (http_call_header(c, "Upgrade"))

@@ -559,7 +559,7 @@ class DpsSequences(harness.ServerCase):
 
     def test_java(self):
         """QoS 0 under numbers of its own, and no body with the poll."""
-        self.register("dps-j", b'{"registrationId":"dps-j"}', {"clean": True, "keepalive": 230}, 0,
+        self.register("dps-j", b'{"registrationId":"dps-j"}', {"clean": False, "keepalive": 230}, 0,
                       b"", ("1", "2")).disconnect()
 
     def test_java_names_no_policy_in_its_token(self):

@@ -99,6 +99,7 @@ NEEDS = {
     "GET /muster/events": ("ServiceConnect", None),
     "GET /$iothub/websocket": ("public", None),
     "GET /": ("public", None),
+    "GET /mqtt": ("public", None),
     "GET /muster/connections": ("ServiceConnect", None),
     "POST /devices/{}/messages/events": ("device", {}),
     "POST /devices/{}/modules/{}/messages/events": ("device", {}),

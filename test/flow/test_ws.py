@@ -49,7 +49,7 @@ class WebSocket(harness.ServerCase):
         for more in ({"path": "/%24iothub/websocket"},
                      {"path": "/$iothub/websocket?iothub-no-client-cert=true"},
                      {"path": "/$iothub/websocket/"}, {"path": "/$IoTHub/WebSocket?"},
-                     {"path": "/"},  # .NET to DPS
+                     {"path": "/"}, {"path": "/mqtt"},  # .NET and Java to DPS
                      {"Connection": "keep-alive, Upgrade"}, {"Upgrade": "WebSocket"},
                      {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"},
                      {"Origin": "https://127.0.0.1"}, {"Content_Length": "0"}):
