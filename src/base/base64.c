@@ -3,11 +3,11 @@
  */
 #include "base/base64.h"
 
-void
-base64_put(struct buf *b, struct span s)
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+static void
+put(struct buf *b, struct span s, const char *alphabet)
 {
-	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	size_t out_len = BASE64_LEN(s.len);
 	uint8_t *out = buf_room(b, out_len);
 	if (!out)
@@ -25,8 +25,30 @@ base64_put(struct buf *b, struct span s)
 	buf_grew(b, out_len);
 }
 
+void
+base64_put(struct buf *b, struct span s)
+{
+	put(b, s, LETTERS "+/");
+}
+
+void
+base64_url_put(struct buf *b, struct span s)
+{
+	struct buf text = BUF_INIT(BASE64_LEN(s.len));
+	text.secret = b->secret;
+	put(&text, s, LETTERS "-_");
+	buf_put_span(b, span_head(buf_span(&text), span_find(buf_span(&text), '=')));
+	buf_done(&text);
+}
+
+/* What differs between the two alphabets. */
+struct form {
+	char c62, c63;
+	bool folded, padded;
+};
+
 static int
-value(uint8_t c)
+value(uint8_t c, const struct form *f)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -34,9 +56,9 @@ value(uint8_t c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	if (c == '+')
+	if (c == (uint8_t)f->c62)
 		return 62;
-	return c == '/' ? 63 : -1;
+	return c == (uint8_t)f->c63 ? 63 : -1;
 }
 
 static bool
@@ -46,15 +68,15 @@ is_white(uint8_t c)
 }
 
 static int
-parse(struct span s, bool folded, struct buf *out, struct err *e)
+parse(struct span s, const struct form *f, struct buf *out, struct err *e)
 {
 	uint32_t acc = 0;
 	size_t chars = 0, pads = 0;
 	for (size_t i = 0; i < s.len; i++) {
-		if (folded && is_white(s.p[i]))
+		if (f->folded && is_white(s.p[i]))
 			continue;
-		int v = value(s.p[i]);
-		if (s.p[i] == '=' && pads < 2) {
+		int v = value(s.p[i], f);
+		if (s.p[i] == '=' && f->padded && pads < 2) {
 			pads++;
 			continue;
 		}
@@ -70,7 +92,7 @@ parse(struct span s, bool folded, struct buf *out, struct err *e)
 		acc = 0;
 	}
 	size_t tail = chars % 4;
-	if (tail == 1 || pads != (4 - tail) % 4)
+	if (tail == 1 || (f->padded && pads != (4 - tail) % 4))
 		return err_set(e, ERR_PARSE, "base64 ends early or is padded wrongly");
 	if ((tail == 2 && acc & 15) || (tail == 3 && acc & 3))
 		return err_set(e, ERR_PARSE, "base64 has bits past its end");
@@ -86,11 +108,20 @@ parse(struct span s, bool folded, struct buf *out, struct err *e)
 int
 base64_parse(struct span s, struct buf *out, struct err *e)
 {
-	return parse(s, false, out, e);
+	static const struct form f = {'+', '/', false, true};
+	return parse(s, &f, out, e);
 }
 
 int
 base64_parse_folded(struct span s, struct buf *out, struct err *e)
 {
-	return parse(s, true, out, e);
+	static const struct form f = {'+', '/', true, true};
+	return parse(s, &f, out, e);
+}
+
+int
+base64_url_parse(struct span s, struct buf *out, struct err *e)
+{
+	static const struct form f = {'-', '_', false, false};
+	return parse(s, &f, out, e);
 }

@@ -19,6 +19,7 @@ int cmd_issue(int argc, char **argv, struct err *e);
 int cmd_migrate(int argc, char **argv, struct err *e);
 int cmd_lab(int argc, char **argv, struct err *e);
 int cmd_est(int argc, char **argv, struct err *e);
+int cmd_operator(int argc, char **argv, struct err *e);
 int cmd_revoke(int argc, char **argv, struct err *e);
 int cmd_crl(int argc, char **argv, struct err *e);
 int cmd_health(int argc, char **argv, struct err *e);

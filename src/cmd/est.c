@@ -11,15 +11,11 @@
 #include "cmd/remote.h"
 #include "codec/id.h"
 #include "codec/js.h"
-#include "codec/uri.h"
-#include "fleet/azure.h"
 
-#define ANSWER_MAX   (16 << 20)
-#define ANSWER_DEPTH 4
-#define LIFE_MAX_MS  (INT64_C(365) * 86400 * 1000)
-#define FOR_MS       (INT64_C(7) * 86400 * 1000)
-#define ID_LEN       64
-#define ID_SHOWN     12
+#define LIFE_MAX_MS (INT64_C(365) * 86400 * 1000)
+#define FOR_MS      (INT64_C(7) * 86400 * 1000)
+#define ID_LEN      64
+#define ID_SHOWN    12
 
 struct args {
 	struct remote r;
@@ -27,74 +23,7 @@ struct args {
 	bool create, take_back;
 };
 
-/* ---- exchanges ---- */
-
-static void
-print_json(const struct js *v)
-{
-	auto_buf b = BUF_INIT(ANSWER_MAX);
-	b.secret = true;
-	js_dump(v, JS_AS_BUILT, &b);
-	printf("%s\n", buf_text(&b));
-}
-
-static const char *
-path_of(struct args *a, const char *prefix, const char *name)
-{
-	auto_buf b = BUF_INIT(4096);
-	buf_str(&b, prefix);
-	uri_encode(&b, span_str(name));
-	return arena_str(a->r.arena, buf_span(&b));
-}
-
-/* body NULL: none. *ret NULL where the answer has none; it may hold a secret. */
-static int
-send(struct args *a, const char *method, const char *target, const struct js *body,
-    struct js **ret, struct err *e)
-{
-	auto_buf text = BUF_INIT(65536), got = BUF_INIT(ANSWER_MAX);
-	struct rest_response answer;
-	got.secret = true;
-	if (body)
-		js_dump(body, JS_AS_BUILT, &text);
-	const struct rest_request q = {
-	    .method = method, .target = target, .body = buf_span(&text), .once = true};
-	if (rest_wait(a->r.rest, &q, &got, &answer, e))
-		return -1;
-	answer.body = buf_span(&got);
-	if (azure_check(&answer, target, e))
-		return -1;
-	*ret = NULL;
-	if (!answer.body.len)
-		return 0;
-	*ret = js_parse(answer.body, ANSWER_MAX, ANSWER_DEPTH, e);
-	return *ret ? 0 : -1;
-}
-
-/* A list's rows, then the line that says it is whole. */
-static int
-each_row(struct args *a, const char *target,
-    int (*visit)(struct args *a, void *ctx, const struct js *row, struct err *e),
-    void *ctx, struct err *e)
-{
-	auto_buf body = BUF_INIT(ANSWER_MAX);
-	if (remote_get(&a->r, target, target, &body, e))
-		return -1;
-	for (struct span rest = buf_span(&body); rest.len;) {
-		struct span line = span_split(&rest, '\n');
-		auto_(js_free) struct js *row =
-		    js_parse(line, ANSWER_MAX, ANSWER_DEPTH, e);
-		if (!row)
-			return err_wrap(e, "%s", target);
-		if (js_as_bool(js_get(row, "truncated")))
-			fprintf(stderr, "there are more than are shown here\n");
-		if (js_as_bool(js_get(row, "end")))
-			return 0;
-		if (visit(a, ctx, row, e))
-			return -1;
-	}
-	return err_set(e, ERR_CORRUPT, "%s: the answer was cut off", target);
-}
+/* ---- rows ---- */
 
 static const char *
 text_of(const struct js *row, const char *key)
@@ -127,7 +56,7 @@ static int
 take_token_back(struct args *a, const char *target, const char *device, struct err *e)
 {
 	auto_(js_free) struct js *v = NULL;
-	if (send(a, "DELETE", target, NULL, &v, e))
+	if (remote_send(&a->r, "DELETE", target, NULL, &v, e))
 		return -1;
 	printf("the token of %s is good for nothing now\n", device);
 	return 0;
@@ -141,7 +70,7 @@ est_token(struct args *a, int argc, char **argv, struct err *e)
 	char until[CLOCK_TEXT];
 	if (need_device(argc, argv, e))
 		return -1;
-	const char *target = path_of(a, "/muster/tokens/", argv[0]);
+	const char *target = remote_path(&a->r, "/muster/tokens/", argv[0]);
 	if (a->take_back)
 		return take_token_back(a, target, argv[0], e);
 	if (a->life &&
@@ -151,10 +80,10 @@ est_token(struct args *a, int argc, char **argv, struct err *e)
 	if (life)
 		js_set_int(o, "lifeMs", life);
 	js_set_bool(o, "create", a->create);
-	if (send(a, "PUT", target, o, &v, e))
+	if (remote_send(&a->r, "PUT", target, o, &v, e))
 		return -1;
 	if (a->r.json) {
-		print_json(v);
+		remote_print(v);
 		return 0;
 	}
 	time_of(v, "expiresMs", until);
@@ -167,11 +96,12 @@ est_token(struct args *a, int argc, char **argv, struct err *e)
 }
 
 static int
-show_token(struct args *a, void *ctx, const struct js *row, struct err *e)
+show_token(void *ctx, const struct js *row, struct err *e)
 {
+	const struct args *a = ctx;
 	char created[CLOCK_TEXT], expires[CLOCK_TEXT], used[CLOCK_TEXT];
 	if (a->r.json) {
-		print_json(row);
+		remote_print(row);
 		return 0;
 	}
 	time_of(row, "createdMs", created);
@@ -188,20 +118,22 @@ est_tokens(struct args *a, int argc, char **argv, struct err *e)
 	if (!a->r.json)
 		printf("%-32s %-20s %-20s %-20s %s\n", "DEVICE", "MADE", "ENDS", "USED",
 		    "BY");
-	const char *target =
-	    argc ? path_of(a, "/muster/tokens?deviceId=", argv[0]) : "/muster/tokens";
-	return each_row(a, target, show_token, NULL, e);
+	const char *target = argc
+				 ? remote_path(&a->r, "/muster/tokens?deviceId=", argv[0])
+				 : "/muster/tokens";
+	return remote_each(&a->r, target, show_token, a, e);
 }
 
 /* ---- requests ---- */
 
 static int
-show_request(struct args *a, void *ctx, const struct js *row, struct err *e)
+show_request(void *ctx, const struct js *row, struct err *e)
 {
+	const struct args *a = ctx;
 	char created[CLOCK_TEXT];
 	const char *key = text_of(row, "keySha256");
 	if (a->r.json) {
-		print_json(row);
+		remote_print(row);
 		return 0;
 	}
 	time_of(row, "createdMs", created);
@@ -218,10 +150,10 @@ est_requests(struct args *a, int argc, char **argv, struct err *e)
 		printf("%-12s %-9s %-32s %-20s %-16s %s\n", "REQUEST", "STATE", "DEVICE",
 		    "MADE", "KEY (SHA-256)", "FROM");
 	const char *state = a->state ? a->state : "pending";
-	return each_row(a,
-	    path_of(
-		a, "/muster/enrolments?state=", strcmp(state, "any") == 0 ? "" : state),
-	    show_request, NULL, e);
+	return remote_each(&a->r,
+	    remote_path(&a->r,
+		"/muster/enrolments?state=", strcmp(state, "any") == 0 ? "" : state),
+	    show_request, a, e);
 }
 
 struct prefix {
@@ -231,7 +163,7 @@ struct prefix {
 };
 
 static int
-match(struct args *a, void *ctx, const struct js *row, struct err *e)
+match(void *ctx, const struct js *row, struct err *e)
 {
 	struct prefix *p = ctx;
 	struct span id = js_as_str(js_get(row, "id"));
@@ -248,7 +180,7 @@ find_request(struct args *a, struct prefix *p, struct err *e)
 		snprintf(p->id, sizeof(p->id), "%s", p->text);
 		return 0;
 	}
-	if (each_row(a, "/muster/enrolments?state=pending", match, p, e))
+	if (remote_each(&a->r, "/muster/enrolments?state=pending", match, p, e))
 		return -1;
 	if (p->found == 1)
 		return 0;
@@ -270,10 +202,11 @@ decide(struct args *a, bool approve, int argc, char **argv, struct err *e)
 	if (a->comment)
 		js_set_text(o, "comment", a->comment);
 	if (find_request(a, &p, e) ||
-	    send(a, "POST", path_of(a, "/muster/enrolments/", p.id), o, &v, e))
+	    remote_send(
+		&a->r, "POST", remote_path(&a->r, "/muster/enrolments/", p.id), o, &v, e))
 		return -1;
 	if (a->r.json)
-		print_json(v);
+		remote_print(v);
 	else
 		printf("%s: %s\n", text_of(v, "deviceId"), text_of(v, "state"));
 	return 0;
@@ -294,11 +227,12 @@ est_deny(struct args *a, int argc, char **argv, struct err *e)
 /* ---- late renewals ---- */
 
 static int
-show_allowed(struct args *a, void *ctx, const struct js *row, struct err *e)
+show_allowed(void *ctx, const struct js *row, struct err *e)
 {
+	const struct args *a = ctx;
 	char until[CLOCK_TEXT], since[CLOCK_TEXT];
 	if (a->r.json) {
-		print_json(row);
+		remote_print(row);
 		return 0;
 	}
 	time_of(row, "untilMs", until);
@@ -314,7 +248,7 @@ list_allowed(struct args *a, struct err *e)
 	if (!a->r.json)
 		printf("%-32s %-20s %-20s %s\n", "DEVICE", "MAY RENEW UNTIL",
 		    "QUARANTINED SINCE", "BY");
-	return each_row(a, "/muster/renew-allow", show_allowed, NULL, e);
+	return remote_each(&a->r, "/muster/renew-allow", show_allowed, a, e);
 }
 
 static int
@@ -322,10 +256,11 @@ put_allowed(struct args *a, const char *device, const struct js *o, struct err *
 {
 	auto_(js_free) struct js *v = NULL;
 	char until[CLOCK_TEXT], since[CLOCK_TEXT];
-	if (send(a, "PUT", path_of(a, "/muster/renew-allow/", device), o, &v, e))
+	if (remote_send(&a->r, "PUT", remote_path(&a->r, "/muster/renew-allow/", device),
+		o, &v, e))
 		return -1;
 	if (a->r.json) {
-		print_json(v);
+		remote_print(v);
 		return 0;
 	}
 	time_of(v, "untilMs", until);

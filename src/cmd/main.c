@@ -24,6 +24,7 @@ static const struct subcommand subcommands[] = {
     {"key", cmd_key, "keys in files, tokens and TPMs: make, list, test, remove"},
     {"issue", cmd_issue, "keys and certificates for a list of devices, made here"},
     {"est", cmd_est, "enrolment: one-time tokens, approval, late renewals"},
+    {"operator", cmd_operator, "who may run the server: roles and secrets"},
     {"revoke", cmd_revoke,
 	"revoke a device: certificates, identity, enrollment, session"},
     {"crl", cmd_crl, "list, publish and import revocation lists"},

@@ -10,6 +10,7 @@
 #include "crypto/cert.h"
 #include "domain/issue.h"
 #include "domain/issuer.h"
+#include "domain/principal.h"
 #include "io/file.h"
 #include "role/signer_client.h"
 
@@ -27,9 +28,7 @@ struct making {
 bool
 operator_is_name(const char *s)
 {
-	size_t n = strspn(
-	    s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@");
-	return s[0] && s[0] != '.' && !s[n] && n <= 64;
+	return principal_is_name(span_str(s));
 }
 
 static int
@@ -115,6 +114,19 @@ issue(struct making *m, struct err *e)
 	return write_files(m, buf_span(&issuer), e);
 }
 
+/* Who is new is an owner; who is known keeps the role. */
+static int
+enter_principal(struct making *m, struct store *s, struct err *e)
+{
+	struct store_principal p;
+	if (store_principal_get(s, m->name, m->arena, &p, e) == 0)
+		return 0;
+	if (e->code != ERR_NOT_FOUND)
+		return -1;
+	p = principal_new(m->name, "owner", clock_wall_ms(&clock_system), m->arena);
+	return store_principal_put(s, &p, e);
+}
+
 static int
 enter(struct making *m, struct store *s, struct err *e)
 {
@@ -129,7 +141,8 @@ enter(struct making *m, struct store *s, struct err *e)
 	    .enabled = true};
 	if (store_begin(s, e))
 		return -1;
-	if (store_operator_put(s, &op, e) || issue_record(&d, &m->ask, &m->got, e)) {
+	if (store_operator_put(s, &op, e) || enter_principal(m, s, e) ||
+	    issue_record(&d, &m->ask, &m->got, e)) {
 		store_rollback(s);
 		return -1;
 	}

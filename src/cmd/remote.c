@@ -3,9 +3,11 @@
  */
 #include "cmd/remote.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/js.h"
+#include "codec/uri.h"
 #include "fleet/azure.h"
 #include "io/loop.h"
 
@@ -147,4 +149,69 @@ remote_ask(struct remote *r, enum sign_in_plane p, const struct rest_request *q,
 	if (ret_answer)
 		*ret_answer = answer;
 	return 0;
+}
+
+const char *
+remote_path(struct remote *r, const char *prefix, const char *name)
+{
+	auto_buf b = BUF_INIT(4096);
+	buf_str(&b, prefix);
+	uri_encode(&b, span_str(name));
+	return arena_str(r->arena, buf_span(&b));
+}
+
+int
+remote_send(struct remote *r, const char *method, const char *target,
+    const struct js *body, struct js **ret, struct err *e)
+{
+	auto_buf text = BUF_INIT(65536), got = BUF_INIT(ANSWER_MAX);
+	struct rest_response answer;
+	got.secret = true;
+	if (body)
+		js_dump(body, JS_AS_BUILT, &text);
+	const struct rest_request q = {
+	    .method = method, .target = target, .body = buf_span(&text), .once = true};
+	if (rest_wait(r->rest, &q, &got, &answer, e))
+		return -1;
+	answer.body = buf_span(&got);
+	if (azure_check(&answer, target, e))
+		return -1;
+	*ret = NULL;
+	if (!answer.body.len)
+		return 0;
+	*ret = js_parse(answer.body, ANSWER_MAX, ANSWER_DEPTH, e);
+	return *ret ? 0 : -1;
+}
+
+int
+remote_each(struct remote *r, const char *target,
+    int (*visit)(void *ctx, const struct js *row, struct err *e), void *ctx,
+    struct err *e)
+{
+	auto_buf body = BUF_INIT(ANSWER_MAX);
+	if (remote_get(r, target, target, &body, e))
+		return -1;
+	for (struct span rest = buf_span(&body); rest.len;) {
+		struct span line = span_split(&rest, '\n');
+		auto_(js_free) struct js *row =
+		    js_parse(line, ANSWER_MAX, ANSWER_DEPTH, e);
+		if (!row)
+			return err_wrap(e, "%s", target);
+		if (js_as_bool(js_get(row, "truncated")))
+			fprintf(stderr, "there are more than are shown here\n");
+		if (js_as_bool(js_get(row, "end")))
+			return 0;
+		if (visit(ctx, row, e))
+			return -1;
+	}
+	return err_set(e, ERR_CORRUPT, "%s: the answer was cut off", target);
+}
+
+void
+remote_print(const struct js *v)
+{
+	auto_buf b = BUF_INIT(ANSWER_MAX);
+	b.secret = true;
+	js_dump(v, JS_AS_BUILT, &b);
+	printf("%s\n", buf_text(&b));
 }

@@ -38,6 +38,20 @@ must_check int remote_open_any(struct remote *r, struct err *e);
 void remote_done(struct remote *r);
 #define auto_remote __attribute__((cleanup(remote_done))) struct remote
 
+/* prefix and name, encoded; in r's memory. */
+const char *remote_path(struct remote *r, const char *prefix, const char *name);
+/* One exchange in JSON, not repeated. body NULL: none. *ret, which may hold a secret, is
+ * NULL where the answer has no body. */
+must_check int remote_send(struct remote *r, const char *method, const char *target,
+    const struct js *body, struct js **ret, struct err *e);
+/* GET of newline-delimited JSON: its rows, up to the line that says it is whole; without
+ * it ERR_CORRUPT. */
+must_check int remote_each(struct remote *r, const char *target,
+    int (*visit)(void *ctx, const struct js *row, struct err *e), void *ctx,
+    struct err *e);
+/* The value in one line on stdout. */
+void remote_print(const struct js *v);
+
 /* GET; the answer's body, 2xx alone. what names it in errors. */
 must_check int remote_get(struct remote *r, const char *target, const char *what,
     struct buf *body, struct err *e);

@@ -42,8 +42,8 @@ enum right {
 };
 
 /* How a peer proved who it is. NONE: neither token nor certificate; BASIC: a one-time
- * token for EST (RFC 7030 3.2.3). */
-enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509, CRED_BASIC };
+ * token for EST (RFC 7030 3.2.3); BEARER: a token that an operator signed in for. */
+enum cred_kind { CRED_NONE, CRED_SAS, CRED_X509, CRED_BASIC, CRED_BEARER };
 /* device.auth: as enum store_auth, for those who may not see the store. */
 enum ipc_auth { IPC_AUTH_NONE, IPC_AUTH_SAS, IPC_AUTH_SELF_SIGNED, IPC_AUTH_CA };
 /* c2d.ack: which outcomes the sender wants to hear of (protocol/device.md 3.8). */

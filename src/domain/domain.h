@@ -24,6 +24,7 @@ struct domain {
 	struct est_guard *est;             /* enrolments under way */
 	struct poll_guard *polls;          /* of devices; NULL: no limit */
 	bool hooks_full;                   /* no webhook can be asked for now */
+	struct signin_guard *signins;      /* operators' wrong secrets */
 };
 
 static inline int64_t

@@ -7,7 +7,9 @@
 
 #include "base/hex.h"
 #include "crypto/sas_key.h"
+#include "domain/principal.h"
 #include "domain/revoke.h"
+#include "domain/signin.h"
 #include "domain/token.h"
 
 static const struct {
@@ -22,7 +24,7 @@ static const struct {
 #define DPS_RIGHTS                                                                       \
 	(RIGHT_SERVICE_CONFIG | RIGHT_ENROLLMENT_READ | RIGHT_ENROLLMENT_WRITE |         \
 	    RIGHT_REGISTRATION_READ | RIGHT_REGISTRATION_WRITE)
-#define OPERATOR_RIGHTS (RIGHT_MANAGE | RIGHT_ENROLL)
+#define OPERATOR_RIGHTS (RIGHT_MANAGE | RIGHT_ENROLL | RIGHT_OBSERVE)
 
 void
 policy_rights_text(uint32_t set, struct buf *out)
@@ -76,6 +78,15 @@ policy_defaults(struct domain *d, struct err *e)
 	return 0;
 }
 
+/* What a policy's rights hold besides. */
+static uint32_t
+whole_rights(uint32_t set)
+{
+	if (set & RIGHT_SERVICE_CONNECT)
+		set |= RIGHT_SERVICE_READ;
+	return set | RIGHT_SECRETS;
+}
+
 int
 policy_check_token(struct domain *d, const struct ipc_cred *cred, const char *plane,
     const char *resource, uint32_t right, struct refusal *no, struct err *e)
@@ -100,14 +111,31 @@ policy_check_token(struct domain *d, const struct ipc_cred *cred, const char *pl
 		return refusal_set(no, REFUSAL_SAS_SIGNATURE, "policy %s", name);
 	if (token_is_expired(d, cred))
 		return refusal_set(no, REFUSAL_SAS_EXPIRED, "policy %s", name);
-	if ((p.rights & right) != right)
+	if ((whole_rights(p.rights) & right) != right)
 		return refusal_set(no, REFUSAL_RIGHT, "policy %s", name);
 	return 0;
 }
 
 static int
-check_operator(
-    struct domain *d, const struct ipc_cred *cred, struct refusal *no, struct err *e)
+check_role(
+    struct domain *d, const char *name, uint32_t right, struct refusal *no, struct err *e)
+{
+	struct store_principal p;
+	if (store_principal_get(d->store, name, d->arena, &p, e)) {
+		if (e->code != ERR_NOT_FOUND)
+			return -1;
+		return refusal_set(
+		    no, REFUSAL_NOT_OPERATOR, "operator %s was removed", name);
+	}
+	if ((principal_rights(p.role) & right) != right)
+		return refusal_set(
+		    no, REFUSAL_RIGHT, "operator %s is %s", p.name, p.role);
+	return 0;
+}
+
+static int
+check_operator(struct domain *d, const struct ipc_cred *cred, uint32_t right,
+    struct refusal *no, struct err *e)
 {
 	char sha[65];
 	if (cred->sha256.len != 32)
@@ -126,7 +154,9 @@ check_operator(
 	if (now < cred->not_before_ms || now > cred->not_after_ms)
 		return refusal_set(
 		    no, REFUSAL_CERT_INVALID, "operator %s: outside its dates", op.name);
-	return revoke_check_operator(d, sha, no, e);
+	if (revoke_check_operator(d, sha, no, e))
+		return -1;
+	return no->code == REFUSAL_NONE ? check_role(d, op.name, right, no, e) : 0;
 }
 
 /* The name a token for the service must cover: any of ours; which one the caller used is
@@ -154,13 +184,28 @@ policy_authorize(struct domain *d, const struct ipc_cred *cred, uint32_t right,
 {
 	*no = (struct refusal){0};
 	if (cred->kind == CRED_X509)
-		return check_operator(d, cred, no, e);
+		return check_operator(d, cred, right, no, e);
+	if (cred->kind == CRED_BEARER)
+		return signin_authorize(d, cred, right, no, e);
 	if (cred->kind != CRED_SAS)
 		return refusal_set(no, REFUSAL_NO_CREDENTIAL, "service request");
 	if (right & OPERATOR_RIGHTS)
 		return refusal_set(
-		    no, REFUSAL_RIGHT, "an operator's certificate is needed");
+		    no, REFUSAL_RIGHT, "an operator's certificate or token is needed");
 	if (cred->sas_policy.len == 0)
 		return refusal_set(no, REFUSAL_SAS_POLICY, "token names none (skn)");
 	return check_policy(d, cred, right, no, e);
+}
+
+int
+policy_shows_keys(struct domain *d, const struct ipc_cred *cred, bool *ret, struct err *e)
+{
+	struct refusal no;
+	*ret = true;
+	if (cred->kind == CRED_SAS)
+		return 0; /* whole_rights */
+	if (policy_authorize(d, cred, RIGHT_REGISTRY_READ | RIGHT_SECRETS, &no, e))
+		return -1;
+	*ret = no.code == REFUSAL_NONE;
+	return 0;
 }

@@ -12,11 +12,15 @@
 must_check int policy_defaults(struct domain *d, struct err *e);
 
 /* Whether cred may do what needs "right" on the plane that the right belongs to. An
- * operator's certificate (by its SHA-256, enabled, within its dates) may do all; a
- * policy's token what its rights say, while the hub still allows policies
- * (disableLocalAuth). */
+ * operator's certificate (by its SHA-256, enabled, within its dates) or token
+ * (domain/signin.h) may do what the operator's role says; a policy's token what its
+ * rights say, while the hub still allows policies (disableLocalAuth). */
 must_check int policy_authorize(struct domain *d, const struct ipc_cred *cred,
     uint32_t right, struct refusal *no, struct err *e);
+
+/* Whether who was let in to read an identity sees its keys: all but readers. */
+must_check int policy_shows_keys(
+    struct domain *d, const struct ipc_cred *cred, bool *ret, struct err *e);
 
 /* True for rights of the provisioning service. */
 bool policy_is_dps(uint32_t right);

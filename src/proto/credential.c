@@ -8,6 +8,7 @@
 
 #include "codec/config.h"
 #include "base/base64.h"
+#include "codec/jwt.h"
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/tls.h"
@@ -111,6 +112,33 @@ credential_of_basic(struct span header, struct err *e)
 		return NULL;
 	}
 	return basic_of(buf_span(&pair), e);
+}
+
+static const struct span bearer = SPAN_LIT("Bearer ");
+
+bool
+credential_is_bearer(struct span header)
+{
+	return span_istarts(header, bearer);
+}
+
+struct credential *
+credential_of_bearer(struct span header, struct err *e)
+{
+	struct jwt t;
+	if (!credential_is_bearer(header)) {
+		err_set(e, ERR_PARSE, "Authorization is not of the scheme Bearer");
+		return NULL;
+	}
+	if (jwt_parse(span_trim(span_skip(header, bearer.len)), &t, e))
+		return NULL;
+	struct store s = store_new(t.input.len + strlen(t.kid) + JWT_SIG);
+	struct ipc_cred *c = &s.c->cred;
+	c->kind = CRED_BEARER;
+	c->jwt_input = keep(&s, t.input, JWT_MAX);
+	c->jwt_kid = keep(&s, span_str(t.kid), JWT_KID_MAX);
+	c->jwt_sig = keep(&s, span_of(t.sig, JWT_SIG), JWT_SIG);
+	return s.c;
 }
 
 /* A chain that cert.h does not take: a fact about the peer, not a failure of ours. */

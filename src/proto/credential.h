@@ -27,6 +27,10 @@ must_check struct credential *credential_of(
  * here as its SHA-256 alone. The password has no colon, the user may (device IDs do).
  * ERR_PARSE; the error holds nothing of the header. */
 must_check struct credential *credential_of_basic(struct span header, struct err *e);
+/* From an Authorization header of the scheme Bearer (RFC 6750 2.1): a token that an
+ * operator signed in for. ERR_PARSE or ERR_LIMIT; the error holds nothing of it. */
+must_check struct credential *credential_of_bearer(struct span header, struct err *e);
+bool credential_is_bearer(struct span header);
 void credential_free(struct credential *c);
 own_define(struct credential, credential_free);
 

@@ -163,8 +163,16 @@ http_call_no_content(struct http_call *c)
 static const char *
 challenge(enum http_dialect dialect)
 {
-	return dialect == HTTP_DIALECT_PLAIN ? "Basic realm=\"EST\", charset=\"UTF-8\""
-					     : "SharedAccessSignature";
+	switch (dialect) {
+	case HTTP_DIALECT_PLAIN:
+		return "Basic realm=\"EST\", charset=\"UTF-8\"";
+	case HTTP_DIALECT_ARM:
+		return "Bearer";
+	case HTTP_DIALECT_OAUTH:
+		return "Basic realm=\"operators\", charset=\"UTF-8\"";
+	default:
+		return "SharedAccessSignature";
+	}
 }
 
 static void
@@ -196,6 +204,9 @@ http_call_fail(struct http_call *c, const struct wire_error *w, const char *deta
 		break;
 	case HTTP_DIALECT_ARM:
 		wire_error_arm_body(w, detail, &b);
+		break;
+	case HTTP_DIALECT_OAUTH:
+		wire_error_oauth_body(w, detail, &b);
 		break;
 	case HTTP_DIALECT_PLAIN:
 		type = "text/plain; charset=utf-8";

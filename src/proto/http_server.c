@@ -145,6 +145,7 @@ dialect_of(struct span path)
 	    {"/subscriptions", HTTP_DIALECT_ARM},
 	    {"/enrollment", HTTP_DIALECT_DPS},
 	    {"/registrations", HTTP_DIALECT_DPS},
+	    {"/adfs/", HTTP_DIALECT_OAUTH},
 	    {"/.well-known", HTTP_DIALECT_PLAIN},
 	    {"/crl/", HTTP_DIALECT_PLAIN},
 	    {"/ca/", HTTP_DIALECT_PLAIN},
@@ -198,6 +199,12 @@ refuse(struct http_call *c, enum http_accepts accepts, const char *why)
 	http_call_fail(c, &w, "");
 }
 
+static bool
+is_operators(enum http_accepts accepts)
+{
+	return accepts == HTTP_ACCEPTS_ANY || accepts == HTTP_ACCEPTS_OPERATOR;
+}
+
 /* The Authorization header where there is one, else the certificate of the TLS session.
  * It is judged for each request: a resumed session may be older than the judgement. */
 static int
@@ -208,9 +215,12 @@ take_credential(struct http_call *c, enum http_accepts accepts, struct err *e)
 	struct span text = span_trim(span_str(header));
 	if (http_header_count(c->req, "Authorization") > 1)
 		return err_set(e, ERR_PARSE, "Authorization came twice");
-	c->credential = accepts == HTTP_ACCEPTS_ENROL && text.len
-			    ? credential_of_basic(text, e)
-			    : credential_of(text, http_ssl(c->req), c->env, e);
+	if (accepts == HTTP_ACCEPTS_ENROL && text.len)
+		c->credential = credential_of_basic(text, e);
+	else if (is_operators(accepts) && credential_is_bearer(text))
+		c->credential = credential_of_bearer(text, e);
+	else
+		c->credential = credential_of(text, http_ssl(c->req), c->env, e);
 	if (!c->credential)
 		return -1;
 	c->cred = *credential_ipc(c->credential);
@@ -222,6 +232,8 @@ is_accepted(enum http_accepts accepts, unsigned kind)
 {
 	if (accepts == HTTP_ACCEPTS_CERT)
 		return kind == CRED_X509;
+	if (accepts == HTTP_ACCEPTS_OPERATOR)
+		return kind == CRED_X509 || kind == CRED_BEARER;
 	if (accepts == HTTP_ACCEPTS_ENROL)
 		return kind == CRED_X509 || kind == CRED_BASIC;
 	if (accepts == HTTP_ACCEPTS_DEVICE)
@@ -272,7 +284,9 @@ run(struct http_call *c, const struct http_route *route)
 	if (!is_accepted(route->accepts, c->cred.kind)) {
 		refuse(c, route->accepts,
 		    c->cred.kind == CRED_NONE ? "neither a token nor a certificate"
-					      : "only a certificate is taken");
+		    : route->accepts == HTTP_ACCEPTS_OPERATOR
+			? "only an operator's certificate or token is taken"
+			: "only a certificate is taken");
 		return;
 	}
 	route->handle(c);

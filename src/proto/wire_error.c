@@ -157,3 +157,27 @@ wire_error_arm_body(const struct wire_error *w, const char *detail, struct buf *
 	js_set(o, "error", inner);
 	js_dump(o, JS_AS_BUILT, out);
 }
+
+static const char *
+oauth_code(int status)
+{
+	switch (status) {
+	case 400:
+		return "invalid_request";
+	case 401:
+		return "invalid_client";
+	case 403:
+		return "unauthorized_client";
+	default:
+		return status < 500 ? "invalid_request" : "server_error";
+	}
+}
+
+void
+wire_error_oauth_body(const struct wire_error *w, const char *detail, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	js_set_text(o, "error", oauth_code(w->status));
+	put_message(o, "error_description", w, detail);
+	js_dump(o, JS_AS_BUILT, out);
+}

@@ -32,5 +32,8 @@ void wire_error_hub_body(
     const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out);
 /* The resource manager's. */
 void wire_error_arm_body(const struct wire_error *w, const char *detail, struct buf *out);
+/* A token endpoint's (RFC 6749 5.2). */
+void wire_error_oauth_body(
+    const struct wire_error *w, const char *detail, struct buf *out);
 
 #endif

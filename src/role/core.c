@@ -205,6 +205,7 @@ find_handler(enum ipc_type type)
 	    core_health_handler,
 	    core_method_handler,
 	    core_c2d_handler,
+	    core_operator_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -472,12 +473,14 @@ start(struct core *c, int fd, struct err *e)
 	    .arena = turn_arena(c->turn),
 	    .throttle = &c->registrations,
 	    .est = &c->est,
-	    .polls = &c->polls};
+	    .polls = &c->polls,
+	    .signins = &c->signins};
 	init_throttles(c);
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
 	c->sightings = sighting_new();
 	est_guard_init(&c->est, loop_now_ms(c->loop));
+	signin_guard_init(&c->signins, loop_now_ms(c->loop));
 	if (core_load_issuers(c, e) || log_start(c, e))
 		return -1;
 	c->main = ipc_new(c->loop, fd, &core_link_opts, &main_ops, c, e);

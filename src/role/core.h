@@ -10,6 +10,7 @@
 #include "domain/est_guard.h"
 #include "domain/session.h"
 #include "domain/poll_guard.h"
+#include "domain/signin_guard.h"
 #include "domain/throttle.h"
 #include "io/ipc.h"
 #include "io/loop.h"
@@ -80,6 +81,7 @@ struct core {
 	struct core_hook *hook;
 	int64_t refusals_unlogged;
 	struct est_guard est;
+	struct signin_guard signins;
 	int64_t est_trim_ms; /* when enrolment requests are trimmed next */
 	struct ipc_link *main, *signer;
 	struct core_edge edges[CORE_EDGES_MAX];
@@ -133,6 +135,7 @@ core_handler *core_ocsp_handler(enum ipc_type type);
 core_handler *core_health_handler(enum ipc_type type);
 core_handler *core_method_handler(enum ipc_type type);
 core_handler *core_c2d_handler(enum ipc_type type);
+core_handler *core_operator_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {
@@ -161,6 +164,11 @@ must_check int core_done(
 /* The last answer to something refused by rule. */
 must_check int core_refused(struct core *c, const struct ask *a, const struct refusal *no,
     int wire_number, struct err *e);
+/* "operator:NAME", of the turn's memory: whoever a message's right let in, where no
+ * policy may have it. */
+const char *core_operator_of(struct core *c, const struct ipc_cred *cred);
+/* "none", "sas", "x509", "token", "bearer". */
+const char *core_auth_name(const struct ipc_cred *cred);
 /* Writes a line of the connection log (rate limited where it is a refusal). */
 must_check int core_log_conn(
     struct core *c, const struct store_conn *line, struct err *e);

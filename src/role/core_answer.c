@@ -122,14 +122,15 @@ core_log_conn(struct core *c, const struct store_conn *line, struct err *e)
 	return store_conn_add(c->store, &l, e);
 }
 
-static const char *
-cred_name(const struct ipc_cred *cred)
+const char *
+core_auth_name(const struct ipc_cred *cred)
 {
 	static const char *const names[] = {[CRED_NONE] = "none",
 	    [CRED_SAS] = "sas",
 	    [CRED_X509] = "x509",
-	    [CRED_BASIC] = "token"};
-	return cred->kind <= CRED_BASIC ? names[cred->kind] : "none";
+	    [CRED_BASIC] = "token",
+	    [CRED_BEARER] = "bearer"};
+	return cred->kind <= CRED_BEARER ? names[cred->kind] : "none";
 }
 
 /* "dev" or "dev/mod" as the log has it: the module apart. */
@@ -153,7 +154,7 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 		hex_write(cred->sha256, thumb);
 	struct store_conn line = {.what = "refused",
 	    .plane = plane,
-	    .auth = cred_name(cred),
+	    .auth = core_auth_name(cred),
 	    .scope = cred->kind == CRED_SAS && cred->sas_policy.len ? "hub" : "device",
 	    .thumb = thumb,
 	    .code = code,

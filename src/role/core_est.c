@@ -222,20 +222,6 @@ on_checkin(struct core *c, const struct ask *a, const void *msg, struct err *e)
 /* ---- operators -----------------------------------------------------------------------
  */
 
-/* A row that names a right lets only operators of that right through to here. */
-static const char *
-operator_of(struct core *c, const struct ipc_cred *cred)
-{
-	char thumb[LEAF_THUMB];
-	struct store_operator op;
-	struct err e;
-	struct arena *ar = turn_arena(c->turn);
-	leaf_thumb(cred, thumb);
-	if (store_operator_get(c->store, thumb, ar, &op, &e))
-		return arena_printf(ar, "operator:%s", thumb);
-	return arena_printf(ar, "operator:%s", op.name);
-}
-
 /* A list under way. The whole of it is one answer: the tables are bounded, or have a row
  * a device and are asked for by one. */
 struct listing {
@@ -278,7 +264,7 @@ on_token_put(struct core *c, const struct ask *a, const void *msg, struct err *e
 	const struct ipc_token_put *m = msg;
 	struct store_token t;
 	const char *secret;
-	if (est_token_put(&c->d, m, operator_of(c, &m->cred), &t, &secret, e) ||
+	if (est_token_put(&c->d, m, core_operator_of(c, &m->cred), &t, &secret, e) ||
 	    answer_token(c, a, &t, secret, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
@@ -334,7 +320,7 @@ on_enrol_decide(struct core *c, const struct ask *a, const void *msg, struct err
 {
 	const struct ipc_enrol_decide *m = msg;
 	struct store_enrol r;
-	if (est_request_decide(&c->d, m, operator_of(c, &m->cred), &r, e) ||
+	if (est_request_decide(&c->d, m, core_operator_of(c, &m->cred), &r, e) ||
 	    answer_request(c, a, &r, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
@@ -375,7 +361,7 @@ on_allow_put(struct core *c, const struct ask *a, const void *msg, struct err *e
 {
 	const struct ipc_allow_put *m = msg;
 	struct store_allow w;
-	if (renew_allow_put(&c->d, m, operator_of(c, &m->cred), &w, e) ||
+	if (renew_allow_put(&c->d, m, core_operator_of(c, &m->cred), &w, e) ||
 	    answer_allow(c, a, &w, e))
 		return -1;
 	return core_done(c, a, "", 0, e);

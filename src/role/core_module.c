@@ -5,17 +5,18 @@
 
 #include "domain/device.h"
 #include "domain/module.h"
+#include "domain/policy.h"
 #include "role/core.h"
 #include "store/module.h"
 
 /* The answer to a request about one module. */
 static int
-answer(struct core *c, const struct ask *a, const struct store_device *mod,
+answer(struct core *c, const struct ask *a, const struct store_device *mod, bool keys,
     const struct refusal *no, struct err *e)
 {
 	if (no->code != REFUSAL_NONE)
 		return core_refused(c, a, no, refusal_row(no->code)->hub, e);
-	if (mod && core_answer_device(c, a, mod, true, e))
+	if (mod && core_answer_device(c, a, mod, keys, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
 }
@@ -26,9 +27,11 @@ on_module_get(struct core *c, const struct ask *a, const void *msg, struct err *
 	const struct ipc_module_get *m = msg;
 	struct store_device mod;
 	struct refusal no;
-	if (module_find(&c->d, m->peer.host, m->device_id, m->module_id, &mod, &no, e))
+	bool keys;
+	if (policy_shows_keys(&c->d, &m->cred, &keys, e) ||
+	    module_find(&c->d, m->peer.host, m->device_id, m->module_id, &mod, &no, e))
 		return -1;
-	return answer(c, a, &mod, &no, e);
+	return answer(c, a, &mod, keys, &no, e);
 }
 
 static void
@@ -47,7 +50,7 @@ on_module_put(struct core *c, const struct ask *a, const void *msg, struct err *
 		return -1;
 	if (no.code == REFUSAL_NONE)
 		recheck(c, m->device_id, m->module_id);
-	return answer(c, a, &mod, &no, e);
+	return answer(c, a, &mod, true, &no, e);
 }
 
 static int
@@ -59,7 +62,7 @@ on_module_delete(struct core *c, const struct ask *a, const void *msg, struct er
 		return -1;
 	if (no.code == REFUSAL_NONE)
 		recheck(c, m->device_id, m->module_id);
-	return answer(c, a, NULL, &no, e);
+	return answer(c, a, NULL, true, &no, e);
 }
 
 struct listing {

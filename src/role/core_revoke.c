@@ -152,7 +152,7 @@ log_order(struct core *c, const struct ipc_revoke *m, const struct revoke_result
 	struct store_conn line = {.what = m->allow ? "allow" : "revoke",
 	    .plane = "service",
 	    .device_id = r->device_id,
-	    .auth = "x509",
+	    .auth = core_auth_name(&m->cred),
 	    .scope = "operator",
 	    .thumb = thumb,
 	    .reason = order_text(a, m, r),
@@ -182,8 +182,10 @@ on_revoke(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	leaf_thumb(&m->cred, thumb);
 	if (m->allow)
 		return allow(c, a, m, thumb, e);
-	if (revoke_apply(
-		&c->d, m, arena_printf(turn_arena(c->turn), "operator:%s", thumb), &r, e))
+	const char *by = arena_printf(turn_arena(c->turn), "operator:%s", thumb);
+	if (!thumb[0])
+		by = core_operator_of(c, &m->cred);
+	if (revoke_apply(&c->d, m, by, &r, e))
 		return -1;
 	if (session_effect(c, r.device_id, &r.effect[REVOKE_SESSION], e) ||
 	    log_order(c, m, &r, thumb, e))

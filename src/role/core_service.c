@@ -73,9 +73,11 @@ on_device_get(struct core *c, const struct ask *a, const void *msg, struct err *
 {
 	const struct ipc_device_get *m = msg;
 	struct store_device d;
-	if (device_find(&c->d, m->peer.host, m->id, &d, e))
+	bool keys;
+	if (policy_shows_keys(&c->d, &m->cred, &keys, e) ||
+	    device_find(&c->d, m->peer.host, m->id, &d, e))
 		return -1;
-	return answer_device_done(c, a, &d, true, e);
+	return answer_device_done(c, a, &d, keys, e);
 }
 
 static int

@@ -387,6 +387,16 @@ class ServerCase(Case):
         self.assertEqual(answer.status, status, answer)
         return answer.json if answer.body else None
 
+    def signed_in(self, role, audience="https://127.0.0.1/"):
+        """A new operator of that role, by a token for that audience."""
+        made = self.good(self.op.put("/muster/operators/" + os.urandom(6).hex(),
+                                     {"role": role, "newSecret": True}))
+        got = self.good(self.server.anybody().call(
+            "POST", "/adfs/oauth2/token", urllib.parse.urlencode({
+                "client_id": made["appId"], "client_secret": made["secret"],
+                "grant_type": "client_credentials", "scope": audience + "/.default"})))
+        return self.server.anybody("Bearer " + got["access_token"])
+
     def sas_group(self, name="g-sas", key=None, **more):
         """A symmetric-key group; returns its primary key."""
         key = key or os.urandom(32)

@@ -384,6 +384,9 @@ class References(Enrollments):
         self.assertEqual(verify(good, made["etag"]).status, 412)
         self.assertFalse(self.good(self.op.get(SERVICE + "/Pop.Ca_1"))["properties"]["isVerified"])
         self.no_way("pop-1", "unknown issuer", cert=leaf)
+        reader = self.signed_in("reader")
+        self.assertEqual(reader.post(where, {"certificate": base64_of_file(good)},
+                                     If_Match=coded["etag"]).status, 403)
         done = self.good(verify(good))
         self.assertTrue(done["properties"]["isVerified"])
         self.assertNotIn(done["etag"], (made["etag"], coded["etag"]))

@@ -15,21 +15,21 @@ HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
 GROUP = {"attestation": {"type": "symmetricKey"}}
 EST = "/.well-known/est"
 # route, the right it takes (None: open to all, "public": so, but there is nothing to get here,
-# "operator": a certificate alone, "device": the device's own credential alone), a good body
+# a right with "!": of operators alone, "operator": an operator's certificate alone, "device": the device's own credential alone), a good body
 NEEDS = {
     "POST /devices/query": ("RegistryRead", {"query": "select * from devices"}),
     "GET /devices": ("RegistryRead", None),
     "GET /devices/{}": ("RegistryRead", None),
     "PUT /devices/{}": ("RegistryWrite", {"status": "enabled"}),
     "DELETE /devices/{}": ("RegistryWrite", None),
-    "GET /twins/{}": ("ServiceConnect", None),
+    "GET /twins/{}": ("ServiceRead", None),
     "PATCH /twins/{}": ("ServiceConnect", {"tags": {}}),
     "PUT /twins/{}": ("ServiceConnect", {"tags": {}}),
     "GET /devices/{}/modules": ("RegistryRead", None),
     "GET /devices/{}/modules/{}": ("RegistryRead", None),
     "PUT /devices/{}/modules/{}": ("RegistryWrite", {"managedBy": "test"}),
     "DELETE /devices/{}/modules/{}": ("RegistryWrite", None),
-    "GET /twins/{}/modules/{}": ("ServiceConnect", None),
+    "GET /twins/{}/modules/{}": ("ServiceRead", None),
     "PATCH /twins/{}/modules/{}": ("ServiceConnect", {"tags": {}}),
     "PUT /twins/{}/modules/{}": ("ServiceConnect", {"tags": {}}),
     "POST /enrollmentGroups/query": ("EnrollmentRead", {"query": "*"}),
@@ -49,45 +49,46 @@ NEEDS = {
     "GET /registrations/{}": ("RegistrationStatusRead", None),
     "DELETE /registrations/{}": ("RegistrationStatusWrite", None),
     "POST /registrations/{}/query": ("RegistrationStatusRead", None),
-    "GET " + DPS + "/certificates": ("operator", None),
-    "GET " + DPS + "/certificates/{}": ("operator", None),
-    "PUT " + DPS + "/certificates/{}": ("operator", "CA"),
-    "DELETE " + DPS + "/certificates/{}": ("operator", None),
-    "POST " + DPS + "/certificates/{}/generateVerificationCode": ("operator", None),
-    "POST " + DPS + "/certificates/{}/verify": ("operator", "CA"),
-    "GET " + HUB: ("operator", None),
-    "PUT " + HUB: ("operator", {"properties": {}}),
-    "POST " + HUB + "/listkeys": ("operator", None),
-    "POST " + HUB + "/IotHubKeys/{}/listkeys": ("operator", None),
+    "GET " + DPS + "/certificates": ("Observe", None),
+    "GET " + DPS + "/certificates/{}": ("Observe", None),
+    "PUT " + DPS + "/certificates/{}": ("Manage", "CA"),
+    "DELETE " + DPS + "/certificates/{}": ("Manage", None),
+    "POST " + DPS + "/certificates/{}/generateVerificationCode": ("Manage", None),
+    # looked up first (Observe); what follows takes Manage (test_enrollments.py)
+    "POST " + DPS + "/certificates/{}/verify": ("Observe", "CA"),
+    "GET " + HUB: ("Observe", None),
+    "PUT " + HUB: ("Manage", {"properties": {}}),
+    "POST " + HUB + "/listkeys": ("Manage", None),
+    "POST " + HUB + "/IotHubKeys/{}/listkeys": ("Manage", None),
     **{"GET %s%s/%s" % (EST, label, what): (None, None)
        for label in ("", "/{}") for what in ("cacerts", "csrattrs")},
     **{"POST %s%s/%s" % (EST, label, what): ("operator", "CSR")
        for label in ("", "/{}") for what in ("simpleenroll", "simplereenroll", "serverkeygen")},
     "POST /muster/checkin": ("device", {}),
-    "GET /muster/tokens": ("operator", None),
-    "PUT /muster/tokens/{}": ("operator", {}),
-    "DELETE /muster/tokens/{}": ("operator", None),
-    "GET /muster/enrolments": ("operator", None),
-    "POST /muster/enrolments/{}": ("operator", {"approve": True}),
-    "GET /muster/renew-allow": ("operator", None),
-    "PUT /muster/renew-allow/{}": ("operator", {"untilMs": 0}),
+    "GET /muster/tokens": ("Enroll", None),
+    "PUT /muster/tokens/{}": ("Enroll", {}),
+    "DELETE /muster/tokens/{}": ("Enroll", None),
+    "GET /muster/enrolments": ("Enroll", None),
+    "POST /muster/enrolments/{}": ("Enroll", {"approve": True}),
+    "GET /muster/renew-allow": ("Enroll", None),
+    "PUT /muster/renew-allow/{}": ("Enroll", {"untilMs": 0}),
     "GET /muster/certificates": ("RegistryRead", None),
     "GET /muster/compliance": ("RegistryRead", None),
-    "POST /muster/revoke": ("operator", {"deviceId": "nobody"}),
-    "POST /muster/issuers/{}/revoke": ("operator", {}),
-    "GET /muster/issuers/{}/drill": ("operator", None),
-    "GET /muster/rollover": ("operator", None),
-    "PUT /muster/rollover": ("operator", {}),
-    "GET /muster/rollover/devices": ("operator", None),
+    "POST /muster/revoke": ("Manage", {"deviceId": "nobody"}),
+    "POST /muster/issuers/{}/revoke": ("Manage", {}),
+    "GET /muster/issuers/{}/drill": ("RegistryRead!", None),
+    "GET /muster/rollover": ("RegistryRead!", None),
+    "PUT /muster/rollover": ("Manage", {}),
+    "GET /muster/rollover/devices": ("RegistryRead!", None),
     "GET /muster/issuers": ("RegistryRead", None),
-    "PUT /muster/issuers/{}": ("operator", {"state": "trusted"}),
+    "PUT /muster/issuers/{}": ("Manage", {"state": "trusted"}),
     "GET /crl/{}/{}": ("public", None),
     "GET /ca/{}": ("public", None),
     "POST /ocsp": ("public", {}),
     "GET /ocsp/*": ("public", None),
     "GET /muster/crl": ("RegistryRead", None),
-    "PUT /muster/crl": ("operator", {}),
-    "GET /muster/health": ("ServiceConnect", None),
+    "PUT /muster/crl": ("Manage", {}),
+    "GET /muster/health": ("ServiceRead", None),
     "POST /twins/{}/methods": ("ServiceConnect", {"methodName": "m"}),
     "POST /twins/{}/modules/{}/methods": ("ServiceConnect", {"methodName": "m"}),
     "POST /messages/devicebound": ("ServiceConnect", {}),
@@ -96,11 +97,11 @@ NEEDS = {
     "GET /messages/servicebound/feedback": ("ServiceConnect", None),
     "DELETE /messages/servicebound/feedback/{}": ("ServiceConnect", None),
     "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
-    "GET /muster/events": ("ServiceConnect", None),
+    "GET /muster/events": ("ServiceRead", None),
     "GET /$iothub/websocket": ("public", None),
     "GET /": ("public", None),
     "GET /mqtt": ("public", None),
-    "GET /muster/connections": ("ServiceConnect", None),
+    "GET /muster/connections": ("ServiceRead", None),
     "POST /devices/{}/messages/events": ("device", {}),
     "POST /devices/{}/modules/{}/messages/events": ("device", {}),
     "GET /devices/{}/messages/devicebound": ("device", None),
@@ -112,17 +113,43 @@ NEEDS = {
     "GET /messages/serviceBound/filenotifications": ("ServiceConnect", None),
     "DELETE /messages/serviceBound/filenotifications/{}": ("ServiceConnect", None),
     "POST /messages/serviceBound/filenotifications/{}/abandon": ("ServiceConnect", None),
+    **{"GET /adfs%s/.well-known/openid-configuration" % more: (None, None)
+       for more in ("", "/adfs")},
+    "POST /adfs/oauth2/token": ("sign in", {}),
+    "GET /muster/operators": ("Observe", None),
+    "GET /muster/operators/{}": ("Observe", None),
+    "PUT /muster/operators/{}": ("Manage", {"role": "none"}),
+    "DELETE /muster/operators/{}": ("Manage", None),
     "PUT /{}/registrations/{}/register": ("device", {}),
     "GET /{}/registrations/{}/operations/{}": ("device", None),
     "POST /{}/registrations/{}": ("device", None),
 }
 
 
+# What a role may, and whom a token must be for to use it (tbl/role.def, domain/signin.c).
+SEES = {"RegistryRead", "ServiceRead", "EnrollmentRead", "RegistrationStatusRead", "Observe"}
+ROLES = {"owner": None, "none": set(), "reader": SEES,
+         "registry": SEES | {"RegistryWrite", "ServiceConnect", "EnrollmentWrite",
+                             "RegistrationStatusWrite"}}
+PLANES = {
+    "arm": ("https://127.0.0.1/", {"Manage", "Enroll", "Observe"}),
+    "hub": ("https://iothubs.azure.net",
+            {"RegistryRead", "RegistryWrite", "ServiceRead", "ServiceConnect"}),
+    "dps": ("https://azure-devices-provisioning.net",
+            {"EnrollmentRead", "EnrollmentWrite", "RegistrationStatusRead",
+             "RegistrationStatusWrite"})}
+OWNER = set().union(*(rights for _, rights in PLANES.values()))
+
+
+def source(name):
+    path = os.path.join(os.path.dirname(__file__), "../../src/tbl", name)
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
 def routes():
     """METHOD path of each row of the table, ARM's placeholders filled."""
-    path = os.path.join(os.path.dirname(__file__), "../../src/tbl/route.def")
-    with open(path, encoding="utf-8") as f:
-        text = f.read().split("#define ROUTE_ARM_HUB", 1)[1]
+    text = source("route.def").split("#define ROUTE_ARM_HUB", 1)[1]
     found = []
     for method, where in re.findall(r'^ROUTE\((\w+), ([^,]+),', text, re.M):
         macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_DPS": DPS, "ROUTE_EST": EST}
@@ -138,6 +165,8 @@ class Rights(harness.ServerCase):
         cls.keys = cls.server.policy_keys()
         rows = cls.server.operator().post(HUB + "/listkeys").json["value"]
         cls.policies = {r["keyName"]: {x.strip() for x in r["rights"].split(",")} for r in rows}
+        for rights in cls.policies.values():
+            rights |= {"ServiceRead"} if "ServiceConnect" in rights else set()
         service = pki.Issuer(os.path.join(cls.server.home, "ca", "service-ca.pem"),
                              os.path.join(cls.server.home, "ca", "service-ca.key"))
         cls.service_ca = service
@@ -151,7 +180,9 @@ class Rights(harness.ServerCase):
         self.assertEqual(sorted(routes()), sorted(NEEDS))
         self.assertEqual([r for r, (right, _) in NEEDS.items() if right is None],
                          ["GET %s%s/%s" % (EST, label, what) for label in ("", "/{}")
-                          for what in ("cacerts", "csrattrs")])
+                          for what in ("cacerts", "csrattrs")] +
+                         ["GET /adfs%s/.well-known/openid-configuration" % more
+                          for more in ("", "/adfs")])
 
     def ask(self, caller, route, device):
         method, path = route.split(" ", 1)
@@ -168,6 +199,9 @@ class Rights(harness.ServerCase):
                     continue
                 if right == "public":
                     self.assertNotIn(got.status, (401, 403), got)
+                    continue
+                if right == "sign in":
+                    self.assertIn(got.status, (400, 401), got)
                     continue
                 # serverkeygen is off (404), which even a wrong one-time token is told
                 off = (404,) if route.endswith("/serverkeygen") else ()
@@ -208,7 +242,9 @@ class Rights(harness.ServerCase):
             for number, (route, (right, _)) in enumerate(NEEDS.items()):
                 with self.subTest(policy=policy, route=route):
                     got = self.ask(caller, route, "p%d-%s" % (number, policy))
-                    if right in (None, "public") or right in rights:
+                    if right == "sign in":
+                        self.assertIn(got.status, (400, 401), got)
+                    elif right in (None, "public") or right in rights:
                         self.assertNotIn(got.status, (401, 403), got)
                         self.assertLess(got.status, 500, got)
                     else:
@@ -230,10 +266,39 @@ class Rights(harness.ServerCase):
         for number, (route, (right, _)) in enumerate(NEEDS.items()):
             with self.subTest(route):
                 got = self.ask(self.op, route, "op-%d" % number)
-                if right == "device":
-                    self.assertEqual(got.status, 401, got)
+                if right in ("device", "sign in"):
+                    self.assertIn(got.status, (400, 401), got)
                     continue
                 self.assertNotIn(got.status, (401, 403, 500, 503), got)
+
+    def test_each_role_has_its_rights_on_its_plane_and_no_more(self):
+        self.assertEqual(set(ROLES), set(re.findall(r'^ROLE\(\w+, "(\w+)"', source("role.def"),
+                                                    re.M)))
+        for role, rights in ROLES.items():
+            if role == "owner":
+                rights = OWNER
+            for plane, (audience, of_plane) in PLANES.items():
+                caller = self.signed_in(role, audience)
+                for number, (route, (right, _)) in enumerate(NEEDS.items()):
+                    with self.subTest(role=role, plane=plane, route=route):
+                        got = self.ask(caller, route, "o%d-%s-%s" % (number, role, plane))
+                        self.judge(got, str(right).rstrip("!"), rights & of_plane)
+
+    def judge(self, got, right, rights):
+        if right == "sign in":
+            self.assertIn(got.status, (400, 401), got)
+        elif right in ("None", "public") or right in rights:
+            self.assertNotIn(got.status, (401, 403), got)
+            self.assertLess(got.status, 500, got)
+        else:  # serverkeygen is off
+            self.assertIn(got.status, (401, 403) + ((404,) if right == "operator" else ()), got)
+
+    def test_tokens_of_operators_that_are_no_good(self):
+        good = self.signed_in("owner", PLANES["arm"][0]).auth
+        for name, text in (("cut", good[:-4]), ("other scheme", good.replace("Bearer", "Basic")),
+                           ("as a SAS", good.replace("Bearer", "SharedAccessSignature")),
+                           ("signed by nobody", good.rsplit(".", 1)[0] + "." + "A" * 86)):
+            self.refuses(name, self.server.anybody(text))
 
     def test_a_wrong_token_is_not_mended_by_a_certificate(self):
         base = os.path.join(self.server.home, "operators", "admin")

@@ -19,6 +19,7 @@
 #include "domain/issue.h"
 #include "domain/issuer.h"
 #include "domain/policy.h"
+#include "domain/principal.h"
 #include "domain/session.h"
 #include "domain/throttle.h"
 #include "io/file.h"
@@ -633,6 +634,16 @@ policy_lets_only_registered_enabled_unexpired_operators_in(void **state)
 	assert_refused(w, NOT_OPERATOR);
 	struct store_operator op = {.sha256 = sha, .name = "admin", .enabled = true};
 	assert_ok(store_operator_put(w->d.store, &op, &w->e), &w->e);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, NOT_OPERATOR); /* was removed, or never there */
+	struct store_principal p = principal_new("admin", "reader", NOW_MS, w->arena);
+	assert_ok(store_principal_put(w->d.store, &p, &w->e), &w->e);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_OBSERVE, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
+	assert_refused(w, RIGHT);
+	p.role = "owner";
+	assert_ok(store_principal_put(w->d.store, &p, &w->e), &w->e);
 	assert_ok(policy_authorize(&w->d, &c, RIGHT_MANAGE, &w->no, &w->e), &w->e);
 	assert_refused(w, NONE);
 	c.not_after_ms = NOW_MS - 1;

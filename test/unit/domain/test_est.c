@@ -16,6 +16,7 @@
 #include "domain/est_guard.h"
 #include "domain/est_request.h"
 #include "domain/est_token.h"
+#include "domain/principal.h"
 #include "domain/renew.h"
 #include "domain/revoke.h"
 
@@ -107,6 +108,8 @@ operator_cred(struct world *w)
 	    .enabled = true,
 	    .not_after_ms = c.not_after_ms};
 	assert_ok(store_operator_put(w->d.store, &op, &w->e), &w->e);
+	const struct store_principal p = principal_new("admin", "owner", 1, w->arena);
+	assert_ok(store_principal_put(w->d.store, &p, &w->e), &w->e);
 	return c;
 }
 

@@ -156,6 +156,8 @@ static const struct {
     {"TALLY_CHECK", "SCAN event"},
     /* counts, over the smallest index */
     {"DEVICE_COUNTS", "SCAN device USING COVERING INDEX device_state"},
+    /* the youngest of a few, by its index */
+    {"TOKEN_KEY_NEWEST", "SCAN token_key USING INDEX token_key_made"},
     /* from the oldest, in order, up to a limit */
     {"EVENT_OLDEST", "SCAN event"},
     {"CONN_OLDEST", "SCAN conn"},
@@ -172,6 +174,7 @@ static const struct {
     /* lists of what operators entered: a few */
     {"ISSUER_EACH", "SCAN issuer USING INDEX sqlite_autoindex_issuer_2"},
     {"TOKEN_EACH", "SCAN enrol_token USING INDEX sqlite_autoindex_enrol_token_1"},
+    {"PRINCIPAL_EACH", "SCAN principal USING INDEX sqlite_autoindex_principal_1"},
     {"DPS_CERT_EACH", "SCAN dps_cert USING INDEX sqlite_autoindex_dps_cert_1"},
     {"ALLOW_EACH", "SCAN renew_allow USING INDEX sqlite_autoindex_renew_allow_1"},
     /* two a distribution point */
