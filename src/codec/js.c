@@ -141,6 +141,12 @@ js_as_int(const struct js *v)
 	return js_is(v, JS_INT) ? json_integer_value(mut(v)) : 0;
 }
 
+double
+js_as_number(const struct js *v)
+{
+	return v ? json_number_value(mut(v)) : 0;
+}
+
 bool
 js_as_bool(const struct js *v)
 {
@@ -336,6 +342,14 @@ js_int(int64_t v)
 {
 	set_up();
 	return wrap(json_integer(v));
+}
+
+struct js *
+js_real(double v)
+{
+	set_up();
+	json_t *n = json_real(v);
+	return wrap(n ? n : json_null());
 }
 
 struct js *

@@ -31,6 +31,7 @@ struct js *js_copy(const struct js *v); /* deep */
 struct span js_as_str(const struct js *v);  /* UTF-8, terminated behind its end */
 const char *js_as_text(const struct js *v); /* the same; "" where it is no string */
 int64_t js_as_int(const struct js *v);
+double js_as_number(const struct js *v); /* whole or not */
 bool js_as_bool(const struct js *v);
 
 /* A member or element, or NULL. o and a may be NULL or of another type. */
@@ -74,6 +75,7 @@ bool js_next(struct js_iter *it);
 struct js *js_object(void);
 struct js *js_array(void);
 struct js *js_int(int64_t v);
+struct js *js_real(double v); /* null where v is no finite number */
 struct js *js_bool(bool v);
 struct js *js_null(void);
 /* ERR_PARSE where s is not UTF-8 or holds a NUL. */
