@@ -29,6 +29,13 @@ hubs_serves(const struct config *cfg, const char *hub, const struct store_device
 	return !on || strcasecmp(on, hub) == 0;
 }
 
+bool
+hubs_lists(const struct config *cfg, const char *hub, const struct store_device *dev)
+{
+	const char *on = hubs_of(cfg, dev);
+	return strcasecmp(on ? on : cfg->hub.name.v[0], hub) == 0;
+}
+
 int
 hubs_check(struct domain *d, struct span host, struct span name, struct err *e)
 {

@@ -16,6 +16,10 @@ const char *hubs_of(const struct config *cfg, const struct store_device *dev);
 bool hubs_serves(
     const struct config *cfg, const char *hub, const struct store_device *dev);
 
+/* Whether the hub's lists have the device; one hub's do. */
+bool hubs_lists(
+    const struct config *cfg, const char *hub, const struct store_device *dev);
+
 /* NOT_FOUND, in the words of an identity that is not there, where the device of "name"
  * (or of the module "dev/mod") is on another hub than the one asked by host, or nowhere.
  */

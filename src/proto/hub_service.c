@@ -1,9 +1,7 @@
 /*
- * The hub's service API: device identities, their list, twins (protocol/service.md 2.2 to
- * 2.5). Requests become messages; rows become Azure's JSON.
+ * The hub's service API: device identities, their list, twins (protocol/service.md 2.2,
+ * 2.3). Requests become messages; rows become Azure's JSON.
  */
-#include <ctype.h>
-
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/sas_key.h"
@@ -20,28 +18,11 @@ enum {
 
 /* ---- identities -------------------------------------------------------------------- */
 
-/* The members that identities and twins share. */
-static void
-put_common(struct js *o, const struct ipc_device *m)
-{
-	json_put_text(o, "deviceId", m->id);
-	if (m->module_id.len)
-		json_put_text(o, "moduleId", m->module_id);
-	js_set_text(o, "status", m->enabled ? "enabled" : "disabled");
-	json_put_span(o, "statusReason", m->status_reason);
-	js_set_text(o, "connectionState", m->connected ? "Connected" : "Disconnected");
-	json_put_time_or_never(o, "lastActivityTime", m->last_activity_ms);
-	js_set_int(o, "cloudToDeviceMessageCount", m->c2d_count);
-	struct js *capabilities = js_object();
-	js_set_bool(capabilities, "iotEdge", m->iot_edge);
-	js_set(o, "capabilities", capabilities);
-}
-
 static struct js *
 identity(const struct ipc_device *m)
 {
 	struct js *o = js_object();
-	put_common(o, m);
+	identity_put_common(o, m);
 	json_put_text(o, "generationId", m->generation);
 	json_put_etag(o, "etag", m->etag);
 	json_put_time_or_never(o, "connectionStateUpdatedTime", m->conn_updated_ms);
@@ -49,35 +30,6 @@ identity(const struct ipc_device *m)
 	js_set(o, "authentication", identity_auth(m));
 	js_set(o, "deviceScope", js_null());
 	js_set(o, "parentScopes", js_array());
-	return o;
-}
-
-/* ---- twins ------------------------------------------------------------------------- */
-
-static struct js *
-twin(const struct ipc_device *m)
-{
-	struct js *o = js_object();
-	struct js *thumbs = js_object();
-	struct js *properties = js_object();
-	put_common(o, m);
-	json_put_etag(o, "etag", m->twin_etag);
-	json_put_etag(o, "deviceEtag", m->etag);
-	json_put_time_or_never(o, "statusUpdateTime", m->status_updated_ms);
-	js_set_text(o, "authenticationType", identity_auth_name(m->auth));
-	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
-	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
-	js_set(o, "x509Thumbprint", thumbs);
-	js_set_text(o, "modelId", "");
-	/* of the whole: the etag is the service's part of it, which a report leaves alone
-	 */
-	js_set_int(o, "version", m->twin_etag + m->reported_version);
-	json_put_doc(o, "tags", m->tags);
-	js_set(properties, "desired",
-	    twin_json_section(m->desired, m->desired_meta, m->desired_version));
-	js_set(properties, "reported",
-	    twin_json_section(m->reported, m->reported_meta, m->reported_version));
-	js_set(o, "properties", properties);
 	return o;
 }
 
@@ -98,7 +50,7 @@ on_twin(struct http_call *c, enum ipc_type type, const void *msg)
 		return;
 	}
 	identity_etag(c, m->twin_etag);
-	identity_gather(c, twin(m));
+	identity_gather(c, twin_json_whole(m));
 }
 
 void
@@ -217,64 +169,6 @@ hub_service_list(struct http_call *c)
 	    .limit = (uint32_t)(top < LIST_MAX ? top : LIST_MAX)};
 	http_call_list_begin(c);
 	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_list_row);
-}
-
-static void
-on_query_row(struct http_call *c, enum ipc_type type, const void *msg)
-{
-	const struct ipc_done *d = msg;
-	const struct ipc_device *m = msg;
-	if (type == IPC_DEVICE) {
-		auto_(js_free) struct js *v = twin(m);
-		http_call_list_add(c, v, m->id);
-		return;
-	}
-	http_call_list_end(c, "twin", d);
-}
-
-/* Words of a query, spaces and case aside. */
-static bool
-is_select_all(struct span query)
-{
-	static const char want[] = "select * from devices";
-	size_t at = 0;
-	for (size_t i = 0; i < query.len; i++) {
-		char ch = (char)query.p[i];
-		bool space = isspace((unsigned char)ch);
-		if (space && (at == 0 || want[at] != ' '))
-			continue; /* spaces in a row, in front or behind */
-		char have = space ? ' ' : (char)tolower((unsigned char)ch);
-		if (at >= sizeof(want) - 1 || have != want[at])
-			return false;
-		at++;
-	}
-	return at == sizeof(want) - 1;
-}
-
-static int
-parse_query(const struct http_call *c, struct ipc_device_query *m, struct err *e)
-{
-	struct span query;
-	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, e);
-	if (!o || js_need_str(o, "query", &query, e))
-		return -1;
-	if (!is_select_all(query))
-		return err_set(e, ERR_UNSUPPORTED,
-		    "this version answers only \"select * from devices\"");
-	return http_call_page(c, LIST_MAX, &m->limit, &m->after, e);
-}
-
-void
-hub_service_query(struct http_call *c)
-{
-	struct err e = {0};
-	struct ipc_device_query m = {.peer = c->peer, .cred = c->cred};
-	if (parse_query(c, &m, &e)) {
-		http_call_fail_err(c, &e);
-		return;
-	}
-	http_call_list_begin(c);
-	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_query_row);
 }
 
 /* ---- requests for twins ------------------------------------------------------------ */

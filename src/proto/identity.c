@@ -38,6 +38,22 @@ identity_auth(const struct ipc_device *m)
 	return o;
 }
 
+void
+identity_put_common(struct js *o, const struct ipc_device *m)
+{
+	json_put_text(o, "deviceId", m->id);
+	if (m->module_id.len)
+		json_put_text(o, "moduleId", m->module_id);
+	js_set_text(o, "status", m->enabled ? "enabled" : "disabled");
+	json_put_span(o, "statusReason", m->status_reason);
+	js_set_text(o, "connectionState", m->connected ? "Connected" : "Disconnected");
+	json_put_time_or_never(o, "lastActivityTime", m->last_activity_ms);
+	js_set_int(o, "cloudToDeviceMessageCount", m->c2d_count);
+	struct js *capabilities = js_object();
+	js_set_bool(capabilities, "iotEdge", m->iot_edge);
+	js_set(o, "capabilities", capabilities);
+}
+
 /* ---- requests ---------------------------------------------------------------------- */
 
 /* 40 hex digits of SHA-1 or 64 of SHA-256; the core keeps them in lower case. */

@@ -10,6 +10,8 @@ struct js;
 
 /* "sas", "selfSigned" ...; auth: enum ipc_auth. */
 const char *identity_auth_name(uint8_t auth);
+/* The members that identities and twins share. */
+void identity_put_common(struct js *o, const struct ipc_device *m);
 /* The member "authentication". */
 struct js *identity_auth(const struct ipc_device *m);
 /* The member "authentication" of a request's body o into m. room takes the keys and

@@ -5,6 +5,7 @@
 
 #include "codec/ipc_msg.h"
 #include "codec/js.h"
+#include "proto/identity.h"
 #include "proto/json.h"
 
 /* The az extension sends a group's desired properties back wrapped in the name of its own
@@ -87,5 +88,32 @@ twin_json_section(struct span doc, struct span meta, int64_t version)
 	struct js *metadata = expand(o, times, NULL);
 	js_set(o, "$metadata", metadata);
 	js_set_int(o, "$version", version);
+	return o;
+}
+
+struct js *
+twin_json_whole(const struct ipc_device *m)
+{
+	struct js *o = js_object();
+	struct js *thumbs = js_object();
+	struct js *properties = js_object();
+	identity_put_common(o, m);
+	json_put_etag(o, "etag", m->twin_etag);
+	json_put_etag(o, "deviceEtag", m->etag);
+	json_put_time_or_never(o, "statusUpdateTime", m->status_updated_ms);
+	js_set_text(o, "authenticationType", identity_auth_name(m->auth));
+	json_put_span(thumbs, "primaryThumbprint", m->primary_thumb);
+	json_put_span(thumbs, "secondaryThumbprint", m->secondary_thumb);
+	js_set(o, "x509Thumbprint", thumbs);
+	js_set_text(o, "modelId", "");
+	/* of the whole: the etag is the service's part of it, which a report leaves alone
+	 */
+	js_set_int(o, "version", m->twin_etag + m->reported_version);
+	json_put_doc(o, "tags", m->tags);
+	js_set(properties, "desired",
+	    twin_json_section(m->desired, m->desired_meta, m->desired_version));
+	js_set(properties, "reported",
+	    twin_json_section(m->reported, m->reported_meta, m->reported_version));
+	js_set(o, "properties", properties);
 	return o;
 }

@@ -7,6 +7,7 @@
  */
 #include "base/buf.h"
 
+struct ipc_device;
 struct js;
 
 #define TWIN_JSON_TAGS_MAX     (8 * 1024)
@@ -24,5 +25,7 @@ must_check int twin_json_report(struct span text, struct buf *patch, struct err 
 /* A section on its way out: doc with its $metadata (meta: as domain/twin.h keeps it) and
  * $version. The caller owns it. */
 struct js *twin_json_section(struct span doc, struct span meta, int64_t version);
+/* The whole, as services see it. */
+struct js *twin_json_whole(const struct ipc_device *m);
 
 #endif

@@ -23,6 +23,7 @@
 #include "role/core_method.h"
 #include "role/core_hook.h"
 #include "role/core_pki.h"
+#include "role/core_query.h"
 #include "role/core_upload.h"
 #include "store/c2d.h"
 #include "store/pki.h"
@@ -206,6 +207,7 @@ find_handler(enum ipc_type type)
 	    core_method_handler,
 	    core_c2d_handler,
 	    core_operator_handler,
+	    core_query_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -286,6 +288,7 @@ on_edge_closed(void *arg, const struct err *why)
 	core_forget_rollovers(edge->core, edge->index);
 	core_forget_signings(edge->core, edge->index);
 	core_method_forget(edge->core, edge->index);
+	core_query_forget(edge->core, edge->index);
 }
 
 static const struct ipc_ops edge_ops = {
@@ -312,6 +315,7 @@ link_edge(struct core *c, unsigned index, int fd)
 		core_forget_rollovers(c, index);
 		core_forget_signings(c, index);
 		core_method_forget(c, index);
+		core_query_forget(c, index);
 	}
 	*edge = (struct core_edge){.core = c, .index = index};
 	edge->link = ipc_new(c->loop, fd, &core_link_opts, &edge_ops, edge, &e);
@@ -490,6 +494,7 @@ start(struct core *c, int fd, struct err *e)
 	c->pki = core_pki_new(c);
 	c->c2d = core_c2d_new(c);
 	c->methods = core_method_new(c);
+	c->queries = core_query_new(c);
 	c->hook = core_hook_new(c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
@@ -518,6 +523,7 @@ stop(struct core *c)
 	core_pki_free(c->pki);
 	core_c2d_free(c->c2d);
 	core_method_free(c->methods);
+	core_query_free(c->queries);
 	core_upload_free(c->uploads);
 	core_hook_free(c->hook);
 	poll_guard_done(&c->polls);

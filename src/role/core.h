@@ -100,6 +100,7 @@ struct core {
 	struct clone_list *clones; /* devices with signs of a copied key */
 	struct core_c2d *c2d;
 	struct core_method *methods;
+	struct core_queries *queries;
 	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
 	struct loop_timer *job_timer;
@@ -136,6 +137,7 @@ core_handler *core_health_handler(enum ipc_type type);
 core_handler *core_method_handler(enum ipc_type type);
 core_handler *core_c2d_handler(enum ipc_type type);
 core_handler *core_operator_handler(enum ipc_type type);
+core_handler *core_query_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {
@@ -155,7 +157,10 @@ void core_session_ready(struct core *c, int64_t session);
 /* An answer row to a. */
 must_check int core_answer(struct core *c, const struct ask *a, enum ipc_type type,
     const void *msg, struct err *e);
-/* The row of an identity, a device's or a module's. */
+/* The row of an identity, a device's or a module's; it borrows what d does. counts: of
+ * messages that wait for it. */
+must_check int core_device_row(struct core *c, const struct store_device *d, bool keys,
+    bool counts, struct ipc_device *ret, struct err *e);
 must_check int core_answer_device(struct core *c, const struct ask *a,
     const struct store_device *d, bool keys, struct err *e);
 /* The last answer. next: "" or a continuation. */

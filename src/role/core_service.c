@@ -20,15 +20,15 @@
  */
 
 int
-core_answer_device(struct core *c, const struct ask *a, const struct store_device *d,
-    bool keys, struct err *e)
+core_device_row(struct core *c, const struct store_device *d, bool keys, bool counts,
+    struct ipc_device *ret, struct err *e)
 {
 	struct span module_id = span_str(d->id);
 	struct span id = span_split(&module_id, '/');
-	struct store_c2d_load queue;
-	if (store_c2d_load(c->store, d->id, 0, domain_now(&c->d), &queue, e))
+	struct store_c2d_load queue = {0};
+	if (counts && store_c2d_load(c->store, d->id, 0, domain_now(&c->d), &queue, e))
 		return -1;
-	struct ipc_device m = {.id = id,
+	*ret = (struct ipc_device){.id = id,
 	    .module_id = module_id,
 	    .generation = span_str(d->generation),
 	    .etag = d->etag,
@@ -56,6 +56,16 @@ core_answer_device(struct core *c, const struct ask *a, const struct store_devic
 	    .c2d_count = queue.pending,
 	    .desired_meta = d->desired_meta,
 	    .reported_meta = d->reported_meta};
+	return 0;
+}
+
+int
+core_answer_device(struct core *c, const struct ask *a, const struct store_device *d,
+    bool keys, struct err *e)
+{
+	struct ipc_device m;
+	if (core_device_row(c, d, keys, true, &m, e))
+		return -1;
 	return core_answer(c, a, IPC_DEVICE, &m, e);
 }
 

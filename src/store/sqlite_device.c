@@ -2,6 +2,7 @@
  * Device identities and their twins.
  */
 #include "store/module.h"
+#include "store/query.h"
 #include "store/sqlite.h"
 
 #define COL(member) STMT_COL(struct store_device, member)
@@ -55,8 +56,45 @@ store_device_get(struct store *s, const char *id, struct arena *a,
 	return stmt_one(&q, &device, id, a, ret, e);
 }
 
-int
-store_twin_put(struct store *s, const struct store_device *d, struct err *e)
+/* ---- tags, for queries ---- */
+
+static int
+are_tags_same(struct store *s, const struct store_device *d, bool *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_TAG_SAME, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, d->id);
+	stmt_bind_json(&q, 2, d->tags);
+	if (stmt_next(&q, e) < 0)
+		return -1;
+	*ret = stmt_int(&q, 0) != 0;
+	return 0;
+}
+
+static int
+drop_tags(struct store *s, const char *id, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_TAG_DROP, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, id);
+	return stmt_run(&q, e);
+}
+
+static int
+add_tags(struct store *s, const struct store_device *d, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_TAG_ADD, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, d->id);
+	stmt_bind_json(&q, 2, d->tags);
+	return stmt_run(&q, e);
+}
+
+static int
+put_twin(struct store *s, const struct store_device *d, struct err *e)
 {
 	auto_stmt q = {0};
 	if (stmt_open(s, STMT_TWIN_PUT, &q, e))
@@ -65,6 +103,19 @@ store_twin_put(struct store *s, const struct store_device *d, struct err *e)
 	stmt_bind_text(&q, TWIN_N + 1, d->id);
 	return stmt_run(&q, e);
 }
+
+int
+store_twin_put(struct store *s, const struct store_device *d, struct err *e)
+{
+	bool same;
+	if (are_tags_same(s, d, &same, e))
+		return -1;
+	if (same)
+		return put_twin(s, d, e);
+	return drop_tags(s, d->id, e) || put_twin(s, d, e) || add_tags(s, d, e) ? -1 : 0;
+}
+
+/* ---- identities ---- */
 
 int
 store_device_add(struct store *s, const struct store_device *d, struct err *e)
@@ -182,6 +233,20 @@ store_device_each_of(struct store *s, const char *hubs, bool except, const char 
 	stmt_bind_text(&q, 3, hubs);
 	stmt_bind_int(&q, 4, except);
 	return visit_all(&q, visit, ctx, e);
+}
+
+int
+store_device_at(struct store *s, int64_t n, bool with_twin,
+    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	struct store_device d = {.id = ""};
+	if (stmt_open(s, with_twin ? STMT_DEVICE_AT : STMT_IDENTITY_AT, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, n);
+	int r = stmt_row(&q, with_twin ? &device : &identity, &d, e);
+	return r > 0 ? visit(ctx, &d, e) : r;
 }
 
 int

@@ -94,6 +94,18 @@ bind_span(struct stmt *q, int n, struct span s, bool text)
 		      : sqlite3_bind_blob64(q->q, n, p, s.len, SQLITE_STATIC));
 }
 
+void
+stmt_bind_json(struct stmt *q, int n, struct span v)
+{
+	bind_span(q, n, v, true);
+}
+
+void
+stmt_bind_blob(struct stmt *q, int n, struct span v)
+{
+	bind_span(q, n, v, false);
+}
+
 static void
 bind_member(struct stmt *q, int n, const struct stmt_col *c, const void *row)
 {

@@ -85,6 +85,8 @@ void stmt_done(struct stmt *q);
  */
 void stmt_bind_int(struct stmt *q, int n, int64_t v);
 void stmt_bind_text(struct stmt *q, int n, const char *v);
+void stmt_bind_json(struct stmt *q, int n, struct span v); /* as TEXT */
+void stmt_bind_blob(struct stmt *q, int n, struct span v);
 /* Binds row's members to the first parameters. */
 void stmt_bind(struct stmt *q, const struct stmt_shape *sh, const void *row);
 

@@ -133,7 +133,7 @@ class Devices(harness.ServerCase):
         self.assertIn("authenticationType", row)
         self.assertNotIn("authentication", row)
         self.assertNotIn("primaryKey", json.dumps(row))
-        for query in ("select * from devices where status='x'", "drop table devices", "", 7):
+        for query in ("select * from devices where colour='x'", "drop table devices", "", 7):
             got = self.op.post("/devices/query", {"query": query})
             self.assertEqual(got.status, 400, query)
         bad = self.op.post("/devices/query", {"query": "select * from devices"},

@@ -234,7 +234,7 @@ static void
 bodies_over_the_routes_cap_are_413(void **state)
 {
 	struct rig *r = *state;
-	static char body[20000];
+	static char body[70000];
 	memset(body, ' ', sizeof(body) - 1);
 	answers(r, "POST /devices/query", AUTH, body, 413, "", "MessageTooLarge");
 	assert_true(rig_core_is_idle(r));
@@ -245,13 +245,14 @@ query_pages_by_continuation_and_omits_it_at_the_end(void **state)
 {
 	struct rig *r = *state;
 	struct peer p;
-	struct ipc_device_query m;
+	struct ipc_query m;
 	{
 		auto_answer a;
 		ask(&p, r, "POST /devices/query", AUTH "x-ms-max-item-count: 5000\r\n",
 		    "{\"query\":\" SELECT  *\\nFROM devices \"}");
-		uint64_t id = rig_core_gets(r, IPC_DEVICE_QUERY, &m);
+		uint64_t id = rig_core_gets(r, IPC_QUERY, &m);
 		assert_int_equal(m.limit, 1000);
+		assert_true(span_eq_str(m.text, " SELECT  *\nFROM devices "));
 		assert_int_equal(m.after.len, 0);
 		rig_core_says(r, id, IPC_DEVICE, &device);
 		rig_core_says(r, id, IPC_DEVICE, &device);
@@ -282,7 +283,7 @@ query_pages_by_continuation_and_omits_it_at_the_end(void **state)
 	ask(&p, r, "POST /devices/query",
 	    AUTH "x-ms-max-item-count: 7\r\nx-ms-continuation: ZDE=\r\n",
 	    "{\"query\":\"select * from devices\"}");
-	uint64_t id = rig_core_gets(r, IPC_DEVICE_QUERY, &m);
+	uint64_t id = rig_core_gets(r, IPC_QUERY, &m);
 	assert_int_equal(m.limit, 7);
 	assert_true(span_eq_str(m.after, "d1"));
 	rig_core_done(r, id, ERR_OK, 0);
@@ -293,18 +294,49 @@ query_pages_by_continuation_and_omits_it_at_the_end(void **state)
 }
 
 static void
-other_queries_are_400_and_say_so(void **state)
+rows_of_columns_are_handed_on(void **state)
 {
 	struct rig *r = *state;
-	static const char *const bodies[] = {
-	    "{\"query\":\"select * from devices where 1\"}",
-	    "{\"query\":\"select * from device\"}", "{\"query\":\"select*fromdevices\"}",
-	    "{\"query\":\"\"}"};
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
-		answers(r, "POST /devices/query", AUTH, bodies[i], 400, "",
-		    "select * from devices");
+	struct peer p;
+	struct ipc_query m;
+	auto_answer a;
+	ask(&p, r, "POST /devices/query", AUTH,
+	    "{\"query\":\"select deviceId, count() as n from devices group by "
+	    "deviceId\"}");
+	uint64_t id = rig_core_gets(r, IPC_QUERY, &m);
+	const struct ipc_query_row row = {
+	    .json = SPAN_LIT("{\"deviceId\":\"d1\",\"n\":1}")};
+	rig_core_says(r, id, IPC_QUERY_ROW, &row);
+	rig_core_says(r, id, IPC_QUERY_ROW, &row);
+	rig_core_done(r, id, ERR_OK, 0);
+	take(&p, &a);
+	assert_string_equal(
+	    a.body, "[{\"deviceId\":\"d1\",\"n\":1},{\"deviceId\":\"d1\",\"n\":1}]");
+	has(a.head, "x-ms-item-type: raw");
+	assert_null(strstr(a.head, "x-ms-continuation"));
+	peer_close(&p);
+}
+
+static void
+what_is_no_query_is_400_and_the_core_not_asked(void **state)
+{
+	struct rig *r = *state;
+	static const struct {
+		const char *body, *says;
+	} bad[] = {
+	    {"{\"query\":\"select * from device\"}", "character 15"},
+	    {"{\"query\":\"select*fromdevices\"}", "character 8"},
+	    {"{\"query\":\"\"}", "character 1"},
+	    {"{\"query\":\"select * from devices.jobs\"}", "devices.jobs"},
+	    {"{\"query\":7}", "query"},
+	    {"{}", "query"},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		answers(
+		    r, "POST /devices/query", AUTH, bad[i].body, 400, "", bad[i].says);
 	answers(r, "POST /devices/query", AUTH "x-ms-continuation: ***\r\n",
 	    "{\"query\":\"select * from devices\"}", 400, "", "continuation");
+	assert_true(rig_core_is_idle(r));
 }
 
 static void
@@ -708,7 +740,8 @@ main(void)
 	    T(device_put_refuses_what_it_cannot_mean),
 	    T(bodies_over_the_routes_cap_are_413),
 	    T(query_pages_by_continuation_and_omits_it_at_the_end),
-	    T(other_queries_are_400_and_say_so),
+	    T(rows_of_columns_are_handed_on),
+	    T(what_is_no_query_is_400_and_the_core_not_asked),
 	    T(twin_patch_is_checked_and_written_anew),
 	    T(group_put_takes_pem_and_base64_der),
 	    T(group_put_with_info_alone_keeps_the_stored_certificate),

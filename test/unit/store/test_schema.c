@@ -6,6 +6,7 @@
 
 #include "store/enrollment.h"
 #include "store/pki.h"
+#include "store/query.h"
 #include "store/schema.h"
 #include "verbs.h"
 
@@ -17,7 +18,8 @@ make_first(const struct dir *d)
 	    "INSERT INTO device VALUES (1, 'Dev-1', 'g', 2, 1, '', 3, 0, x'', x'', '', "
 	    "'',"
 	    " 0, 4, 5, 6, 7, 1, 'grp');"
-	    "INSERT INTO twin VALUES (1, '{}', '{\"d\":1}', '{}', 8, 9, 10);"
+	    "INSERT INTO twin VALUES (1, '{\"site\":{\"floor\":3}}', '{\"d\":1}', '{}', "
+	    "8, 9, 10);"
 	    "INSERT INTO cert VALUES"
 	    " (3, '0a1b', 'i1', 'device', 'Dev-1', 'dps', 'f3', 11, 12, 13, x'3082'),"
 	    " (5, '00ff01', 'i1', 'device', 'Dev-1', 'dps', 'f5', 11, 12, 13, x'30'),"
@@ -152,6 +154,13 @@ static const struct {
     {"HUB_PUT", "SCAN hub"},
     {"CRL_MARK", "SCAN CONSTANT ROW"},
     {"CRL_MARK", "SCAN sqlite_sequence"},
+    {"TAG_SAME", "SCAN CONSTANT ROW"},
+    /* the tags of one twin */
+    {"TAG_ADD", "SCAN json_each VIRTUAL TABLE INDEX 1:"},
+    {"TAG_ADD", "SCAN e VIRTUAL TABLE INDEX 1:"},
+    {"TAG_ADD", "SCAN tag"},
+    /* MODULES_MAX of a device */
+    {"RANGE_MODULES_OF", "USE TEMP B-TREE FOR ORDER BY"},
     /* a verification, of all there is */
     {"TALLY_CHECK", "SCAN event"},
     /* counts, over the smallest index */
@@ -228,6 +237,70 @@ no_statement_walks_a_large_table_or_sorts_it(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* What a query of a million twins begins with: an index that has all it needs, from where
+ * the page before ended. */
+static const struct {
+	const char *name, *plan;
+} ranges[] = {
+    {"RANGE_ALL", "SEARCH device USING INTEGER PRIMARY KEY (rowid>?)"},
+    {"RANGE_AUTH", "SEARCH device USING COVERING INDEX device_auth (auth=? AND parent=? "
+		   "AND rowid>?)"},
+    {"RANGE_ENABLED", "SEARCH device USING COVERING INDEX device_enabled"
+		      " (enabled=? AND parent=? AND rowid>?)"},
+    {"RANGE_CONNECTED", "SEARCH device USING COVERING INDEX device_connected"
+			" (connected=? AND parent=? AND rowid>?)"},
+    {"RANGE_TAG", "SEARCH twin_tag USING COVERING INDEX twin_tag_value (name=? AND "
+		  "value=? AND n>?)"},
+    {"RANGE_MODULE_AUTH", "SEARCH device USING INDEX module_auth (auth=? AND rowid>?)"},
+};
+
+static const char *
+text_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(texts[i].name, name) == 0)
+			return texts[i].sql;
+	fail_msg("no statement %s", name);
+	return NULL;
+}
+
+static void
+ranges_of_queries_are_read_from_their_indexes(void **state)
+{
+	struct dir *d = *state;
+	struct err e;
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(d->path, &db), SQLITE_OK);
+	assert_ok(schema_migrate(db, d->path, schema_steps, schema_steps_n, &e), &e);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		char text[4096];
+		sqlite3_stmt *q;
+		snprintf(
+		    text, sizeof(text), "EXPLAIN QUERY PLAN %s", text_of(ranges[i].name));
+		assert_int_equal(sqlite3_prepare_v2(db, text, -1, &q, NULL), SQLITE_OK);
+		assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+		assert_string_equal(sqlite3_column_text(q, 3), ranges[i].plan);
+		assert_int_equal(sqlite3_step(q), SQLITE_DONE);
+		sqlite3_finalize(q);
+	}
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+first_schemas_tags_are_found(void **state)
+{
+	struct dir *d = *state;
+	struct store *s = open_first(d);
+	struct err e;
+	const struct store_range floor = {
+	    .kind = STORE_RANGE_TAG_NUMBER, .tag = "site.floor", .number = 3};
+	int64_t n[2];
+	size_t found;
+	assert_ok(store_range_next(s, &floor, 0, 2, n, &found, &e), &e);
+	assert_int_equal(found, 1);
+	assert_int_equal(n[0], 1);
+}
+
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
 
 int
@@ -239,6 +312,8 @@ main(void)
 	    IN_DIR(first_schemas_serials_lose_the_zeros_that_certificates_do_not_have),
 	    IN_DIR(first_schemas_certificates_may_be_revoked_and_have_answers_due),
 	    IN_DIR(no_statement_walks_a_large_table_or_sorts_it),
+	    IN_DIR(ranges_of_queries_are_read_from_their_indexes),
+	    IN_DIR(first_schemas_tags_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
