@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ADDRESS_MAX 47 /* "[", an IPv6 address, "]" */
+
 /* "203.0.113.7:49152", "[2001:db8::1]:49152": what stands before the port. */
 static struct span
 address_of(struct span peer)
@@ -21,20 +23,21 @@ same_certificate(const struct session *a, const struct session *b)
 }
 
 bool
-clone_follow(struct session *next, const struct session *was, struct span peer)
+clone_follow(
+    struct session *next, const struct session *was, struct span peer, struct arena *a)
 {
 	struct span here = address_of(peer);
-	if (!span_to_str(here, next->address, sizeof(next->address)))
+	if (here.len > ADDRESS_MAX)
 		return false;
+	next->address = arena_str(a, here);
 	if (!was || !same_certificate(next, was))
 		return false;
 	if (span_eq_str(here, was->address)) {
-		memcpy(next->address_before, was->address_before,
-		    sizeof(next->address_before));
+		next->address_before = arena_str(a, span_str(was->address_before));
 		next->moved_ms = was->moved_ms;
 		return false;
 	}
-	memcpy(next->address_before, was->address, sizeof(next->address_before));
+	next->address_before = arena_str(a, span_str(was->address));
 	next->moved_ms = next->opened_ms;
 	return span_eq_str(here, was->address_before) &&
 	       next->opened_ms - was->moved_ms < CLONE_WINDOW_MS;

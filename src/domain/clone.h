@@ -12,9 +12,10 @@
 #define CLONE_WINDOW_MS 600000
 
 /* Carries on in next, of a connection let in now from peer (an address with its port),
- * what was the device's connection until now (NULL: none). True where the two alternate:
- * A, B, and A again, each while the one before it was open. */
-bool clone_follow(struct session *next, const struct session *was, struct span peer);
+ * what was the device's connection until now (NULL: none); texts go to a. True where the
+ * two alternate: A, B, and A again, each while the one before it was open. */
+bool clone_follow(
+    struct session *next, const struct session *was, struct span peer, struct arena *a);
 
 /* Devices of which there were signs, for health; in memory, the connection log has all.
  */

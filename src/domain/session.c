@@ -23,6 +23,67 @@
 
 #define CALENDAR_END_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
+static const size_t texts[] = {offsetof(struct session, name),
+    offsetof(struct session, device_id), offsetof(struct session, module_id),
+    offsetof(struct session, generation), offsetof(struct session, policy),
+    offsetof(struct session, thumb), offsetof(struct session, thumb_sha1),
+    offsetof(struct session, issuer), offsetof(struct session, serial),
+    offsetof(struct session, address), offsetof(struct session, address_before)};
+#define TEXTS (sizeof(texts) / sizeof(texts[0]))
+
+static const char **
+text_of(struct session *s, size_t i)
+{
+	return (const char **)(void *)((char *)s + texts[i]);
+}
+
+void
+session_blanks(struct session *s)
+{
+	for (size_t i = 0; i < TEXTS; i++)
+		if (!*text_of(s, i))
+			*text_of(s, i) = "";
+}
+
+/* What the texts and CAs take. */
+static size_t
+room_for(struct session s)
+{
+	size_t n = s.n_ca * sizeof(s.ca[0]);
+	for (size_t i = 0; i < TEXTS; i++)
+		n += strlen(*text_of(&s, i)) + 1;
+	return n;
+}
+
+/* Moves what s points to into room. A text that says what the one before it does (a
+ * device's name and ID, what is not there) is there once. */
+static void
+settle_in(struct session *s, uint8_t *room)
+{
+	const char *before = NULL;
+	if (s->n_ca)
+		memcpy(room, s->ca, s->n_ca * sizeof(s->ca[0]));
+	s->ca = (const uint8_t(*)[DIGEST_SHA256])room;
+	room += s->n_ca * sizeof(s->ca[0]);
+	for (size_t i = 0; i < TEXTS; i++) {
+		const char **text = text_of(s, i);
+		size_t len = strlen(*text) + 1;
+		if (!before || strcmp(before, *text) != 0) {
+			before = memcpy(room, *text, len);
+			room += len;
+		}
+		*text = before;
+	}
+}
+
+struct session
+session_copy(const struct session *s, struct arena *a)
+{
+	struct session copy = *s;
+	settle_in(&copy, arena_alloc(a, room_for(*s)));
+	return copy;
+}
+
 void
 session_table_init(struct session_table *t)
 {
@@ -56,8 +117,9 @@ judge_policy(struct domain *d, const struct ipc_hub_open *m, const char *resourc
     struct session *ret, struct refusal *no, struct err *e)
 {
 	ret->by_policy = true;
-	if (!span_to_str(m->cred.sas_policy, ret->policy, sizeof(ret->policy)))
+	if (span_has(m->cred.sas_policy, 0))
 		return refusal_set(no, REFUSAL_SAS_POLICY, "its name is malformed");
+	ret->policy = arena_str(d->arena, m->cred.sas_policy);
 	return policy_check_token(
 	    d, &m->cred, "hub", resource, RIGHT_DEVICE_CONNECT, no, e);
 }
@@ -106,15 +168,29 @@ is_pinned_by(const struct session *s, const struct store_device *dev)
 }
 
 static void
-keep_name(struct session *s, const struct ipc_cred *cred)
+keep_name(struct domain *d, const struct ipc_cred *cred, struct session *s)
 {
 	struct revoke_name name;
 	if (!revoke_name_of(cred, &name))
 		return;
-	snprintf(s->issuer, sizeof(s->issuer), "%s", name.issuer);
-	snprintf(s->serial, sizeof(s->serial), "%s", name.serial);
+	uint8_t(*ca)[DIGEST_SHA256] = arena_alloc(d->arena, SESSION_CAS * sizeof(*ca));
+	s->issuer = arena_str(d->arena, span_str(name.issuer));
+	s->serial = arena_str(d->arena, span_str(name.serial));
 	for (; s->n_ca < SESSION_CAS && leaf_ca(cred, s->n_ca).len; s->n_ca++)
-		memcpy(s->ca[s->n_ca], leaf_ca(cred, s->n_ca).p, DIGEST_SHA256);
+		memcpy(ca[s->n_ca], leaf_ca(cred, s->n_ca).p, DIGEST_SHA256);
+	s->ca = (const uint8_t(*)[DIGEST_SHA256])ca;
+}
+
+static void
+keep_thumbs(struct domain *d, const struct ipc_cred *cred, struct session *s)
+{
+	char thumb[LEAF_THUMB], sha1[2 * DIGEST_SHA1 + 1];
+	leaf_thumb(cred, thumb);
+	s->thumb = arena_str(d->arena, span_str(thumb));
+	if (!thumb[0] || cred->sha1.len != DIGEST_SHA1)
+		return;
+	hex_write(cred->sha1, sha1);
+	s->thumb_sha1 = arena_str(d->arena, span_str(sha1));
 }
 
 int
@@ -138,10 +214,8 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
     struct session *ret, struct refusal *no, struct err *e)
 {
 	const struct ipc_cred *cred = &m->cred;
-	leaf_thumb(cred, ret->thumb);
-	if (ret->thumb[0] && cred->sha1.len == DIGEST_SHA1)
-		hex_write(cred->sha1, ret->thumb_sha1);
-	keep_name(ret, cred);
+	keep_thumbs(d, cred, ret);
+	keep_name(d, cred, ret);
 	if (dev->auth == STORE_AUTH_SELF_SIGNED) {
 		if (!is_pinned_by(ret, dev))
 			return refusal_set(
@@ -224,14 +298,15 @@ find_identity(struct domain *d, const struct ipc_hub_open *m, const char *hub,
 }
 
 static int
-name_session(const struct ipc_hub_open *m, const struct store_device *own,
-    struct session *s, struct err *e)
+name_session(struct domain *d, const struct ipc_hub_open *m,
+    const struct store_device *own, struct session *s, struct err *e)
 {
-	if (!span_to_str(m->device_id, s->device_id, sizeof(s->device_id)) ||
-	    !span_to_str(m->module_id, s->module_id, sizeof(s->module_id)))
-		return err_set(e, ERR_PARSE, "an ID is too long");
-	snprintf(s->name, sizeof(s->name), "%s", own->id);
-	snprintf(s->generation, sizeof(s->generation), "%s", own->generation);
+	if (span_has(m->device_id, 0) || span_has(m->module_id, 0))
+		return err_set(e, ERR_PARSE, "an ID has a NUL");
+	s->device_id = arena_str(d->arena, m->device_id);
+	s->module_id = arena_str(d->arena, m->module_id);
+	s->name = arena_str(d->arena, span_str(own->id));
+	s->generation = arena_str(d->arena, span_str(own->generation));
 	s->subs = own->subs;
 	return 0;
 }
@@ -244,6 +319,7 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 	struct store_hub hub;
 	*no = (struct refusal){0};
 	*ret = (struct session){.opened_ms = domain_now(d)};
+	session_blanks(ret);
 	ret->hub = hub_conf_find(d->cfg, m->host);
 	if (!ret->hub)
 		return refusal_set(
@@ -252,7 +328,7 @@ session_judge(struct domain *d, const struct ipc_hub_open *m, struct session *re
 		return -1;
 	if (no->code != REFUSAL_NONE)
 		return 0;
-	if (store_hub_get(d->store, &hub, e) || name_session(m, &own, ret, e) ||
+	if (store_hub_get(d->store, &hub, e) || name_session(d, m, &own, ret, e) ||
 	    judge_credential(d, m, &own, &hub, ret, no, e))
 		return -1;
 	if (no->code == REFUSAL_NONE && revoke_check(d, &m->cred, no, e))
@@ -275,8 +351,9 @@ session_enter(struct session_table *t, const struct session *s, struct session *
 		HASH_DELETE(hh_name, t->by_name, was);
 		was->superseded = true;
 	}
-	struct session *new = own_alloc(sizeof(*new));
+	struct session *new = own_alloc(sizeof(*new) + room_for(*s));
 	*new = *s;
+	settle_in(new, (uint8_t *)(new + 1));
 	new->id = t->next_id++;
 	HASH_ADD(hh, t->by_id, id, sizeof(new->id), new);
 	HASH_ADD_KEYPTR(hh_name, t->by_name, new->name, strlen(new->name), new);

@@ -8,26 +8,28 @@
 #include "base/map.h"
 #include "domain/domain.h"
 
-#define SESSION_CAS  8 /* CHAIN_DEPTH_MAX */
-#define SESSION_NAME (2 * CAP_ID + 2)
+#define SESSION_CAS  8                /* CHAIN_DEPTH_MAX */
+#define SESSION_NAME (2 * CAP_ID + 2) /* the longest name, with its NUL */
 
+/* Its texts end with a NUL, are "" where there is none, and lie elsewhere: behind it for
+ * one in the table, which is there a million times. */
 struct session {
 	int64_t id;
-	char name[SESSION_NAME]; /* the identity's: "dev", or "dev/mod" of a module */
-	char device_id[CAP_ID + 1];
-	char module_id[CAP_ID + 1]; /* "": the device itself */
-	char generation[41];
-	unsigned edge;   /* which link it came over */
-	bool by_key;     /* SAS with the device's own key */
-	bool by_policy;  /* SAS with a hub policy's key */
-	char policy[65]; /* by_policy: its name */
-	uint8_t key[32]; /* by_key: SHA-256 of the key that signed */
-	bool by_chain;   /* X.509 under a trusted CA, the CN being the device's ID */
-	char thumb[65], thumb_sha1[41]; /* of the leaf; "" for SAS */
-	char issuer[65], serial[49];    /* its name (domain/revoke.h); "" for SAS */
-	uint8_t ca[SESSION_CAS][32];    /* the CAs above it, its issuer first */
-	size_t n_ca;
-	char address[48], address_before[48]; /* for domain/clone.h */
+	const char *name; /* the identity's: "dev", or "dev/mod" of a module */
+	const char *device_id;
+	const char *module_id; /* "": the device itself */
+	const char *generation;
+	const char *policy;                   /* by_policy: its name */
+	const char *thumb, *thumb_sha1;       /* of the leaf; "" for SAS */
+	const char *issuer, *serial;          /* its name (domain/revoke.h); "" for SAS */
+	const uint8_t (*ca)[32];              /* the CAs above it, its issuer first */
+	const char *address, *address_before; /* for domain/clone.h */
+	unsigned edge;                        /* which link it came over */
+	uint8_t n_ca;
+	bool by_key;      /* SAS with the device's own key */
+	bool by_policy;   /* SAS with a hub policy's key */
+	bool by_chain;    /* X.509 under a trusted CA, the CN being the device's ID */
+	uint8_t key[32];  /* by_key: SHA-256 of the key that signed */
 	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
 	const char *hub; /* that it is a connection to: the configuration's name */
@@ -46,15 +48,22 @@ struct session_table {
 void session_table_init(struct session_table *t);
 void session_table_done(struct session_table *t);
 
+/* Sets to "" what is NULL. */
+void session_blanks(struct session *s);
+/* The same, its texts in a. */
+struct session session_copy(const struct session *s, struct arena *a);
+
 /* Decides. On success *ret describes the session (not in the table yet; id not given) and
  * *ret_close_ms when the credential's time is over (token expiry plus grace, where the
- * calendar has that day; native profile: the certificate's notAfter; 0 = never). */
+ * calendar has that day; native profile: the certificate's notAfter; 0 = never). Its
+ * texts are in d->arena. */
 must_check int session_judge(struct domain *d, const struct ipc_hub_open *m,
     struct session *ret, int64_t *ret_close_ms, struct refusal *no, struct err *e);
 
 /* After the turn is durable: enters a copy of s under a fresh ID. An older session of the
- * device is superseded: copied to *old and true returned. It stays in the table until its
- * edge says it is closed, since its will is yet to come (protocol/device.md 3.6). */
+ * device is superseded: copied to *old (its texts are those in the table) and true
+ * returned. It stays in the table until its edge says it is closed, since its will is yet
+ * to come (protocol/device.md 3.6). */
 bool session_enter(struct session_table *t, const struct session *s, struct session *old,
     int64_t *ret_id);
 const struct session *session_find(const struct session_table *t, int64_t id);

@@ -8,10 +8,10 @@
 #define ENTRIES_MAX 1000000 /* beyond it all is forgotten: some lines come twice */
 
 struct entry {
-	char name[SESSION_NAME];
 	uint8_t by[DIGEST_SHA256];
 	int64_t at_ms;
 	UT_hash_handle hh;
+	char name[];
 };
 
 struct sightings {
@@ -51,14 +51,20 @@ find(const struct sightings *t, const char *name)
 	return x;
 }
 
+static struct span
+with_nul(const char *text)
+{
+	return span_of(text, strlen(text) + 1);
+}
+
 /* The credential and the life of the identity it was good for. */
 static void
 fingerprint(const struct session *s, uint8_t out[DIGEST_SHA256])
 {
 	const struct span parts[] = {
-	    span_of(s->generation, sizeof(s->generation)),
-	    span_of(s->thumb, sizeof(s->thumb)),
-	    span_of(s->policy, sizeof(s->policy)),
+	    with_nul(s->generation),
+	    with_nul(s->thumb),
+	    with_nul(s->policy),
 	    span_of(s->key, sizeof(s->key)),
 	};
 	digest_sha256v(parts, sizeof(parts) / sizeof(parts[0]), out);
@@ -88,8 +94,9 @@ sighting_note(struct sightings *t, const struct session *s, int64_t now_ms)
 	if (!x) {
 		if (HASH_COUNT(t->by_name) >= ENTRIES_MAX)
 			forget_all(t);
-		x = own_alloc(sizeof(*x));
-		memcpy(x->name, s->name, sizeof(x->name));
+		struct span name = with_nul(s->name);
+		x = own_alloc(sizeof(*x) + name.len);
+		memcpy(x->name, name.p, name.len);
 		HASH_ADD_STR(t->by_name, name, x);
 	}
 	fingerprint(s, x->by);

@@ -60,7 +60,8 @@ note_sighting(
 	if (core_note_cert(c, m, s, e) || core_log_conn(c, &line, e) ||
 	    store_device_active(c->store, s->name, s->opened_ms, e))
 		return -1;
-	turn_after(c->turn, after_sighted, s, sizeof(*s));
+	const struct session kept = session_copy(s, turn_kept(c->turn));
+	turn_after(c->turn, after_sighted, &kept, sizeof(kept));
 	return 0;
 }
 

@@ -106,6 +106,7 @@ on_hub_open(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	    store_device_seen(c->store, g.session.name, true, domain_now(&c->d), e))
 		return -1;
 	session_yield(&c->sessions, g.session.name, turn_number(c->turn));
+	g.session = session_copy(&g.session, turn_kept(c->turn));
 	turn_after(c->turn, after_granted, &g, sizeof(g));
 	return 0;
 }

@@ -45,7 +45,7 @@ core_note_cert(
 	struct device_cert_seen seen;
 	struct arena *a = turn_arena(c->turn);
 	const struct session *was = session_of(&c->sessions, s->name);
-	bool alternates = clone_follow(s, was, m->peer.address);
+	bool alternates = clone_follow(s, was, m->peer.address, a);
 	if (!s->serial[0])
 		return 0;
 	if (alternates &&

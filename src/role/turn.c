@@ -23,7 +23,7 @@ struct turn {
 	const struct turn_ops *ops;
 	void *arg;
 	struct loop_task commit;
-	struct arena *arena;
+	struct arena *arena, *kept;
 	struct buf outbox, asks;
 	bool open, spoiled;
 	uint64_t number;
@@ -36,6 +36,7 @@ forget(struct turn *t)
 	buf_reset(&t->outbox);
 	buf_reset(&t->asks);
 	arena_reset(t->arena);
+	arena_reset(t->kept);
 	t->open = t->spoiled = false;
 }
 
@@ -91,6 +92,7 @@ turn_new(struct loop *l, struct store *s, const struct turn_ops *ops, void *arg)
 	*t = (struct turn){.loop = l, .store = s, .ops = ops, .arg = arg};
 	t->commit = (struct loop_task){.fn = on_commit, .arg = t};
 	t->arena = arena_new(ARENA_MAX);
+	t->kept = arena_new(OUTBOX_MAX);
 	t->outbox = BUF_INIT(OUTBOX_MAX);
 	t->outbox.secret = true;
 	t->asks = BUF_INIT(OUTBOX_MAX);
@@ -106,6 +108,7 @@ turn_free(struct turn *t)
 	if (t->open)
 		store_rollback(t->store);
 	arena_free(t->arena);
+	arena_free(t->kept);
 	buf_done(&t->outbox);
 	buf_done(&t->asks);
 	free(t);
@@ -171,4 +174,10 @@ struct arena *
 turn_arena(struct turn *t)
 {
 	return t->arena;
+}
+
+struct arena *
+turn_kept(struct turn *t)
+{
+	return t->kept;
 }

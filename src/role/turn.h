@@ -53,5 +53,8 @@ void turn_spoil(struct turn *t, const struct err *why);
 uint64_t turn_number(const struct turn *t);
 /* Memory of the request in hand: gone with the next turn_enter and at the turn's end. */
 struct arena *turn_arena(struct turn *t);
+/* Memory for what turn_after's items point to: gone when the last of them has run, or the
+ * turn failed. */
+struct arena *turn_kept(struct turn *t);
 
 #endif

@@ -573,6 +573,7 @@ session_table_keeps_one_connection_a_device(void **state)
 	struct session_table t;
 	struct session s = {.name = "d1"}, old = {0};
 	int64_t first, second;
+	session_blanks(&s);
 	session_table_init(&t);
 	assert_false(session_enter(&t, &s, &old, &first));
 	assert_true(session_enter(&t, &s, &old, &second));
@@ -592,6 +593,55 @@ session_table_keeps_one_connection_a_device(void **state)
 	assert_int_equal(session_of(&t, "d1")->id, second);
 	assert_true(session_leave(&t, second));
 	assert_null(session_of(&t, "d1"));
+	session_table_done(&t);
+}
+
+static struct session
+whole(const char *name, const uint8_t (*ca)[32], size_t n_ca)
+{
+	return (struct session){.name = name,
+	    .device_id = "d1",
+	    .module_id = "m",
+	    .generation = "g-1",
+	    .policy = "p",
+	    .thumb = "t256",
+	    .thumb_sha1 = "t1",
+	    .issuer = "iss",
+	    .serial = "01",
+	    .address = "192.0.2.1",
+	    .address_before = "192.0.2.1",
+	    .ca = ca,
+	    .n_ca = (uint8_t)n_ca};
+}
+
+/* What was borrowed for the question is gone when the session is asked. */
+static void
+session_table_has_its_own_texts(void **state)
+{
+	static const uint8_t cas[2][32] = {{1, 2}, {3, 4}};
+	struct session_table t;
+	struct session old;
+	int64_t id;
+	session_table_init(&t);
+	struct session s = whole("d1/m", cas, 2);
+	struct arena *a = arena_new(1 << 20);
+	struct session lent = session_copy(&s, a);
+	assert_ptr_not_equal(lent.name, s.name);
+	session_enter(&t, &lent, &old, &id);
+	arena_free(a);
+	const struct session *in = session_of(&t, "d1/m");
+	assert_string_equal(in->device_id, "d1");
+	assert_string_equal(in->module_id, "m");
+	assert_string_equal(in->generation, "g-1");
+	assert_string_equal(in->policy, "p");
+	assert_string_equal(in->thumb, "t256");
+	assert_string_equal(in->thumb_sha1, "t1");
+	assert_string_equal(in->issuer, "iss");
+	assert_string_equal(in->serial, "01");
+	assert_string_equal(in->address, "192.0.2.1");
+	assert_string_equal(in->address_before, "192.0.2.1");
+	assert_int_equal(in->n_ca, 2);
+	assert_memory_equal(in->ca, cas, sizeof(cas));
 	session_table_done(&t);
 }
 
@@ -856,6 +906,7 @@ main(void)
 	    row(session_by_key_ends_with_that_key_or_with_the_identity),
 	    row(session_by_certificate_ends_with_what_admitted_it),
 	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
+	    cmocka_unit_test(session_table_has_its_own_texts),
 	    row(policy_tokens_may_do_what_their_rights_say_and_no_more),
 	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
 	    row(device_put_obeys_if_match_and_clears_what_is_absent),

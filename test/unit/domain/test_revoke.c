@@ -762,28 +762,27 @@ one_key_in_the_certificates_of_two_devices_is_noticed(void **state)
  */
 
 static bool
-follow(struct session *s, const struct session *was, const char *serial, int64_t at_ms,
-    const char *peer)
+follow(struct world *w, struct session *s, const struct session *was, const char *serial,
+    int64_t at_ms, const char *peer)
 {
-	*s = (struct session){.opened_ms = at_ms};
-	memcpy(s->issuer, WORLD_CA, sizeof(s->issuer));
-	snprintf(s->serial, sizeof(s->serial), "%s", serial);
-	return clone_follow(s, was, span_str(peer));
+	*s = (struct session){.opened_ms = at_ms, .issuer = WORLD_CA, .serial = serial};
+	session_blanks(s);
+	return clone_follow(s, was, span_str(peer), w->arena);
 }
 
 static void
 two_addresses_in_turn_are_a_sign_and_one_move_is_none(void **state)
 {
+	struct world *w = *state;
 	struct session a, b, c, d;
-	(void)state;
-	assert_false(follow(&a, NULL, "01", 1000, "192.0.2.1:1"));
-	assert_false(follow(&b, &a, "01", 2000, "192.0.2.1:2")); /* another port */
-	assert_false(follow(&c, &b, "01", 3000, "[2001:db8::1]:3"));
-	assert_true(follow(&d, &c, "01", 4000, "192.0.2.1:4"));
-	assert_false(follow(&d, &c, "01", 3000 + CLONE_WINDOW_MS, "192.0.2.1:4"));
-	assert_false(follow(&d, &c, "02", 4000, "192.0.2.1:4")); /* renewed */
-	assert_false(follow(&d, &c, "01", 4000, "192.0.2.9:4"));
-	assert_false(follow(&d, NULL, "01", 4000, "192.0.2.1:4")); /* it was closed */
+	assert_false(follow(w, &a, NULL, "01", 1000, "192.0.2.1:1"));
+	assert_false(follow(w, &b, &a, "01", 2000, "192.0.2.1:2")); /* another port */
+	assert_false(follow(w, &c, &b, "01", 3000, "[2001:db8::1]:3"));
+	assert_true(follow(w, &d, &c, "01", 4000, "192.0.2.1:4"));
+	assert_false(follow(w, &d, &c, "01", 3000 + CLONE_WINDOW_MS, "192.0.2.1:4"));
+	assert_false(follow(w, &d, &c, "02", 4000, "192.0.2.1:4")); /* renewed */
+	assert_false(follow(w, &d, &c, "01", 4000, "192.0.2.9:4"));
+	assert_false(follow(w, &d, NULL, "01", 4000, "192.0.2.1:4")); /* it was closed */
 }
 
 static void

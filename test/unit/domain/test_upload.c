@@ -169,8 +169,10 @@ static void
 a_line_is_due_once_in_a_while(void **state)
 {
 	struct sightings *t = sighting_new();
-	const struct session sas = {.name = "d1", .by_key = true, .key = {1}};
-	const struct session x509 = {.name = "d2", .thumb = "aa"};
+	struct session sas = {.name = "d1", .by_key = true, .key = {1}};
+	struct session x509 = {.name = "d2", .thumb = "aa"};
+	session_blanks(&sas);
+	session_blanks(&x509);
 	assert_true(sighting_is_due(t, &sas, NOW));
 	sighting_note(t, &sas, NOW);
 	sighting_note(t, &x509, NOW);
@@ -188,14 +190,16 @@ static void
 another_credential_is_due_at_once(void **state)
 {
 	struct sightings *t = sighting_new();
-	const struct session first = {.name = "d1", .by_key = true, .key = {1}};
-	const struct session others[] = {
+	struct session first = {.name = "d1", .by_key = true, .key = {1}};
+	struct session others[] = {
 	    {.name = "d1", .by_key = true, .key = {2}},
 	    {.name = "d1", .thumb = "aa"},
 	    {.name = "d1", .by_policy = true, .policy = "device"},
 	    {.name = "d1", .by_key = true, .key = {1}, .generation = "2"},
 	};
+	session_blanks(&first);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		session_blanks(&others[i]);
 		sighting_note(t, &first, NOW);
 		assert_false(sighting_is_due(t, &first, NOW));
 		assert_true(sighting_is_due(t, &others[i], NOW));
@@ -209,7 +213,8 @@ static void
 a_session_in_between_is_not_forgotten(void **state)
 {
 	struct sightings *t = sighting_new();
-	const struct session s = {.name = "d1", .by_key = true, .key = {1}};
+	struct session s = {.name = "d1", .by_key = true, .key = {1}};
+	session_blanks(&s);
 	sighting_note(t, &s, NOW);
 	sighting_forget(t, "d1");
 	sighting_forget(t, "nobody");
