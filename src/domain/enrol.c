@@ -393,6 +393,19 @@ load(struct enrol_case *c, const char *id, struct err *e)
 	return 0;
 }
 
+/* "" where no certificate is asked for. */
+static const char *
+csr_key(const struct enrol_case *c)
+{
+	uint8_t sha[DIGEST_SHA256];
+	if (!c->csr_spki.len)
+		return "";
+	char *text = arena_alloc(c->d->arena, 2 * sizeof(sha) + 1);
+	digest_sha256(c->csr_spki, sha);
+	hex_write(span_of(sha, sizeof(sha)), text);
+	return text;
+}
+
 static void
 begin(struct enrol_case *c, const char *id)
 {
@@ -409,6 +422,7 @@ begin(struct enrol_case *c, const char *id)
 	    .substatus = "initialAssignment",
 	    .error_text = "",
 	    .cert = "",
+	    .csr_key = csr_key(c),
 	    .etag = was ? was->etag + 1 : 1,
 	    .created_ms = was ? was->created_ms : now,
 	    .updated_ms = now};
@@ -423,6 +437,17 @@ is_under_way(const struct enrol_case *c)
 	       c->was.deadline_ms > domain_now(c->d) &&
 	       strcmp(c->was.thumb, c->a.thumb) == 0 &&
 	       strcmp(c->was.attestation, attestation_name(&c->a)) == 0;
+}
+
+/* Its answer has a certificate for the key that it began with: nothing for who asks with
+ * another one now, or with none. It is over in a moment. */
+static int
+answer_under_way(struct enrol_case *c, struct refusal *no, struct err *e)
+{
+	if (strcmp(c->was.csr_key, c->r.csr_key) != 0)
+		return refusal_set(no, REFUSAL_THROTTLED,
+		    "%s: one with another csr is under way", c->was.id);
+	return answer(c->d, &c->a, &c->was, &c->ret->state, e);
 }
 
 /* The storage root key that the first proof came with is the TPM's from then on. */
@@ -457,7 +482,7 @@ enrol(struct enrol_case *c, const char *id, struct refusal *no, struct err *e)
 		return record_refused(c, "disabled", no, e);
 	}
 	if (is_under_way(c))
-		return answer(c->d, &c->a, &c->was, &c->ret->state, e);
+		return answer_under_way(c, no, e);
 	return choose(c, no, e);
 }
 

@@ -51,6 +51,7 @@ struct est_case {
 	struct store_token token; /* by token */
 	struct store_device dev;
 	bool probation; /* its key's custody is not known yet */
+	bool renews;    /* by registration: with a certificate that it has from us */
 };
 
 typedef int est_rule(struct est_case *c, struct refusal *no, struct err *e);
@@ -322,13 +323,18 @@ static est_rule *const rules[] = {
 
 /* ---- what it gets ------------------------------------------------------------------ */
 
+/* "token": whoever has no certificate from us yet. What a registration is judged by, a
+ * key or another's certificate, is worth no more than a token, or it would be the way
+ * around. */
 static bool
 needs_approval(const struct est_case *c)
 {
 	int approval = c->d->cfg->est.approval;
-	if (c->p->door == EST_OPERATOR || approval == CONFIG_APPROVAL_NONE)
+	enum est_door door = c->p->door;
+	if (door == EST_OPERATOR || approval == CONFIG_APPROVAL_NONE)
 		return false;
-	return approval == CONFIG_APPROVAL_ALL || c->p->door == EST_TOKEN;
+	return approval == CONFIG_APPROVAL_ALL || door == EST_TOKEN ||
+	       (door == EST_REGISTRATION && !c->renews);
 }
 
 static void
@@ -462,6 +468,15 @@ est_enroll(struct domain *d, const struct ipc_est_enroll *m, struct est_grant *r
 	return judge(&c, rules, sizeof(rules) / sizeof(rules[0]), no, e);
 }
 
+/* Whether it comes with a certificate that it has from us. */
+static int
+rule_registered(struct est_case *c, struct refusal *no, struct err *e)
+{
+	const char *thumb = strchr(c->p->credential, ':') + 1;
+	(void)no;
+	return issue_is_of(c->d, thumb, c->p->device_id, &c->renews, e);
+}
+
 /* The CSR names the registration, or the device where that is called otherwise. */
 static bool
 is_named(const struct est_applicant *who)
@@ -475,7 +490,7 @@ est_register(struct domain *d, const struct est_applicant *who, struct est_grant
     struct refusal *no, struct err *e)
 {
 	static est_rule *const list[] = {
-	    rule_device, rule_key, rule_compliance, rule_pace};
+	    rule_device, rule_registered, rule_key, rule_compliance, rule_pace};
 	const struct ipc_est_enroll m = {
 	    .peer.address = who->address, .csr_cn = who->cn, .spki = who->spki};
 	struct est_case c = {.d = d, .m = &m, .ret = ret, .p = &ret->promise};
@@ -484,9 +499,11 @@ est_register(struct domain *d, const struct est_applicant *who, struct est_grant
 	if (!is_named(who))
 		return refusal_set(no, REFUSAL_EST_SUBJECT, "the CSR is for %.*s, not %s",
 		    SPAN_FMT(span_head(who->cn, 64)), who->device_id);
-	if (strlen(who->device_id) > ID_CN_MAX)
+	if (strlen(who->device_id) > ID_CN_MAX ||
+	    !id_is_registration(span_str(who->device_id)))
 		return refusal_set(no, REFUSAL_EST_SUBJECT,
-		    "%s: a CN has at most %d characters", who->device_id, ID_CN_MAX);
+		    "%s: a CN is a registration ID of at most %d characters",
+		    who->device_id, ID_CN_MAX);
 	set_credential(&c, EST_REGISTRATION, who->credential);
 	snprintf(c.p->device_id, sizeof(c.p->device_id), "%s", who->device_id);
 	return judge(&c, list, sizeof(list) / sizeof(list[0]), no, e);

@@ -57,7 +57,8 @@ struct est_grant {
 must_check int est_enroll(struct domain *d, const struct ipc_est_enroll *m,
     struct est_grant *ret, struct refusal *no, struct err *e);
 /* A CSR within a registration whose device is known already. cn, spki: the CSR's;
- * credential: what the device registers by, for the record. As est_enroll. */
+ * credential: what the device registers by, the SHA-256 of its certificate where it is
+ * one. As est_enroll. */
 struct est_applicant {
 	const char *device_id, *credential;
 	struct span registration_id, cn, spki, address;

@@ -3,6 +3,8 @@
  */
 #include "domain/issue.h"
 
+#include <string.h>
+
 #include "base/hex.h"
 #include "codec/hub_conf.h"
 #include "codec/id.h"
@@ -84,4 +86,18 @@ issue_record(struct domain *d, const struct ipc_signer_issue *asked,
 	    .key_sha256 = key_text,
 	    .crl_shard = got->shard};
 	return store_cert_add(d->store, &c, e);
+}
+
+int
+issue_is_of(
+    struct domain *d, const char *sha256, const char *device_id, bool *ret, struct err *e)
+{
+	struct store_cert c;
+	if (store_cert_by_sha256(d->store, sha256, d->arena, &c, e)) {
+		*ret = false;
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	}
+	*ret = strcmp(c.subject, device_id) == 0 &&
+	       strcmp(c.profile, profile_get(PROFILE_DEVICE)->name) == 0;
+	return 0;
 }

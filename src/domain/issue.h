@@ -14,5 +14,8 @@ must_check int issue_server(
 /* The record of what was issued; asked.spki must be there. */
 must_check int issue_record(struct domain *d, const struct ipc_signer_issue *asked,
     const struct ipc_signer_issued *got, struct err *e);
+/* Whether the certificate of that SHA-256 (hex) is one that we gave this device. */
+must_check int issue_is_of(struct domain *d, const char *sha256, const char *device_id,
+    bool *ret, struct err *e);
 
 #endif

@@ -24,6 +24,7 @@ static const struct stmt_col cols[] = {
     COL(hubs),
     COL(deadline_ms),
     COL(cert),
+    COL(csr_key),
 };
 static const struct stmt_shape registration = STMT_SHAPE("registration", cols);
 

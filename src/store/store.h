@@ -148,6 +148,8 @@ struct store_registration {
 	const char *hubs;    /* assigned to before, joined by a space */
 	int64_t deadline_ms; /* "assigning": when it has failed; 0 = it does not wait */
 	const char *cert;    /* SHA-256 of the certificate issued with it, "" = none */
+	const char
+	    *csr_key; /* of the key that it asked one for, "" = it asked for none */
 };
 
 must_check int store_registration_get(struct store *s, const char *id, struct arena *a,
