@@ -5,10 +5,10 @@
  * registration's record (protocol/device.md 1 and 2). Which enrollment decides:
  * domain/attest.h; which hub, and what becomes of the data: domain/assign.h.
  *
- * What is written differs by profile. native: an X.509 device becomes
- * certificateAuthority (selfSigned with the leaf's thumbprint where it has no chain or
- * another ID than its CN) and keeps its SAS keys for its migration window; azure:
- * selfSigned always, keys gone (device.md 2.3).
+ * What is written differs by profile. native: an X.509 device of a group becomes
+ * certificateAuthority (selfSigned with the leaf's thumbprint where an individual
+ * enrollment names it, or its ID is not its CN) and keeps its SAS keys for its migration
+ * window; azure: selfSigned always, keys gone (device.md 2.3).
  *
  * Some registrations are not decided at once: a webhook chooses the hub, the signer makes
  * a certificate. Then the record says "assigning" under its operation, the caller does

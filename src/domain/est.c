@@ -19,6 +19,8 @@
 #include "domain/est_key.h"
 #include "domain/est_request.h"
 #include "domain/est_token.h"
+#include "domain/identity.h"
+#include "domain/issue.h"
 #include "domain/issuer.h"
 #include "domain/leaf.h"
 #include "domain/policy.h"
@@ -576,6 +578,14 @@ est_withdraw(struct domain *d, const struct est_promise *p,
 	return is_refused(no) ? est_discard(d, got, e) : 0;
 }
 
+/* The certificate that was renewed. */
+static const char *
+shown_by(const struct est_promise *p)
+{
+	bool own = p->door != EST_OPERATOR && p->door != EST_TOKEN;
+	return own ? strchr(p->credential, ':') + 1 : "";
+}
+
 int
 est_issued(struct domain *d, const struct est_promise *p,
     const struct ipc_signer_issued *got, struct err *e)
@@ -587,6 +597,9 @@ est_issued(struct domain *d, const struct est_promise *p,
 	if (p->token_sha256[0] && est_token_use(d, p->device_id, p->token_sha256, e))
 		return -1;
 	if (p->request_id[0] && est_request_close(d, p, text, e))
+		return -1;
+	if (p->door != EST_REGISTRATION &&
+	    identity_renewed(d, p->device_id, shown_by(p), text, e))
 		return -1;
 	if (p->quarantine || p->release)
 		return renew_quarantine(d, p->device_id, p->quarantine, e);

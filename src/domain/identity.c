@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "domain/device.h"
+#include "domain/issue.h"
 
 static bool
 is_native(const struct domain *d)
@@ -44,13 +45,15 @@ give_ca(struct store_device *dev)
 	dev->primary_thumb = dev->secondary_thumb = "";
 }
 
-/* The hub lets a device in by its chain where the CN is its ID; one that is enrolled by
- * the certificate itself may have neither. */
+/* The hub lets a device in by its chain where the CN is its ID. Not one that is enrolled
+ * by the certificate itself: whoever has that CN from any trusted CA would be the device.
+ */
 static bool
 goes_by_chain(
     const struct domain *d, const struct attested *a, const struct store_device *dev)
 {
-	return is_native(d) && a->has_chain && strcmp(a->cn, dev->id) == 0;
+	return is_native(d) && a->by.kind == STORE_GROUP && a->has_chain &&
+	       strcmp(a->cn, dev->id) == 0;
 }
 
 static void
@@ -82,7 +85,7 @@ group_of(const struct attested *a)
 
 int
 identity_write(struct domain *d, const struct identity_change *ch,
-    struct assign_outcome *ret, struct refusal *no, struct err *e)
+    struct assign_outcome *ret, int64_t *ret_version, struct refusal *no, struct err *e)
 {
 	struct store_device dev;
 	const char *id = ch->device_id;
@@ -105,6 +108,7 @@ identity_write(struct domain *d, const struct identity_change *ch,
 		give_credential(d, ch->by, &dev);
 	dev.group_id = group_of(ch->by);
 	dev.etag++;
+	*ret_version = dev.desired_version;
 	return is_new ? store_device_add(d->store, &dev, e)
 		      : store_device_put(d->store, &dev, e);
 }
@@ -119,6 +123,26 @@ pin(struct domain *d, const char *sha256, struct store_device *dev)
 	dev->secondary_thumb = dev->primary_thumb;
 }
 
+/* native: sha256 is good at the hub beside the one that was shown. That becomes the
+ * first; so where the second was shown, the first is what came before it and goes. A
+ * second that was not shown goes where it is ours, and not where an operator entered it.
+ */
+static int
+pin_beside(struct domain *d, const char *shown, const char *sha256,
+    struct store_device *dev, struct err *e)
+{
+	bool free = true;
+	if (shown[0] && strcmp(shown, dev->secondary_thumb) == 0)
+		dev->primary_thumb = dev->secondary_thumb;
+	else if (dev->secondary_thumb[0] &&
+		 strcmp(dev->secondary_thumb, dev->primary_thumb) != 0 &&
+		 issue_is_of(d, dev->secondary_thumb, dev->id, &free, e))
+		return -1;
+	if (free)
+		dev->secondary_thumb = sha256;
+	return 0;
+}
+
 int
 identity_certify(
     struct domain *d, const char *device_id, const char *sha256, struct err *e)
@@ -126,10 +150,27 @@ identity_certify(
 	struct store_device dev;
 	if (store_device_get(d->store, device_id, d->arena, &dev, e))
 		return -1;
-	if (is_native(d))
-		give_ca(&dev);
-	else
+	if (!is_native(d))
 		pin(d, sha256, &dev);
+	else if (dev.auth != STORE_AUTH_SELF_SIGNED)
+		give_ca(&dev);
+	else if (pin_beside(d, "", sha256, &dev, e))
+		return -1;
+	dev.etag++;
+	return store_device_put(d->store, &dev, e);
+}
+
+int
+identity_renewed(struct domain *d, const char *device_id, const char *shown,
+    const char *sha256, struct err *e)
+{
+	struct store_device dev;
+	if (store_device_get(d->store, device_id, d->arena, &dev, e))
+		return -1;
+	if (!is_native(d) || dev.auth != STORE_AUTH_SELF_SIGNED)
+		return 0;
+	if (pin_beside(d, shown, sha256, &dev, e))
+		return -1;
 	dev.etag++;
 	return store_device_put(d->store, &dev, e);
 }

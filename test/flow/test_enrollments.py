@@ -123,13 +123,16 @@ class Devices(Enrollments):
                          "selfSigned")
         self.hub("priv", cert=leaf).ping()
 
-    def test_leaf_of_our_own_ca_goes_by_its_chain(self):
-        leaf = self.leaf("ours")
+    def test_leaf_of_our_own_ca_is_the_only_one(self):
+        """It names one certificate: another of that CN is not the device, whoever trusts its CA."""
+        leaf, other = self.leaf("ours"), self.leaf("ours")
         self.individual("ours", self.only(leaf[0]))
         self.assigned("ours", cert=leaf)
         self.assertEqual(self.good(self.op.get("/devices/ours"))["authentication"]["type"],
-                         "certificateAuthority")
+                         "selfSigned")
         self.hub("ours", cert=leaf).ping()
+        self.refused(lambda: self.hub("ours", cert=other))
+        self.no_way("ours", cert=other)
 
     def only(self, path):
         """A file of the first certificate of another."""

@@ -13,6 +13,7 @@
 #include "domain/dps_cert.h"
 #include "domain/enrol.h"
 #include "domain/enrollment.h"
+#include "domain/identity.h"
 #include "domain/revoke.h"
 #include "domain/throttle.h"
 
@@ -168,6 +169,14 @@ comes_by(struct world *w, const char *group, const char *id, struct ipc_cred cre
 	assert_true(span_eq_str(st.group_id, group));
 }
 
+/* azure: not at once. */
+static void
+comes_in(struct world *w, const char *id, struct ipc_cred cred)
+{
+	enrols(w, id, cred);
+	assert_refused(w, NONE);
+}
+
 static void
 is_disabled(struct world *w, const char *id, struct ipc_cred cred)
 {
@@ -250,17 +259,134 @@ individual_may_name_another_device(void **state)
 	put_fails(w, &m, ERR_PARSE);
 }
 
+/* Not by its chain: whoever has the CN from any trusted CA would be the device. */
 static void
-individual_of_an_issued_leaf_goes_by_its_chain_in_native_alone(void **state)
+individual_binds_the_device_to_the_one_certificate_it_names(void **state)
+{
+	struct world *w = *state;
+	struct ipc_enrollment_put m = individual("d1", "leaf-1");
+	put(w, &m);
+	for (int profile = 0; profile < 2; profile++) {
+		w->cfg.server.profile =
+		    profile ? CONFIG_PROFILE_AZURE : CONFIG_PROFILE_NATIVE;
+		comes_in(w, "d1", leaf(w, "d1", "leaf-1", "CA"));
+		struct store_device dev = world_get_device(w, "d1");
+		char hex[65];
+		hex_write(sha256(w, "leaf-1"), hex);
+		assert_int_equal(dev.auth, STORE_AUTH_SELF_SIGNED);
+		assert_string_equal(dev.primary_thumb, hex);
+	}
+}
+
+/* A certificate that muster gave the device for that one, with the CA's bytes "CA". */
+static struct ipc_cred
+given(struct world *w, const char *id, const char *cert)
+{
+	struct ipc_cred c = leaf(w, id, cert, "CA");
+	char sha[65], ca[65];
+	hex_write(c.sha256, sha);
+	hex_write(sha256(w, "CA"), ca);
+	const struct store_cert row = {.serial = cert,
+	    .issuer = ca,
+	    .profile = "device",
+	    .subject = id,
+	    .requester = "test",
+	    .sha256 = sha,
+	    .not_before_ms = c.not_before_ms,
+	    .not_after_ms = c.not_after_ms,
+	    .der = SPAN_LIT("x"),
+	    .key_sha256 = ""};
+	assert_ok(store_cert_add(w->d.store, &row, &w->e), &w->e);
+	return c;
+}
+
+static void
+renewed(struct world *w, const char *id, const char *from, const char *to)
+{
+	char shown[65], sha[65];
+	hex_write(sha256(w, from), shown);
+	hex_write(sha256(w, to), sha);
+	assert_ok(identity_renewed(&w->d, id, from[0] ? shown : "", sha, &w->e), &w->e);
+}
+
+static void
+pinned(struct world *w, const char *id, const char *primary, const char *secondary)
+{
+	struct store_device dev = world_get_device(w, id);
+	char hex[2][65];
+	hex_write(sha256(w, primary), hex[0]);
+	hex_write(sha256(w, secondary), hex[1]);
+	assert_string_equal(dev.primary_thumb, hex[0]);
+	assert_string_equal(dev.secondary_thumb, hex[1]);
+}
+
+static void
+renewal_of_a_bound_device_is_bound_and_registers_too(void **state)
 {
 	struct world *w = *state;
 	struct ipc_enrollment_put m = individual("d1", "leaf-1");
 	put(w, &m);
 	comes_by(w, "", "d1", leaf(w, "d1", "leaf-1", "CA"));
-	assert_int_equal(world_get_device(w, "d1").auth, STORE_AUTH_CA);
+	struct ipc_cred second = given(w, "d1", "leaf-2");
+	enrols(w, "d1", second);
+	assert_refused(w, CERT_NO_GROUP); /* on record, but not bound to it */
+	renewed(w, "d1", "leaf-1", "leaf-2");
+	pinned(w, "d1", "leaf-1", "leaf-2");
+	(void)given(w, "d1", "leaf-3");
+	renewed(w, "d1", "leaf-2", "leaf-3");
+	pinned(w, "d1", "leaf-2", "leaf-3");
+	(void)given(w, "d1", "leaf-4");
+	renewed(w, "d1", "", "leaf-4"); /* by a token */
+	pinned(w, "d1", "leaf-2", "leaf-4");
+	comes_by(w, "", "d1", second);
+	pinned(w, "d1", "leaf-2", "leaf-2");
+	enrols(w, "d1", leaf(w, "d1", "leaf-9", "CA")); /* nobody's */
+	assert_refused(w, CERT_NO_GROUP);
+	m.enabled = 0;
+	put(w, &m);
+	is_disabled(w, "d1", second);
+}
+
+static void
+renewal_leaves_what_an_operator_entered(void **state)
+{
+	struct world *w = *state;
+	struct ipc_enrollment_put m = individual("d1", "leaf-1");
+	put(w, &m);
+	comes_by(w, "", "d1", leaf(w, "d1", "leaf-1", "CA"));
+	struct store_device dev = world_get_device(w, "d1");
+	char staged[65];
+	hex_write(sha256(w, "staged"), staged);
+	dev.secondary_thumb = staged;
+	assert_ok(store_device_put(w->d.store, &dev, &w->e), &w->e);
+	(void)given(w, "d1", "leaf-2");
+	renewed(w, "d1", "leaf-1", "leaf-2");
+	pinned(w, "d1", "leaf-1", "staged");
 	w->cfg.server.profile = CONFIG_PROFILE_AZURE;
-	enrols(w, "d1", leaf(w, "d1", "leaf-1", "CA"));
-	assert_int_equal(world_get_device(w, "d1").auth, STORE_AUTH_SELF_SIGNED);
+	comes_in(w, "d1", leaf(w, "d1", "leaf-1", "CA"));
+	renewed(w, "d1", "leaf-1", "leaf-2");
+	pinned(w, "d1", "leaf-1", "leaf-1");
+}
+
+static void
+individuals_beyond_their_number_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct ipc_enrollment_put a = individual("d1", "leaf-1"),
+				  b = individual("d2", "leaf-2"),
+				  c = individual("d3", "leaf-3"),
+				  group = group_of("g", "CA");
+	w->cfg.dps.individuals_max = 2;
+	put(w, &group);
+	put(w, &a);
+	put(w, &b);
+	put_fails(w, &c, ERR_LIMIT);
+	put(w, &b); /* it is there */
+	const struct ipc_enrollment_delete del = {
+	    .kind = IPC_KIND_INDIVIDUAL, .id = SPAN_LIT("d1")};
+	assert_ok(enrollment_delete(&w->d, &del, &w->e), &w->e);
+	put(w, &c);
+	put_fails(w, &a, ERR_LIMIT);
 }
 
 static void
@@ -707,7 +833,10 @@ main(void)
 	    IN_WORLD(individual_takes_a_self_signed_leaf_and_pins_it_at_the_hub),
 	    IN_WORLD(individual_refuses_other_names_and_bad_leaves),
 	    IN_WORLD(individual_may_name_another_device),
-	    IN_WORLD(individual_of_an_issued_leaf_goes_by_its_chain_in_native_alone),
+	    IN_WORLD(individual_binds_the_device_to_the_one_certificate_it_names),
+	    IN_WORLD(renewal_of_a_bound_device_is_bound_and_registers_too),
+	    IN_WORLD(renewal_leaves_what_an_operator_entered),
+	    IN_WORLD(individuals_beyond_their_number_are_refused),
 	    IN_WORLD(self_signed_leaf_leaves_keys_for_the_window_in_native_alone),
 	    IN_WORLD(most_specific_enrollment_decides_and_a_disabled_one_blocks),
 	    IN_WORLD(own_enrollment_is_not_passed_by_with_another_certificate),
