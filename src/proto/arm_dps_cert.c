@@ -249,6 +249,16 @@ arm_dps_cert_put(struct http_call *c)
 	http_call_ask(c, IPC_DPS_CERT_PUT, &m, on_cert);
 }
 
+/* service.md 3.5: If-Match must be there; empty is what az sends without an etag, and as
+ * good as "*" (trap T17). */
+static int
+need_if_match(const struct http_call *c, struct span *ret, struct err *e)
+{
+	if (!http_call_header(c, "If-Match"))
+		return err_set(e, ERR_PARSE, "header If-Match is missing");
+	return http_call_if_match(c, ret, e);
+}
+
 static void
 change(struct http_call *c, enum ipc_type type,
     void (*fn)(struct http_call *c, enum ipc_type type, const void *msg))
@@ -257,7 +267,7 @@ change(struct http_call *c, enum ipc_type type,
 	/* dps_cert_delete and dps_cert_code have one list of fields */
 	struct ipc_dps_cert_delete m = {
 	    .peer = c->peer, .cred = c->cred, .name = c->param[NAME]};
-	if (check_name(c, &e) || http_call_if_match(c, &m.if_match, &e))
+	if (check_name(c, &e) || need_if_match(c, &m.if_match, &e))
 		http_call_fail_err(c, &e);
 	else
 		http_call_ask(c, type, &m, fn);
@@ -338,7 +348,7 @@ arm_dps_cert_verify(struct http_call *c)
 	    .peer = c->peer, .cred = c->cred, .name = c->param[NAME]};
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
 	auto_(cert_free) struct cert *cert = NULL;
-	if (!o || check_name(c, &e) || http_call_if_match(c, &proof->if_match, &e) ||
+	if (!o || check_name(c, &e) || need_if_match(c, &proof->if_match, &e) ||
 	    find_properties(o, &p, &e) || !(cert = need_cert(p, &e))) {
 		http_call_fail_err(c, &e);
 		return;

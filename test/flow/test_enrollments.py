@@ -372,6 +372,11 @@ class References(Enrollments):
         self.assertEqual(early.status, 412, "no code was asked for")
         coded = self.good(self.op.post(SERVICE + "/pop.ca_1/generateVerificationCode",
                                        If_Match=made["etag"]))
+        where = SERVICE + "/Pop.Ca_1"
+        for missing in (self.op.post(where + "/generateVerificationCode"), self.op.delete(where),
+                        self.op.post(where + "/verify", {"certificate": base64_of_file(ca.cert)})):
+            self.assertEqual(missing.status, 400, missing)
+            self.assertIn("If-Match", missing.text)
         code = coded["properties"]["verificationCode"]
         self.assertRegex(code, "^[0-9A-F]{48}$")
         self.assertNotEqual(coded["etag"], made["etag"])

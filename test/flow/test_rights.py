@@ -187,8 +187,9 @@ class Rights(harness.ServerCase):
     def ask(self, caller, route, device):
         method, path = route.split(" ", 1)
         body = {"CSR": self.csr, "CA": self.ca_body}.get(str(NEEDS[route][1]), NEEDS[route][1])
+        more = {"If_Match": "*"} if DPS in path and method != "PUT" else {}
         return caller.call(method, path.replace("{}", device), body,
-                           iothub_to="/devices/%s/messages/devicebound" % device)
+                           iothub_to="/devices/%s/messages/devicebound" % device, **more)
 
     def refuses(self, name, caller):
         for route, (right, _) in NEEDS.items():
