@@ -7,6 +7,7 @@
 
 #include "codec/hub_conf.h"
 #include "domain/alloc.h"
+#include "domain/c2d.h"
 #include "domain/device.h"
 #include "domain/hubs.h"
 #include "domain/twin.h"
@@ -60,23 +61,26 @@ assign_choose(
  */
 
 static int
-write_twin(
-    struct domain *d, const struct assign_ask *a, struct store_device *dev, struct err *e)
+write_twin(struct domain *d, const struct assign_ask *a, struct store_device *dev,
+    struct span *ret_change, struct err *e)
 {
 	struct span tags = a->twin ? a->twin->tags : a->by->tags;
 	struct span desired = a->twin ? a->twin->desired : a->by->desired;
-	return twin_initial(d, tags, desired, dev, e);
+	return twin_initial(d, tags, desired, dev, ret_change, e);
 }
 
 /* As if it had been deleted from one hub and made in the other. */
 static int
 reset(struct domain *d, const struct assign_ask *a, bool moved, struct store_device *dev,
-    struct err *e)
+    struct span *ret_change, struct err *e)
 {
+	int64_t dropped;
 	twin_drop_reported(d, dev);
 	if (moved)
 		dev->generation = device_new_generation(d);
-	return write_twin(d, a, dev, e);
+	if (c2d_drop(d, dev->id, &dropped, e))
+		return -1;
+	return write_twin(d, a, dev, ret_change, e);
 }
 
 static bool
@@ -115,9 +119,10 @@ assign_place(struct domain *d, const struct assign_ask *a, const char *hub, bool
 	bool moved = !is_new && on && on != hub;
 	bool again = was_assigned(a) && !is_new;
 	bool data_goes = again && may_move(a) && (!a->by->migrate_data || a->twin);
-	if (is_new && write_twin(d, a, dev, e))
+	ret->change = SPAN_NONE;
+	if (is_new && write_twin(d, a, dev, &ret->change, e))
 		return -1;
-	if (data_goes && reset(d, a, moved, dev, e))
+	if (data_goes && reset(d, a, moved, dev, &ret->change, e))
 		return -1;
 	dev->hub = hub;
 	ret->moved = moved;

@@ -2,7 +2,8 @@
 #define DOMAIN_ASSIGN_H
 /*
  * What a registration does to an identity: the hub it comes to, what becomes of its data
- * on the way (protocol/device.md 2.4, 2.5), and the word for it. Nothing is stored here.
+ * on the way (protocol/device.md 2.4, 2.5), and the word for it. The identity itself is
+ * stored by who asks.
  *
  * migrate  the hub is chosen anew; on another one the device keeps twin and all else.
  * reset    chosen anew; the enrollment's initial twin replaces what there was, also where
@@ -35,10 +36,13 @@ const char *assign_choose(
     const struct config *cfg, const struct assign_ask *a, struct span registration_id);
 
 /* Puts the identity on the hub. is_new: it was made for this registration. The substatus
- * is static; moved: sessions of the identity may have to go. */
+ * is static; moved: sessions of the identity may have to go; change: what a connected
+ * device has to know of its desired properties (twin_change), empty: nothing. A reset
+ * drops the messages for it. */
 struct assign_outcome {
 	const char *substatus;
 	bool moved;
+	struct span change;
 };
 must_check int assign_place(struct domain *d, const struct assign_ask *a, const char *hub,
     bool is_new, struct store_device *dev, struct assign_outcome *ret, struct err *e);

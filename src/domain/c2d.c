@@ -89,21 +89,54 @@ check_send(const struct ipc_c2d_send *m, struct err *e)
 	return 0;
 }
 
+struct room {
+	struct domain *d;
+	int64_t now_ms, left;
+};
+
+/* As the housekeeping would, in a moment. */
+static int
+visit_room(void *ctx, const struct store_c2d *m, struct err *e)
+{
+	struct room *r = ctx;
+	bool is_out = m->holder || m->locked_until_ms > r->now_ms;
+	if (!is_out && m->expires_ms <= r->now_ms)
+		return end(r->d, m, IPC_OUTCOME_EXPIRED, e);
+	r->left++;
+	return 0;
+}
+
+/* What has expired takes no place; nor does it lie beside what has one, or messages sent
+ * for yesterday would pile up. */
+static int
+check_room(struct domain *d, const char *device_id, struct refusal *no, struct err *e)
+{
+	struct store_c2d_load load;
+	struct room r = {.d = d, .now_ms = domain_now(d)};
+	if (store_c2d_load(d->store, device_id, 0, r.now_ms, &load, e))
+		return -1;
+	if (load.all < d->cfg->hub.c2d_queue)
+		return 0;
+	if (store_c2d_each(d->store, device_id, visit_room, &r, e))
+		return -1;
+	if (r.left < d->cfg->hub.c2d_queue)
+		return 0;
+	return refusal_set(
+	    no, REFUSAL_QUEUE_DEPTH, "%s: %lld messages", device_id, (long long)r.left);
+}
+
 int
 c2d_send(struct domain *d, const struct ipc_c2d_send *m, int64_t *ret_seq,
     struct refusal *no, struct err *e)
 {
 	struct store_device dev;
-	struct store_c2d_load load;
 	int64_t now = domain_now(d);
 	*no = (struct refusal){0};
 	if (check_send(m, e) || hubs_check(d, m->peer.host, m->device_id, e) ||
-	    find_device(d, m->device_id, &dev, e) ||
-	    store_c2d_load(d->store, dev.id, 0, now, &load, e))
+	    find_device(d, m->device_id, &dev, e) || check_room(d, dev.id, no, e))
 		return -1;
-	if (load.pending >= d->cfg->hub.c2d_queue)
-		return refusal_set(no, REFUSAL_QUEUE_DEPTH, "%s: %lld messages", dev.id,
-		    (long long)load.pending);
+	if (no->code != REFUSAL_NONE)
+		return 0;
 	const struct store_c2d row = {.device_id = dev.id,
 	    .generation = dev.generation,
 	    .message_id = arena_str(d->arena, m->message_id),
@@ -261,15 +294,22 @@ visit_purged(void *ctx, const struct store_c2d *m, struct err *e)
 }
 
 int
-c2d_purge(struct domain *d, struct span device_id, int64_t *ret_count, struct err *e)
+c2d_drop(struct domain *d, const char *device_id, int64_t *ret_count, struct err *e)
 {
-	struct store_device dev;
 	struct visit v = {.d = d};
-	if (find_device(d, device_id, &dev, e) ||
-	    store_c2d_each(d->store, dev.id, visit_purged, &v, e))
+	if (store_c2d_each(d->store, device_id, visit_purged, &v, e))
 		return -1;
 	*ret_count = v.n;
 	return 0;
+}
+
+int
+c2d_purge(struct domain *d, struct span device_id, int64_t *ret_count, struct err *e)
+{
+	struct store_device dev;
+	if (find_device(d, device_id, &dev, e))
+		return -1;
+	return c2d_drop(d, dev.id, ret_count, e);
 }
 
 /* ---- housekeeping ---- */

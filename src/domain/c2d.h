@@ -47,7 +47,10 @@ typedef void c2d_freed_fn(void *ctx, const char *device_id);
 /* A session is over: what it holds waits again. */
 must_check int c2d_release(
     struct domain *d, int64_t session, c2d_freed_fn *freed, void *ctx, struct err *e);
-/* Drops the device's whole queue. NOT_FOUND. */
+/* Drops the whole queue of a device that is there; its senders hear of it. */
+must_check int c2d_drop(
+    struct domain *d, const char *device_id, int64_t *ret_count, struct err *e);
+/* The same for a service. NOT_FOUND. */
 must_check int c2d_purge(
     struct domain *d, struct span device_id, int64_t *ret_count, struct err *e);
 

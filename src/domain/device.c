@@ -12,6 +12,7 @@
 #include "crypto/sas_key.h"
 #include "domain/hubs.h"
 #include "domain/module.h"
+#include "store/upload.h"
 #include "domain/twin.h"
 #include "store/c2d.h"
 #include "store/pki.h"
@@ -178,13 +179,14 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
 }
 
 /* Who has the ID next inherits nothing (field/reliability.md row 47): no token, no leave
- * to renew late, no message; and what it connected with goes, or its key could not be
- * used again. */
+ * to renew late, no message, no upload; and what it connected with goes, or its key could
+ * not be used again. */
 static int
 forget(struct domain *d, const char *id, struct err *e)
 {
 	static int (*const dels[])(struct store * s, const char *id, struct err *e) = {
-	    store_device_cert_del, store_token_del, store_allow_del, store_c2d_forget};
+	    store_device_cert_del, store_token_del, store_allow_del, store_c2d_forget,
+	    store_upload_forget};
 	for (size_t i = 0; i < sizeof(dels) / sizeof(dels[0]); i++)
 		if (dels[i](d->store, id, e) && e->code != ERR_NOT_FOUND)
 			return -1;

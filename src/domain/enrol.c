@@ -287,9 +287,10 @@ place(
     struct enrol_case *c, const char *hub, bool fresh, struct refusal *no, struct err *e)
 {
 	struct assign_outcome got;
+	int64_t version;
 	const struct identity_change ch = {
 	    .device_id = c->r.device_id, .hub = hub, .by = &c->a, .assign = &c->assign};
-	if (identity_write(c->d, &ch, &got, no, e))
+	if (identity_write(c->d, &ch, &got, &version, no, e))
 		return -1;
 	if (is_refused(no))
 		return fresh ? 0 : record_failed(c, no, e);
@@ -298,6 +299,7 @@ place(
 	c->r.hubs = assign_history(c->d, c->assign.was, hub);
 	if (got.moved)
 		c->ret->moved = c->r.device_id;
+	c->ret->twin = (struct enrol_twin){c->r.device_id, got.change, version};
 	if (c->d->cfg->server.profile == CONFIG_PROFILE_AZURE)
 		c->r.ready_ms = domain_now(c->d) + AZURE_ASSIGN_MS;
 	return c->csr_spki.len ? ask_certificate(c, no, e) : record_assigned(c, e);

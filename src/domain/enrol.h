@@ -52,6 +52,13 @@ struct enrol_result {
 	struct enrol_pending pending;  /* unless ENROL_DONE */
 	struct ipc_signer_issue issue; /* ENROL_ISSUE; in d->arena */
 	const char *moved; /* device whose sessions are to be looked at; NULL: none */
+	/* what the device is to be told of its desired properties where it is connected;
+	 * patch empty: nothing. In d->arena, whatever became of the registration. */
+	struct enrol_twin {
+		const char *device_id;
+		struct span patch;
+		int64_t version;
+	} twin;
 };
 
 /* Refused when no->code is set; state.status is set too where the registration has a

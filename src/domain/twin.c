@@ -204,10 +204,13 @@ change_service(struct domain *d, struct span tags, struct span desired, bool who
 
 int
 twin_initial(struct domain *d, struct span tags, struct span desired,
-    struct store_device *dev, struct err *e)
+    struct store_device *dev, struct span *ret_change, struct err *e)
 {
-	struct span unused;
-	return change_service(d, tags, desired, true, dev, &unused, e);
+	struct span patch = SPAN_NONE;
+	if (change_service(d, tags, desired, true, dev, &patch, e))
+		return -1;
+	*ret_change = patch;
+	return 0;
 }
 
 int

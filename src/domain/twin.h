@@ -15,9 +15,9 @@
 /* The empty twin of an identity that is made now. */
 void twin_begin(struct domain *d, struct store_device *dev);
 /* The tags and desired properties that an enrollment begins with, instead of what was
- * there; dev is not stored. */
+ * there; dev is not stored. *ret_change: as twin_change's. */
 must_check int twin_initial(struct domain *d, struct span tags, struct span desired,
-    struct store_device *dev, struct err *e);
+    struct store_device *dev, struct span *ret_change, struct err *e);
 
 /* Drops what the device reported: it begins anew, under a higher version. */
 void twin_drop_reported(struct domain *d, struct store_device *dev);

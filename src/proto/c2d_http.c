@@ -147,7 +147,7 @@ void
 c2d_http_receive(struct http_call *c)
 {
 	struct device_call who;
-	if (device_call_take(c, false, &who))
+	if (http_call_refuse_head(c) || device_call_take(c, false, &who))
 		return;
 	const struct ipc_c2d_receive m = {.peer = c->peer,
 	    .cred = c->cred,

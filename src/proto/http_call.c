@@ -157,6 +157,17 @@ http_call_no_content(struct http_call *c)
 	http_call_reply(c, 204, NULL, SPAN_NONE);
 }
 
+bool
+http_call_refuse_head(struct http_call *c)
+{
+	if (http_method(c->req) != HTTP_HEAD)
+		return false;
+	const struct wire_error w = wire_error_of(405000);
+	http_call_set(c, "Allow", "GET");
+	http_call_fail(c, &w, "");
+	return true;
+}
+
 /* ---- errors ------------------------------------------------------------------------ */
 
 /* RFC 7030 3.2.3: what EST takes where there is no certificate. */

@@ -85,6 +85,8 @@ void http_call_line(struct http_call *c, const struct js *o);
 void http_call_lines_out(struct http_call *c, const char *what);
 /* Ends: 204. */
 void http_call_no_content(struct http_call *c);
+/* For a GET that is no mere question: a HEAD is answered 405, and true returned. */
+must_check bool http_call_refuse_head(struct http_call *c);
 /* Ends: an error in the route's dialect. detail "" for none. */
 void http_call_fail(struct http_call *c, const struct wire_error *w, const char *detail);
 /* Ends: what the edge itself found wrong with the request. */

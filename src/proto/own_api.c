@@ -232,23 +232,11 @@ stream_new(struct http_call *c, bool is_log)
 	return s;
 }
 
-/* A stream has no length that HEAD could tell. */
-static bool
-refuse_head(struct http_call *c)
-{
-	if (http_method(c->req) != HTTP_HEAD)
-		return false;
-	const struct wire_error w = wire_error_of(405000);
-	http_call_set(c, "Allow", "GET");
-	http_call_fail(c, &w, "");
-	return true;
-}
-
 void
 own_api_events(struct http_call *c)
 {
 	struct err e = {0};
-	if (refuse_head(c))
+	if (http_call_refuse_head(c)) /* a stream has no length to tell */
 		return;
 	struct stream *s = stream_new(c, false);
 	if (parse_common(c, s, &e) ||
@@ -263,7 +251,7 @@ void
 own_api_connections(struct http_call *c)
 {
 	struct err e = {0};
-	if (refuse_head(c))
+	if (http_call_refuse_head(c)) /* a stream has no length to tell */
 		return;
 	struct stream *s = stream_new(c, true);
 	if (parse_common(c, s, &e) || http_call_query_text(c, "what", 16, &s->what, &e) ||

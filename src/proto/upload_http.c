@@ -157,6 +157,8 @@ void
 upload_http_notice(struct http_call *c)
 {
 	const struct ipc_notice_get m = {.peer = c->peer, .cred = c->cred};
+	if (http_call_refuse_head(c))
+		return;
 	http_call_ask(c, IPC_NOTICE_GET, &m, on_notice);
 }
 

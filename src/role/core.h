@@ -219,7 +219,7 @@ const struct session *core_session(struct core *c, const struct ask *a, int64_t 
 /* Tells the device that its desired properties changed (change: from domain/twin.h,
  * empty: they did not), where it is connected and wants to know. */
 must_check int core_twin_changed(
-    struct core *c, const struct store_device *dev, struct span change, struct err *e);
+    struct core *c, const char *name, struct span change, int64_t version, struct err *e);
 /* The answer to a request that failed by class; spans borrow from why. */
 void core_failure(const struct err *why, struct ipc_done *m);
 /* What a handler's failure becomes: an answer to a (NULL: none), or a spoiled turn. */

@@ -43,6 +43,17 @@ log_failure(struct core *c, const struct ipc_dps_state *st, const struct refusal
 	    refusal_row(no->code)->dps, e);
 }
 
+/* What the identity's change means for its sessions, whatever became of the registration.
+ */
+static int
+spread(struct core *c, const struct enrol_result *res, struct err *e)
+{
+	if (res->moved)
+		core_recheck_device(c, res->moved);
+	return core_twin_changed(
+	    c, res->twin.device_id, res->twin.patch, res->twin.version, e);
+}
+
 /* a: the register that still waits for it; NULL: devices find it by polling. */
 static int
 tell(struct core *c, const struct ask *a, const struct enrol_result *res,
@@ -55,10 +66,8 @@ tell(struct core *c, const struct ask *a, const struct enrol_result *res,
 		return a ? core_refused(c, a, &gone, refusal_row(gone.code)->dps, e) : 0;
 	int rc = no->code == REFUSAL_NONE ? log_registration(c, &res->state, &peer, e)
 					  : log_failure(c, &res->state, no, &peer, e);
-	if (rc)
+	if (rc || spread(c, res, e))
 		return -1;
-	if (res->moved)
-		core_recheck_device(c, res->moved);
 	return a ? core_answer(c, a, IPC_DPS_STATE, &res->state, e) : 0;
 }
 
@@ -119,8 +128,9 @@ core_dps_called(struct core *c, const struct enrol_pending *p,
 	if (enrol_called(&c->d, p, answer, why, &res, &no, e))
 		return -1;
 	memcpy(res.pending.proto, p->proto, sizeof(p->proto));
-	int rc = res.next == ENROL_ISSUE ? issue(c, NULL, &res, e)
-					 : tell(c, NULL, &res, &no, p, e);
+	int rc = res.next != ENROL_ISSUE ? tell(c, NULL, &res, &no, p, e)
+		 : spread(c, &res, e)    ? -1
+					 : issue(c, NULL, &res, e);
 	own_wipe(&res.pending, sizeof(res.pending));
 	return rc;
 }
@@ -181,10 +191,10 @@ on_dps_register(struct core *c, const struct ask *a, const void *msg, struct err
 		return -1;
 	if (no.code == REFUSAL_NONE && span_eq_str(res.state.status, "unassigned"))
 		return core_answer(c, a, IPC_DPS_STATE, &res.state, e);
-	if (res.moved) /* its certificate may have been refused all the same */
-		core_recheck_device(c, res.moved);
-	int rc = no.code == REFUSAL_NONE ? accept(c, a, m, &res, e)
-					 : refuse(c, a, m, &res.state, &no, e);
+	int rc = spread(c, &res, e);
+	if (rc == 0)
+		rc = no.code == REFUSAL_NONE ? accept(c, a, m, &res, e)
+					     : refuse(c, a, m, &res.state, &no, e);
 	own_wipe(&res.pending, sizeof(res.pending));
 	return rc;
 }

@@ -156,7 +156,7 @@ on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *
 		return -1;
 	if (no.code != REFUSAL_NONE)
 		return core_refused(c, a, &no, refusal_row(no.code)->hub, e);
-	if (core_twin_changed(c, &d, change, e))
+	if (core_twin_changed(c, d.id, change, d.desired_version, e))
 		return -1;
 	return answer_device_done(c, a, &d, false, e);
 }

@@ -37,13 +37,13 @@ on_hub_twin_report(struct core *c, const struct ask *a, const void *msg, struct 
 
 int
 core_twin_changed(
-    struct core *c, const struct store_device *dev, struct span change, struct err *e)
+    struct core *c, const char *name, struct span change, int64_t version, struct err *e)
 {
-	const struct session *s = session_of(&c->sessions, dev->id);
-	if (!change.len || !s || topic_subs_qos(s->subs, TOPIC_SUB_TWIN_DESIRED) < 0)
+	const struct session *s = change.len ? session_of(&c->sessions, name) : NULL;
+	if (!s || topic_subs_qos(s->subs, TOPIC_SUB_TWIN_DESIRED) < 0)
 		return 0;
 	struct ipc_hub_desired m = {
-	    .session = s->id, .version = dev->desired_version, .patch = change};
+	    .session = s->id, .version = version, .patch = change};
 	return turn_send(c->turn, s->edge, IPC_HUB_DESIRED, 0, &m, e);
 }
 

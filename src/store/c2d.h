@@ -46,6 +46,7 @@ must_check int store_c2d_free_all(struct store *s, struct err *e);
 struct store_c2d_load {
 	int64_t
 	    pending; /* messages that wait or are handed out; expired free ones apart */
+	int64_t all; /* those as well */
 	int64_t held, held_bytes; /* by the session asked for; props and bodies */
 };
 must_check int store_c2d_load(struct store *s, const char *device_id, int64_t holder,

@@ -131,7 +131,8 @@ store_c2d_load(struct store *s, const char *device_id, int64_t holder, int64_t n
 		return -1;
 	*ret = (struct store_c2d_load){.pending = r ? stmt_int(&q, 0) : 0,
 	    .held = r ? stmt_int(&q, 1) : 0,
-	    .held_bytes = r ? stmt_int(&q, 2) : 0};
+	    .held_bytes = r ? stmt_int(&q, 2) : 0,
+	    .all = r ? stmt_int(&q, 3) : 0};
 	return 0;
 }
 

@@ -74,6 +74,16 @@ store_upload_count(
 }
 
 int
+store_upload_forget(struct store *s, const char *device_id, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_UPLOAD_FORGET, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, device_id);
+	return stmt_run(&q, e);
+}
+
+int
 store_upload_trim(struct store *s, int64_t before_ms, struct err *e)
 {
 	auto_stmt q = {0};

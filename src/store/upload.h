@@ -22,6 +22,8 @@ must_check int store_upload_del(struct store *s, const char *id, struct err *e);
 /* A device's that have not expired at now_ms. */
 must_check int store_upload_count(
     struct store *s, const char *device_id, int64_t now_ms, int64_t *ret, struct err *e);
+/* Drops all of a device's. */
+must_check int store_upload_forget(struct store *s, const char *device_id, struct err *e);
 /* Drops what expired before that. */
 must_check int store_upload_trim(struct store *s, int64_t before_ms, struct err *e);
 

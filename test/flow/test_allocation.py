@@ -168,6 +168,24 @@ class Policies(HubCase):
         self.assertTrue(live.closes(20))
         self.assertEqual(self.tags("pol-r", HUBS[1]), {"from": "group"})
 
+    def test_reset_tells_a_connected_device_what_is_wanted_of_it(self):
+        def twin(desired):
+            return {"tags": {}, "properties": {"desired": desired}}
+
+        policy = {"updateHubAssignment": True, "migrateDeviceData": False}
+        group = {"iotHubs": [HUBS[0]], "allocationPolicy": "static", "reprovisionPolicy": policy}
+        key = self.sas_group("g-told", initialTwin=twin({"a": 1, "b": 2}), **group)
+        self.register("told-1", key)
+        live = self.at(HUBS[0], "told-1", derive(key, "told-1"))
+        live.subscribe("$iothub/twin/PATCH/properties/desired/#")
+        self.sas_group("g-told", key, initialTwin=twin({"a": 3}), **group)
+        self.assertEqual(self.register("told-1", key)["substatus"], "deviceDataReset")
+        topic, patch = live.message()
+        want = self.good(self.op.get("/twins/told-1", Host=HUBS[0]))["properties"]["desired"]
+        self.assertEqual(topic, "$iothub/twin/PATCH/properties/desired/?$version=%d"
+                         % want["$version"])
+        self.assertEqual(json.loads(patch), {"a": 3, "b": None, "$version": want["$version"]})
+
     def test_never(self):
         _, live, state = self.again("pol-n", {"updateHubAssignment": False,
                                               "migrateDeviceData": False})

@@ -5,6 +5,7 @@
 
 #include "domain/assign.h"
 #include "domain/device.h"
+#include "store/c2d.h"
 
 static void
 set_conf(struct world *w, const char *key, const char *value)
@@ -87,6 +88,36 @@ migrate_without_another_hub_changes_nothing(void **state)
 }
 
 static void
+reset_takes_the_messages_of_that_device_and_migration_none(void **state)
+{
+	struct world *w = *state;
+	struct store_c2d_load load;
+	static const char *const ids[] = {"dev", "dev", "other"};
+	for (size_t i = 0; i < 3; i++) {
+		const struct store_c2d m = {.device_id = ids[i],
+		    .generation = "g",
+		    .message_id = "m",
+		    .correlation_id = "",
+		    .user_id = "",
+		    .expires_ms = WORLD_NOW_MS + 1000,
+		    .lock = ""};
+		int64_t seq;
+		assert_ok(store_c2d_add(w->d.store, &m, &seq, &w->e), &w->e);
+	}
+	for (int migrate = 1; migrate >= 0; migrate--) {
+		struct scene s = scene(w, "b.x", true, migrate);
+		register_(w, &s, false);
+		assert_ok(
+		    store_c2d_load(w->d.store, "dev", 0, WORLD_NOW_MS, &load, &w->e),
+		    &w->e);
+		assert_int_equal(load.all, migrate ? 2 : 0);
+	}
+	assert_ok(
+	    store_c2d_load(w->d.store, "other", 0, WORLD_NOW_MS, &load, &w->e), &w->e);
+	assert_int_equal(load.all, 1);
+}
+
+static void
 migrate_back_to_where_it_was_has_a_word_of_its_own(void **state)
 {
 	struct world *w = *state;
@@ -107,6 +138,7 @@ reset_writes_the_initial_twin_on_the_same_hub_too(void **state)
 	register_(w, &s, false);
 	assert_string_equal(s.got.substatus, "deviceDataReset");
 	assert_twin(&s, "{\"from\":\"group\"}", "{}");
+	assert_true(span_eq_str(s.got.change, "{\"n\":1}"));
 	assert_true(s.dev.desired_version > desired);
 	assert_true(s.dev.reported_version > reported);
 	assert_string_equal(s.dev.generation, generation);
@@ -217,6 +249,7 @@ main(void)
 	    IN_WORLD(migrate_moves_the_device_with_its_twin),
 	    IN_WORLD(migrate_without_another_hub_changes_nothing),
 	    IN_WORLD(migrate_back_to_where_it_was_has_a_word_of_its_own),
+	    IN_WORLD(reset_takes_the_messages_of_that_device_and_migration_none),
 	    IN_WORLD(reset_writes_the_initial_twin_on_the_same_hub_too),
 	    IN_WORLD(reset_on_another_hub_makes_the_identity_anew),
 	    IN_WORLD(never_keeps_hub_and_twin),

@@ -203,6 +203,29 @@ queue_has_its_depth_and_expired_ones_do_not_count(void **state)
 }
 
 static void
+messages_of_yesterday_do_not_pile_up(void **state)
+{
+	struct world *w = *state;
+	struct store_c2d_load load;
+	w->cfg.hub.c2d_queue = 2;
+	world_device(w, "dev");
+	for (int i = 0; i < 7; i++)
+		send_of(w, "dev",
+		    (struct ipc_c2d_send){.expires_ms = 1,
+			.message_id = SPAN_LIT("old"),
+			.ack = IPC_ACK_NEGATIVE});
+	assert_ok(
+	    store_c2d_load(w->d.store, "dev", 0, WORLD_NOW_MS, &load, &w->e), &w->e);
+	assert_true(load.all <= 2);
+	assert_int_equal(load.pending, 0);
+	told(w, "old expired,old expired,old expired,old expired,old expired,"
+		"old expired,");
+	int64_t a = send_text(w, "a"), b = send_text(w, "b");
+	assert_int_equal(push(w, 1), a);
+	assert_int_equal(push(w, 1), b);
+}
+
+static void
 send_checks_device_size_and_ack(void **state)
 {
 	struct world *w = *state;
@@ -406,6 +429,7 @@ main(void)
 	    IN_WORLD(message_exhausted_by_a_crash_is_given_up_when_its_turn_comes),
 	    IN_WORLD(window_is_bounded_by_number_and_bytes),
 	    IN_WORLD(queue_has_its_depth_and_expired_ones_do_not_count),
+	    IN_WORLD(messages_of_yesterday_do_not_pile_up),
 	    IN_WORLD(send_checks_device_size_and_ack),
 	    IN_WORLD(time_to_live_is_the_hubs_or_the_senders_within_two_days),
 	    IN_WORLD(expired_message_is_never_handed_out),

@@ -258,9 +258,11 @@ enrollment_replaces_what_was_there(void **state)
 	change(w, "{\"old\":1}", false);
 	dev = world_get_device(w, "d1");
 	w->clock.skew_ms += 1000;
-	assert_ok(twin_initial(
-		      &w->d, SPAN_LIT("{\"t\":1}"), SPAN_LIT("{\"n\":1}"), &dev, &w->e),
+	struct span told;
+	assert_ok(twin_initial(&w->d, SPAN_LIT("{\"t\":1}"), SPAN_LIT("{\"n\":1}"), &dev,
+		      &told, &w->e),
 	    &w->e);
+	is(told, "{\"n\":1,\"old\":null}");
 	is(dev.tags, "{\"t\":1}");
 	is(dev.desired, "{\"n\":1}");
 	is(dev.desired_meta, "{\"\":[" SECOND ",3],\"n\":[" SECOND ",3]}");

@@ -3,6 +3,7 @@
  */
 #include "world.h"
 
+#include "domain/device.h"
 #include "domain/sighting.h"
 #include "domain/upload.h"
 
@@ -87,6 +88,25 @@ open_ones_are_counted_until_they_expire(void **state)
 	assert_ok(upload_trim(&w->d, &w->e), &w->e);
 	end(w, "d1", last);
 	assert_int_equal(w->no.code, REFUSAL_UPLOAD_UNKNOWN);
+}
+
+static void
+those_of_a_deleted_device_are_gone(void **state)
+{
+	struct world *w = *state;
+	struct ipc_upload up, other;
+	world_device(w, "d1");
+	begin(w, "d2", "x", &other);
+	for (int i = 0; i < UPLOAD_OPEN_MAX; i++)
+		begin(w, "d1", "x", &up);
+	const struct ipc_device_delete m = {.id = SPAN_LIT("d1")};
+	assert_ok(device_delete(&w->d, &m, &w->e), &w->e);
+	end(w, "d1", up.id);
+	assert_int_equal(w->no.code, REFUSAL_UPLOAD_UNKNOWN);
+	begin(w, "d1", "x", &up); /* the next of that name */
+	assert_int_equal(w->no.code, REFUSAL_NONE);
+	end(w, "d2", other.id);
+	assert_int_equal(w->no.code, REFUSAL_NONE);
 }
 
 static void
@@ -230,6 +250,7 @@ main(void)
 	    T(a_grant_names_its_place_and_ends_once),
 	    T(names_stay_in_the_devices_folder),
 	    T(open_ones_are_counted_until_they_expire),
+	    T(those_of_a_deleted_device_are_gone),
 	    T(without_an_account_there_are_none),
 	    T(notices_are_locked_and_come_again),
 	    T(notices_nobody_wants_go),

@@ -443,6 +443,16 @@ message_has_the_headers_as_the_c_sdk_spells_them(void **state)
 	peer_close(&p);
 }
 
+/* It would lock the message, count a delivery, and show nothing of it. */
+static void
+head_takes_no_message(void **state)
+{
+	struct rig *r = *state;
+	answers(r, "HEAD " C2D, HUB_AUTH, "", 405, "Allow: GET", "");
+	answers(r, "HEAD /messages/serviceBound/filenotifications", HUB_AUTH, "", 405,
+	    "Allow: GET", "");
+}
+
 static void
 messages_are_completed_rejected_and_abandoned(void **state)
 {
@@ -639,6 +649,7 @@ main(void)
 	    T(requests_that_name_nobody_are_400),
 	    T(empty_queue_is_204),
 	    T(message_has_the_headers_as_the_c_sdk_spells_them),
+	    T(head_takes_no_message),
 	    T(messages_are_completed_rejected_and_abandoned),
 	    T(stale_lock_is_412),
 	    T(upload_is_given_a_place),
