@@ -3,6 +3,7 @@
  */
 #include "domain/enrollment.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -355,24 +356,16 @@ check_hubs(struct domain *d, const struct ipc_enrollment_put *m, struct err *e)
 }
 
 static int
-count(void *ctx, const struct store_enrollment *n, struct err *e)
+check_room(struct domain *d, enum store_enrollment_kind kind, struct err *e)
 {
-	int *sum = ctx;
-	(void)n, (void)e;
-	++*sum;
-	return 0;
-}
-
-static int
-check_room(struct domain *d, struct err *e)
-{
-	int n = 0;
-	if (store_enrollment_each(
-		d->store, STORE_GROUP, "", ENROLLMENT_GROUPS_MAX, count, &n, e))
+	int64_t n, most = kind == STORE_GROUP ? ENROLLMENT_GROUPS_MAX
+					      : d->cfg->dps.individuals_max;
+	if (store_enrollment_count(d->store, kind, &n, e))
 		return -1;
-	if (n < ENROLLMENT_GROUPS_MAX)
+	if (n < most)
 		return 0;
-	return err_set(e, ERR_LIMIT, "there are %d enrollment groups already", n);
+	return err_set(e, ERR_LIMIT, "there are %" PRId64 " %ss already%s", n,
+	    kind_name(kind), kind == STORE_GROUP ? "" : " (dps.individuals_max)");
 }
 
 /* The one there is, or a blank one. */
@@ -423,7 +416,7 @@ enrollment_put(struct domain *d, const struct ipc_enrollment_put *m,
 	if (check_hubs(d, m, e) || load(d, m, &n, &is_new, e) ||
 	    check_mode(m, &n, is_new, e) || fill_attestation(d, m, &n, e))
 		return -1;
-	if (is_new && n.kind == STORE_GROUP && check_room(d, e))
+	if (is_new && check_room(d, n.kind, e))
 		return -1;
 	fill_policies(d, m, &n);
 	int rc = is_new ? store_enrollment_add(d->store, &n, e)

@@ -14,8 +14,8 @@ must_check int enrollment_get(struct domain *d, enum store_enrollment_kind kind,
     struct span id, struct store_enrollment *ret, struct err *e);
 /* Creates or overwrites: 200 either way (service.md T16), unless m->mode asks for one of
  * the two. With If-Match the etag decides. A certificate may stand in one enrollment only
- * (EXISTS names the other). LIMIT where there are ENROLLMENT_GROUPS_MAX groups already.
- */
+ * (EXISTS names the other). LIMIT where there are ENROLLMENT_GROUPS_MAX groups already,
+ * or dps.individuals_max of the other kind. */
 must_check int enrollment_put(struct domain *d, const struct ipc_enrollment_put *m,
     struct store_enrollment *ret, struct err *e);
 must_check int enrollment_delete(

@@ -45,6 +45,9 @@ must_check int store_enrollment_put(
     struct store *s, const struct store_enrollment *n, struct err *e);
 must_check int store_enrollment_del(
     struct store *s, enum store_enrollment_kind kind, const char *id, struct err *e);
+/* How many there are of one kind, without looking at them. */
+must_check int store_enrollment_count(
+    struct store *s, enum store_enrollment_kind kind, int64_t *ret, struct err *e);
 /* Of one kind, in the order of store_device_each. */
 must_check int store_enrollment_each(struct store *s, enum store_enrollment_kind kind,
     const char *after, int64_t limit,

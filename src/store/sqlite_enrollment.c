@@ -57,6 +57,22 @@ store_enrollment_get(struct store *s, enum store_enrollment_kind kind, const cha
 }
 
 int
+store_enrollment_count(
+    struct store *s, enum store_enrollment_kind kind, int64_t *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_ENROLLMENT_COUNT, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, kind);
+	int r = stmt_next(&q, e);
+	if (r > 0)
+		*ret = stmt_int(&q, 0);
+	return r > 0 ? 0
+	       : r   ? -1
+		     : err_set(e, ERR_CORRUPT, "enrollments are not counted");
+}
+
+int
 store_enrollment_by_cert(struct store *s, enum store_enrollment_kind kind,
     const char *sha256, struct arena *a, struct store_enrollment *ret, struct err *e)
 {

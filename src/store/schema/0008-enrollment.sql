@@ -41,6 +41,19 @@ DROP TABLE enrollment_group;
 CREATE INDEX enrollment_primary_cert ON enrollment (primary_cert_sha256);
 CREATE INDEX enrollment_secondary_cert ON enrollment (secondary_cert_sha256);
 
+-- How many there are of each kind: nobody counts a million for each that is added.
+CREATE TABLE enrollment_count (
+	kind INTEGER NOT NULL PRIMARY KEY,
+	n INTEGER NOT NULL
+) STRICT;
+INSERT INTO enrollment_count VALUES (0, (SELECT count(*) FROM enrollment)), (1, 0);
+CREATE TRIGGER enrollment_added AFTER INSERT ON enrollment BEGIN
+	UPDATE enrollment_count SET n = n + 1 WHERE kind = NEW.kind;
+END;
+CREATE TRIGGER enrollment_deleted AFTER DELETE ON enrollment BEGIN
+	UPDATE enrollment_count SET n = n - 1 WHERE kind = OLD.kind;
+END;
+
 -- An enrolled leaf is good without its chain, so that it may be revoked under another issuer's name
 -- than it comes by.
 CREATE INDEX foreign_cert_sha256 ON foreign_cert (sha256);
