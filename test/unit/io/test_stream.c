@@ -376,6 +376,56 @@ at_the_cap_of_connections_peers_wait_in_the_backlog(void **state)
 }
 
 static void
+turns(struct rig *r, int64_t ms)
+{
+	struct err e;
+	int64_t until = clock_mono_ms(&clock_system) + ms;
+	while (clock_mono_ms(&clock_system) < until)
+		assert_ok(loop_turn(r->loop, 5, &e), &e);
+}
+
+/* Until there are so many, or nothing more can be hoped for; then a while longer. */
+static void
+accepts(struct rig *r, unsigned want)
+{
+	for (int i = 0; i < 1000 && r->accepts < want; i++)
+		turns(r, 5);
+	turns(r, 30);
+	assert_int_equal(r->accepts, want);
+}
+
+static void
+a_stream_that_proved_itself_makes_room_for_another(void **state)
+{
+	enum { SHARE = 64, PEERS = SHARE + 2 }; /* of one source (io/gate.c) */
+	(void)state;
+	struct rig r;
+	struct err e;
+	int fd, peers[PEERS];
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	rig_open(&r, false);
+	assert_ok(sock_listen("127.0.0.1:0", false, &fd, &r.port, &e), &e);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	r.listener =
+	    stream_listen(r.loop, fd, NULL, &r.opts, r.conns_max, on_accept, &r, &e);
+	assert_non_null(r.listener);
+	for (int i = 0; i < PEERS; i++) {
+		peers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(peers[i], (struct sockaddr *)&sa, len);
+	}
+	accepts(&r, SHARE);
+	for (int i = 0; i < 3; i++)
+		stream_prove(r.s); /* counts once */
+	accepts(&r, SHARE + 1);
+	stream_prove(r.s);
+	accepts(&r, SHARE + 2);
+	for (int i = 0; i < PEERS; i++)
+		close(peers[i]);
+	rig_close(&r);
+}
+
+static void
 accepting_rests_while_descriptors_are_out(void **state)
 {
 	(void)state;
@@ -427,6 +477,7 @@ main(void)
 	    cmocka_unit_test(input_that_is_never_a_whole_message_ends_at_its_cap),
 	    cmocka_unit_test(a_peer_that_does_not_read_is_closed_at_the_cap_of_output),
 	    cmocka_unit_test(at_the_cap_of_connections_peers_wait_in_the_backlog),
+	    cmocka_unit_test(a_stream_that_proved_itself_makes_room_for_another),
 	    cmocka_unit_test(accepting_rests_while_descriptors_are_out),
 	};
 	return cmocka_run_group_tests_name("io/stream", tests, NULL, NULL);
