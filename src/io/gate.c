@@ -45,7 +45,7 @@ struct waiting {
 	int fd;
 	socklen_t len;
 	struct sockaddr_storage sa;
-	gate_start *start;
+	const struct gate_door *door;
 	void *arg;
 };
 
@@ -65,16 +65,16 @@ struct gate {
 	int64_t window_ms; /* the millisecond that started counts for */
 	size_t started;
 	struct event *pump; /* network time: peers do not wait for a virtual clock */
-	bool closing;
+	bool shut;
 };
 
 struct gate_opts
-gate_opts_for(size_t conns_max)
+gate_opts_for(size_t conns_max, size_t waiting_max)
 {
 	size_t share = conns_max / SHARE;
 	return (struct gate_opts){.unproven_max = conns_max - conns_max / SHARE,
 	    .source_max = share < SHARE_MIN ? SHARE_MIN : share,
-	    .waiting_max = conns_max,
+	    .waiting_max = waiting_max,
 	    .starts = STARTS,
 	    .known_max = 65536};
 }
@@ -179,29 +179,44 @@ static void
 turn_away(struct waiting *w)
 {
 	struct source *s = w->source;
+	const struct gate_door *door = w->door;
+	void *arg = w->arg;
+	int fd = w->fd;
 	leave_queue(w);
-	close(w->fd);
 	free(w);
 	settle(s);
+	if (door->away)
+		door->away(arg, fd);
+	else
+		close(fd);
 }
 
-/* Who has to give way when too many wait: the newcomer's source where it has others
- * waiting, else the longest queue of a few that have been crowded for longest. */
+static bool
+gives_way_to(const struct source *s, const struct source *other)
+{
+	if (s->known != other->known)
+		return other->known;
+	return s->n_waiting > other->n_waiting;
+}
+
+/* Who has to give way when too many wait: a stranger's source where it has others
+ * waiting, else the longest queue of a few that have been crowded for longest; one of a
+ * known source only where no stranger is among them. */
 static struct source *
 crowd(struct gate *g, struct source *newcomer)
 {
-	struct source *longest = newcomer;
+	struct source *worst = newcomer;
 	size_t looked = 0;
-	if (newcomer->n_waiting > 1)
+	if (!newcomer->known && newcomer->n_waiting > 1)
 		return newcomer;
 	list_each (n, &g->busy) {
 		struct source *s = list_of(n, struct source, busy);
-		if (s->n_waiting > longest->n_waiting)
-			longest = s;
+		if (gives_way_to(s, worst))
+			worst = s;
 		if (++looked == CROWD_LOOK)
 			break;
 	}
-	return longest;
+	return worst;
 }
 
 static void
@@ -217,7 +232,7 @@ let_in(struct waiting *w)
 	g->n_unproven++;
 	list_del(&s->ring); /* to the end of its ring */
 	settle(s);
-	w->start(w->arg, w->fd, (const struct sockaddr *)&w->sa, w->len, p);
+	w->door->start(w->arg, w->fd, (const struct sockaddr *)&w->sa, w->len, p);
 	free(w);
 }
 
@@ -280,26 +295,30 @@ on_pump(int fd, short what, void *arg)
 static void
 wake(struct gate *g)
 {
-	if (!g->closing && anybody_may(g))
+	if (!g->shut && anybody_may(g))
 		netbuf_timer_start(g->pump, PUMP_MS);
 }
 
 void
 gate_enter(struct gate *g, int fd, const struct sockaddr *sa, socklen_t len,
-    gate_start *start, void *arg)
+    const struct gate_door *door, void *arg)
 {
 	struct source *s = source_of(g, sa);
 	struct waiting *w = own_alloc(sizeof(*w));
-	*w = (struct waiting){.source = s, .fd = fd, .start = start, .arg = arg};
+	*w = (struct waiting){.source = s, .fd = fd, .door = door, .arg = arg};
 	w->len = len < sizeof(w->sa) ? len : sizeof(w->sa);
 	memcpy(&w->sa, sa, w->len);
 	list_push(&s->waiting, &w->node);
 	s->n_waiting++;
 	g->n_waiting++;
 	settle(s);
-	if (g->n_waiting > g->opts.waiting_max)
-		turn_away(list_of(crowd(g, s)->waiting.prev, struct waiting, node));
+	if (g->shut) {
+		turn_away(w);
+		return;
+	}
 	pump(g);
+	if (g->n_waiting > g->opts.waiting_max) /* so w waits, and s is there */
+		turn_away(list_of(crowd(g, s)->waiting.prev, struct waiting, node));
 }
 
 /* ---- passes ---------------------------------------------------------------------------
@@ -357,25 +376,24 @@ gate_new(struct loop *l, const struct gate_opts *opts)
 }
 
 void
+gate_shut(struct gate *g)
+{
+	g->shut = true;
+	netbuf_timer_start(g->pump, 0);
+	while (!list_empty(&g->busy)) {
+		struct source *s = list_of(g->busy.next, struct source, busy);
+		turn_away(list_of(s->waiting.next, struct waiting, node));
+	}
+}
+
+void
 gate_free(struct gate *g)
 {
-	struct source *s, *next;
 	if (!g)
 		return;
-	g->closing = true;
-	HASH_ITER (hh, g->sources, s, next) {
-		while (!list_empty(&s->waiting)) {
-			struct waiting *w =
-			    list_of(s->waiting.next, struct waiting, node);
-			leave_queue(w);
-			close(w->fd);
-			free(w);
-		}
-		if (s->known)
-			forget_known(s);
-		else
-			settle(s);
-	}
+	gate_shut(g);
+	while (!list_empty(&g->known))
+		forget_known(list_of(g->known.next, struct source, lru));
 	netbuf_timer_free(g->pump);
 	free(g);
 }

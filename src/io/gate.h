@@ -23,25 +23,32 @@ struct gate_opts {
 	size_t unproven_max; /* of all sources, at once */
 	size_t source_max;   /* of one source */
 	size_t waiting_max;  /* that wait for their turn; over it whose source has most
-			      * loses its youngest */
+			      * loses its youngest, strangers before known */
 	size_t starts;       /* a millisecond */
 	size_t known_max;    /* sources remembered as having proved somebody */
 };
-/* For a process that holds conns_max connections. */
-struct gate_opts gate_opts_for(size_t conns_max);
+/* For a listener that holds conns_max connections. */
+struct gate_opts gate_opts_for(size_t conns_max, size_t waiting_max);
 
 struct gate *gate_new(struct loop *l, const struct gate_opts *opts);
-/* After every pass has left. Descriptors that wait are closed. */
+/* After every pass has left. Who waits is turned away. */
 void gate_free(struct gate *g);
 own_define(struct gate, gate_free);
+/* Turns away all that wait and all that come from now on. */
+void gate_shut(struct gate *g);
 
-/* fd is the callee's from here; pass: until gate_leave. */
-typedef void gate_start(
-    void *arg, int fd, const struct sockaddr *sa, socklen_t len, struct gate_pass *pass);
-/* Takes fd over; start is called with it, now or from the loop, or never (fd is closed
- * then). sa: of the peer. */
+/* What becomes of a connection: one of the two is called once, from inside gate_enter or
+ * from the loop. Neither may free the gate. */
+struct gate_door {
+	/* It may begin. fd is the callee's from here; pass: until gate_leave. */
+	void (*start)(void *arg, int fd, const struct sockaddr *sa, socklen_t len,
+	    struct gate_pass *pass);
+	/* It has to give way, and fd is the callee's. NULL: fd is closed. */
+	void (*away)(void *arg, int fd);
+};
+/* Takes fd over until it goes through the door, which is static. sa: of the peer. */
 void gate_enter(struct gate *g, int fd, const struct sockaddr *sa, socklen_t len,
-    gate_start *start, void *arg);
+    const struct gate_door *door, void *arg);
 /* The connection has proved an identity: it counts no more, and its source is known.
  * Harmless again. */
 void gate_prove(struct gate_pass *p);

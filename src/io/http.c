@@ -4,8 +4,10 @@
  * back-pressure, and a cap of connections. Two properties of evhttp shape this file:
  *
  * - It tells us of a connection only when a request is complete. Its connection object is
- * the argument of the bufferevent's callbacks, so it is picked up from there at the
- * turn's end, before the first byte can be read (adopt).
+ * the argument of the bufferevent's callbacks, so it is picked up from there before the
+ * first byte can be read (adopt).
+ * - It takes no connection but from a listener of its own. So one that has to wait for
+ * its turn (io/gate.h) waits inside, with its reading and its handshake held: some 10 KB.
  * - It does not read while a request is being answered. Reading is switched on again
  * without a read callback, so that the end of the stream is seen (watch_for_end).
  *
@@ -29,10 +31,12 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "crypto/tls.h"
 #include "io/accept.h"
+#include "io/gate.h"
 #include "io/netbuf.h"
 #include "io/sock.h"
 
@@ -40,6 +44,9 @@ enum {
 	LISTENERS_MAX = 16,
 	PIPELINED_MAX = 16 * 1024,
 	SLACK = 64 * 1024, /* one read, and the line before a chunk */
+	WAITING = 4,       /* a part of conns_max, and */
+	WAITING_MIN = 64,
+	SLOWEST = 8, /* bytes a millisecond at which a stranger has to read */
 };
 
 struct http {
@@ -51,9 +58,11 @@ struct http {
 	void *arg;
 	struct accept *accepts[LISTENERS_MAX];
 	size_t naccepts, nconns;
-	struct list fresh; /* connections that evhttp was given in this turn */
-	struct loop_task adopt;
+	struct list fresh; /* connections that evhttp was given just now */
+	struct event *adopt;
 	struct http_conn *conns; /* by evhttp's connection */
+	struct gate *gate;
+	bool is_draining;
 };
 
 struct http_conn {
@@ -63,11 +72,16 @@ struct http_conn {
 	struct http *http;
 	struct bufferevent *bev; /* a reference of our own */
 	struct event *deadline;
-	struct http_req *req; /* the one being answered */
-	bool is_idle;         /* between requests */
-	bool is_refused;      /* no TLS to be had for it: closed before a byte is read */
-	bool is_over;         /* too much came; it ends in the next moment */
-	bool is_taken;        /* no HTTP any more; whoever took it ends it */
+	struct gate_pass *pass; /* NULL: it waits for its turn */
+	int64_t until_ms;       /* while nothing is proved; monotonic */
+	struct http_req *req;   /* the one being answered */
+	bool is_counted;        /* in http.nconns */
+	bool is_proven;
+	bool is_idle;    /* between requests */
+	bool has_come;   /* something of a request that is not answered yet */
+	bool is_refused; /* no TLS to be had for it: closed before a byte is read */
+	bool is_over;    /* too much came; it ends in the next moment */
+	bool is_taken;   /* no HTTP any more; whoever took it ends it */
 	/* the head that is coming in, of which evhttp shows us only what it made of it */
 	bool in_head, in_line; /* in_line: behind a line's first byte */
 	bool is_odd;           /* something in it that evhttp glosses over */
@@ -116,9 +130,13 @@ hold_accepts(struct http *h, enum accept_hold reason, bool held)
 }
 
 static void
-count_conns(struct http *h, int by)
+count(struct http_conn *c, bool counted)
 {
-	h->nconns += (size_t)by;
+	struct http *h = c->http;
+	if (c->is_counted == counted)
+		return;
+	c->is_counted = counted;
+	h->nconns += counted ? 1 : (size_t)-1;
 	hold_accepts(h, ACCEPT_FULL, h->nconns >= h->opts.conns_max);
 }
 
@@ -131,7 +149,18 @@ cut(struct http_conn *c)
 	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
 }
 
-/* While a request is answered no deadline runs. */
+/* A stranger's ends no later than its connection's. */
+static void
+start_deadline(struct http_conn *c, int64_t ms)
+{
+	int64_t left = c->until_ms - clock_mono_ms(&clock_system);
+	if (c->http->opts.unproven_ms && !c->is_proven && left < ms)
+		ms = left > 0 ? left : 1;
+	netbuf_timer_start(c->deadline, ms);
+}
+
+/* While a request is answered no deadline runs, but for a stranger that is to take what
+ * it asked for. */
 static void
 on_deadline(int fd, short what, void *arg)
 {
@@ -183,6 +212,7 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 	if (!info->n_added)
 		return;
 	look_from(c, in, info->orig_size);
+	c->has_come = true;
 	if (!c->is_over && evbuffer_get_length(in) > o->head_max + o->body_max + SLACK) {
 		c->is_over = true;
 		netbuf_timer_start(c->deadline, 1);
@@ -190,7 +220,7 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 	if (!c->is_idle || c->is_over)
 		return;
 	c->is_idle = false;
-	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
+	start_deadline(c, c->http->opts.request_ms);
 }
 
 static void
@@ -209,7 +239,8 @@ conn_free(struct http_conn *c)
 		HASH_DEL(c->http->conns, c);
 	netbuf_timer_free(c->deadline);
 	bufferevent_decref(c->bev);
-	count_conns(c->http, -1);
+	count(c, false);
+	gate_leave(c->pass);
 	free(c);
 }
 
@@ -232,6 +263,50 @@ on_conn_closed(struct evhttp_connection *ev, void *arg)
 	conn_free(c);
 }
 
+/* Its turn has come. */
+static void
+begin(void *arg, int fd, const struct sockaddr *sa, socklen_t len, struct gate_pass *pass)
+{
+	(void)fd, (void)sa, (void)len;
+	struct http_conn *c = arg;
+	const struct http *h = c->http;
+	c->pass = pass;
+	if (h->nconns >= h->opts.conns_max) { /* meanwhile */
+		evhttp_connection_free(c->ev);
+		return;
+	}
+	count(c, true);
+	c->until_ms = clock_mono_ms(&clock_system) + h->opts.unproven_ms;
+	netbuf_timeouts(c->bev, 0, h->opts.write_ms);
+	start_deadline(c, h->opts.request_ms);
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+static void
+on_away(void *arg, int fd)
+{
+	(void)fd;
+	struct http_conn *c = arg;
+	evhttp_connection_free(c->ev);
+}
+
+/* Those that wait do not count: their places are the gate's to give. */
+static void
+wait_for_turn(struct http_conn *c)
+{
+	static const struct gate_door door = {.start = begin, .away = on_away};
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	int fd = bufferevent_getfd(c->bev);
+	bufferevent_disable(c->bev, EV_READ);
+	count(c, false);
+	if (c->is_refused || getpeername(fd, (struct sockaddr *)&sa, &len))
+		evhttp_connection_free(c->ev);
+	else
+		gate_enter(
+		    c->http->gate, fd, (const struct sockaddr *)&sa, len, &door, c);
+}
+
 static void
 adopt(struct http_conn *c)
 {
@@ -245,15 +320,13 @@ adopt(struct http_conn *c)
 	c->ev = ev;
 	HASH_ADD_PTR(c->http->conns, ev, c);
 	evhttp_connection_set_closecb(c->ev, on_conn_closed, c);
-	netbuf_timeouts(c->bev, 0, c->http->opts.write_ms);
-	netbuf_timer_start(c->deadline, c->http->opts.request_ms);
-	if (c->is_refused)
-		evhttp_connection_free(c->ev);
+	wait_for_turn(c);
 }
 
 static void
-on_adopt(void *arg)
+on_adopt(int fd, short what, void *arg)
 {
+	(void)fd, (void)what;
 	struct http *h = arg;
 	while (!list_empty(&h->fresh))
 		adopt(list_of(h->fresh.next, struct http_conn, node));
@@ -286,8 +359,8 @@ on_accepted(struct event_base *base, void *arg)
 	expect_head(c);
 	evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	list_push(&h->fresh, &c->node);
-	count_conns(h, 1);
-	loop_defer(h->loop, LOOP_COMMIT, &h->adopt);
+	count(c, true); /* or the listener would take more than there is room for */
+	netbuf_timer_now(h->adopt);
 	return bev;
 }
 
@@ -360,9 +433,14 @@ on_answered(struct evhttp_request *ev, void *arg)
 	expect_head(c);
 	look_from(c, in, 0);
 	c->is_idle = pipelined == 0;
-	if (!c->is_over)
-		netbuf_timer_start(c->deadline,
-		    c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
+	c->has_come = !c->is_idle;
+	if (c->is_over)
+		return;
+	if (c->http->is_draining) /* not here: evhttp is in the middle of it */
+		netbuf_timer_start(c->deadline, 1);
+	else
+		start_deadline(
+		    c, c->is_idle ? c->http->opts.idle_ms : c->http->opts.request_ms);
 }
 
 /* RFC 9110 5.6.2 */
@@ -441,25 +519,13 @@ refuse_ambiguous(struct http_req *r)
 	http_reply(r, 400, SPAN_NONE);
 }
 
-/* libevent goes on within a turn while it has callbacks left to run, so a connection's
- * first request can be there before the end of the turn that accepted it. */
-static struct http_conn *
-find_conn(struct http *h, struct evhttp_connection *ec)
-{
-	struct http_conn *c;
-	HASH_FIND_PTR(h->conns, &ec, c);
-	if (c)
-		return c;
-	on_adopt(h);
-	HASH_FIND_PTR(h->conns, &ec, c);
-	return c;
-}
-
 static void
 on_request(struct evhttp_request *ev, void *arg)
 {
 	struct http *h = arg;
-	struct http_conn *c = find_conn(h, evhttp_request_get_connection(ev));
+	struct evhttp_connection *ec = evhttp_request_get_connection(ev);
+	struct http_conn *c;
+	HASH_FIND_PTR(h->conns, &ec, c);
 	int method = find_method(ev);
 	assert(c && !c->req && method >= 0);
 	struct http_req *r = own_alloc(sizeof(*r));
@@ -559,7 +625,27 @@ http_on_gone(struct http_req *r, void (*fn)(void *arg), void *arg)
 	r->gone_arg = arg;
 }
 
+void
+http_conn_prove(struct http_conn *c)
+{
+	c->is_proven = true;
+	gate_prove(c->pass);
+}
+
+void
+http_prove(struct http_req *r)
+{
+	if (r->conn)
+		http_conn_prove(r->conn);
+}
+
 /* --- answers --- */
+
+static bool
+is_set(const struct http_req *r, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_output_headers(r->ev), name) != NULL;
+}
 
 void
 http_set(struct http_req *r, const char *name, const char *value)
@@ -567,6 +653,22 @@ http_set(struct http_req *r, const char *name, const char *value)
 	int failed =
 	    evhttp_add_header(evhttp_request_get_output_headers(r->ev), name, value);
 	assert(!failed);
+}
+
+/* Before the head is sent. */
+static void
+say_whether_it_stays(struct http_req *r)
+{
+	if (r->conn && r->conn->http->is_draining && !is_set(r, "Connection"))
+		http_set(r, "Connection", "close");
+}
+
+static void
+limit_answer(struct http_conn *c, size_t len)
+{
+	const struct http_opts *o = &c->http->opts;
+	if (o->unproven_ms && !c->is_proven)
+		netbuf_timer_start(c->deadline, o->write_ms + (int64_t)len / SLOWEST);
 }
 
 /* Hands the request back to evhttp, which frees it; false when the peer is gone. */
@@ -588,6 +690,8 @@ void
 http_reply(struct http_req *r, int status, struct span body)
 {
 	struct evhttp_request *ev = r->ev;
+	struct http_conn *c = r->conn;
+	say_whether_it_stays(r);
 	if (r->method == HTTP_HEAD) {
 		char len[24];
 		snprintf(len, sizeof(len), "%zu", body.len);
@@ -596,6 +700,7 @@ http_reply(struct http_req *r, int status, struct span body)
 	}
 	if (!give_back(r))
 		return;
+	limit_answer(c, body.len);
 	struct evbuffer *b = evbuffer_new();
 	if (!b || (body.len && evbuffer_add(b, body.p, body.len)))
 		abort();
@@ -620,6 +725,7 @@ http_stream_start(struct http_req *r, int status, void (*on_room)(void *arg), vo
 	r->is_streaming = true;
 	r->on_room = on_room;
 	r->room_arg = arg;
+	say_whether_it_stays(r);
 	if (r->conn)
 		evhttp_send_reply_start(r->ev, status, NULL);
 }
@@ -726,7 +832,12 @@ http_new(struct loop *l, const struct http_opts *opts,
 	h->opts = *opts;
 	h->on_request = on_req;
 	h->arg = arg;
-	h->adopt = (struct loop_task){.fn = on_adopt, .arg = h};
+	h->adopt = netbuf_timer_new(loop_base(l), on_adopt, h);
+	if (!h->adopt)
+		abort(); /* out of memory, as base/own.h has it */
+	const struct gate_opts gate =
+	    gate_opts_for(opts->conns_max, opts->conns_max / WAITING + WAITING_MIN);
+	h->gate = gate_new(l, &gate);
 	list_init(&h->fresh);
 	unsigned allowed = 0;
 	for (int i = 0; i < HTTP_METHODS; i++)
@@ -766,9 +877,15 @@ http_set_tls(struct http *h, struct tls_server *tls)
 }
 
 void
-http_pause(struct http *h, bool paused)
+http_drain(struct http *h)
 {
-	hold_accepts(h, ACCEPT_OWNER, paused);
+	struct http_conn *c, *next;
+	h->is_draining = true;
+	hold_accepts(h, ACCEPT_OWNER, true);
+	gate_shut(h->gate);
+	HASH_ITER (hh, h->conns, c, next)
+		if (!c->has_come && !c->is_taken)
+			evhttp_connection_free(c->ev);
 }
 
 size_t
@@ -782,8 +899,8 @@ http_free(struct http *h)
 {
 	if (!h)
 		return;
-	loop_defer_cancel(&h->adopt);
-	on_adopt(h);
+	gate_shut(h->gate);
+	on_adopt(-1, 0, h);
 	while (h->conns) {
 		assert(!h->conns->is_taken);
 		evhttp_connection_free(h->conns->ev);
@@ -791,5 +908,7 @@ http_free(struct http *h)
 	for (size_t i = 0; i < h->naccepts; i++)
 		accept_leave(h->accepts[i]);
 	evhttp_free(h->ev); /* and its listeners */
+	netbuf_timer_free(h->adopt);
+	gate_free(h->gate);
 	free(h);
 }

@@ -41,6 +41,9 @@ struct http_opts {
 	int64_t request_ms; /* from accept, or a request's first byte, to its last */
 	int64_t idle_ms;    /* between requests of a connection */
 	int64_t write_ms;   /* a peer that takes nothing for so long is dropped */
+	/* A connection on which nothing was proved (http_prove) lives so long, and for as
+	 * long as a request takes that is being answered then. 0: as long as any. */
+	int64_t unproven_ms;
 };
 
 /* Called from the loop for each whole request. r lives until it is answered: exactly one
@@ -55,13 +58,17 @@ void http_free(struct http *h);
 own_define(struct http, http_free);
 
 /* Accepts on a listening socket handed over by main (taken over, also when it fails); any
- * number of them. */
+ * number of them. Handshakes begin as io/gate.h lets them; some more
+ * than a quarter of conns_max may wait for that. */
 must_check int http_listen(struct http *h, int fd, struct err *e);
 /* TLS for new connections; old ones live on. Without it the server is plain. Borrowed
  * until replaced or http_free. Call it before http_listen. */
 void http_set_tls(struct http *h, struct tls_server *tls);
-/* No new connections (true), for draining. */
-void http_pause(struct http *h, bool paused);
+/* No new connections any more, and those on which nothing is asked end; the others do
+ * behind the answer, which says so. What was taken away (http_take) is its owner's to
+ * end. */
+void http_drain(struct http *h);
+/* Without those that wait for their turn. */
 size_t http_conns(const struct http *h);
 
 /* The request. All that is handed out is borrowed and valid until r is answered, even
@@ -82,6 +89,9 @@ const char *http_peer(const struct http_req *r); /* "203.0.113.7:49152" */
 /* The connection for crypto/tls.h: NULL when plain or once the peer is gone. */
 struct ssl_st *http_ssl(const struct http_req *r);
 bool http_is_gone(const struct http_req *r);
+/* Who sent it has proved an identity: the connection counts no more as a stranger's
+ * (io/gate.h). Harmless again, and on a gone peer. */
+void http_prove(struct http_req *r);
 /* fn is called at most once, from the loop, when the peer goes before the answer is
  * complete. r stays valid in it and after it, until answered. fn NULL forgets it. */
 void http_on_gone(struct http_req *r, void (*fn)(void *arg), void *arg);
@@ -113,6 +123,7 @@ void http_stream_end(struct http_req *r); /* r is gone afterwards */
  * io/stream.c. */
 struct http_conn *http_take(struct http_req *r);
 struct bufferevent *http_conn_bev(const struct http_conn *c);
+void http_conn_prove(struct http_conn *c); /* as http_prove */
 void http_conn_end(struct http_conn *c);
 
 #endif

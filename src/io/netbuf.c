@@ -89,12 +89,14 @@ netbuf_ended(struct bufferevent *b, short what, bool is_open, struct err *e)
 	int sys = errno;
 	unsigned long code = netbuf_ssl(b) ? first_ssl_error(b) : 0;
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_WRITING)
+		return err_set(e, ERR_TIMEOUT, "the peer does not read");
 	if (what & BEV_EVENT_TIMEOUT)
-		return err_set(e, ERR_TIMEOUT, "the peer was silent for too long");
+		return err_set(e, ERR_TIMEOUT, "silent for too long");
 	if (!is_open && reason)
 		return err_set(e, ERR_CRYPTO, "TLS handshake: %s", reason);
 	if (!is_open)
-		return err_set(e, ERR_CRYPTO, "TLS handshake: the peer went away");
+		return err_set(e, ERR_IO, "TLS handshake: the peer went away");
 	/* a device that loses power says no close_notify, nor do many stacks that mean
 	 * well */
 	if (what & BEV_EVENT_EOF ||
@@ -122,6 +124,12 @@ netbuf_timer_start(struct event *t, int64_t ms)
 		evtimer_add(t, &tv);
 	else
 		evtimer_del(t);
+}
+
+void
+netbuf_timer_now(struct event *t)
+{
+	event_active(t, EV_TIMEOUT, 0);
 }
 
 void

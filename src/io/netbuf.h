@@ -32,6 +32,8 @@ int netbuf_ended(struct bufferevent *b, short what, bool is_open, struct err *e)
 struct event *netbuf_timer_new(
     struct event_base *base, void (*fn)(int fd, short what, void *arg), void *arg);
 void netbuf_timer_start(struct event *t, int64_t ms); /* 0: cancels */
+/* Fires before anything is read that has not been read yet. */
+void netbuf_timer_now(struct event *t);
 void netbuf_timer_free(struct event *t);
 
 #endif

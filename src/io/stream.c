@@ -66,7 +66,7 @@ struct stream {
 	bool *gone;      /* set while a callback runs that goes on after it */
 	char *peer;
 	size_t in_max, out_max;
-	int64_t idle_ms, close_ms;
+	int64_t idle_ms, write_ms, close_ms;
 	int state;
 	bool paused, is_closing; /* is_closing: on_closed is under way */
 };
@@ -227,7 +227,7 @@ stream_idle(struct stream *s, int64_t idle_ms)
 {
 	s->idle_ms = idle_ms;
 	if (s->state == ST_OPEN)
-		netbuf_timeouts(s->bev, idle_ms, 0);
+		netbuf_timeouts(s->bev, idle_ms, s->write_ms);
 }
 
 /* --- closing --- */
@@ -306,7 +306,7 @@ become_open(struct stream *s)
 	sm_move(&machine, &s->state, ST_OPEN);
 	netbuf_timer_free(s->deadline);
 	s->deadline = NULL;
-	netbuf_timeouts(s->bev, s->idle_ms, 0);
+	netbuf_timeouts(s->bev, s->idle_ms, s->write_ms);
 	if (s->paused)
 		bufferevent_disable(s->bev, EV_READ);
 	if (s->ops.on_ready)
@@ -465,6 +465,7 @@ stream_new(struct loop *l, struct bufferevent *bev, const struct stream_opts *op
 	s->in_max = opts->in_max;
 	s->out_max = opts->out_max;
 	s->idle_ms = opts->idle_ms;
+	s->write_ms = opts->write_ms;
 	s->close_ms = opts->close_ms;
 	bufferevent_setcb(bev, on_read, on_written, on_event, s);
 	bufferevent_setwatermark(bev, EV_READ, 0, s->in_max);
@@ -549,8 +550,9 @@ static void
 on_connection(struct evconnlistener *l, int fd, struct sockaddr *sa, int len, void *arg)
 {
 	(void)l;
+	static const struct gate_door door = {.start = begin};
 	struct stream_listener *n = arg;
-	gate_enter(n->gate, fd, sa, (socklen_t)len, begin, n);
+	gate_enter(n->gate, fd, sa, (socklen_t)len, &door, n);
 }
 
 struct stream_listener *
@@ -564,7 +566,7 @@ stream_listen(struct loop *l, int fd, struct tls_server *tls,
 	struct stream_listener *n = own_alloc(sizeof(*n));
 	n->loop = l;
 	n->accept = accept;
-	const struct gate_opts gate = gate_opts_for(conns_max);
+	const struct gate_opts gate = gate_opts_for(conns_max, conns_max);
 	n->gate = gate_new(l, &gate);
 	n->tls = tls;
 	n->opts = *opts;
@@ -583,9 +585,10 @@ stream_listener_count(const struct stream_listener *n)
 }
 
 void
-stream_listener_pause(struct stream_listener *n, bool paused)
+stream_listener_drain(struct stream_listener *n)
 {
-	accept_hold(n->accept, ACCEPT_OWNER, paused);
+	accept_hold(n->accept, ACCEPT_OWNER, true);
+	gate_shut(n->gate);
 }
 
 void
@@ -605,6 +608,8 @@ stream_prove(struct stream *s)
 {
 	if (s->listener)
 		gate_prove(s->pass);
+	if (s->http)
+		http_conn_prove(s->http);
 }
 
 /* --- what it is --- */

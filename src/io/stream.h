@@ -28,6 +28,7 @@ struct tls_server;
 struct stream_opts {
 	int64_t handshake_ms; /* from accept to on_ready, whole */
 	int64_t idle_ms;      /* without a byte from the peer; 0: none. See stream_idle */
+	int64_t write_ms;     /* that it takes nothing of what waits for it; 0: none */
 	int64_t close_ms;     /* for a graceful close to finish */
 	size_t in_max;        /* pending; full and none consumed closes (ERR_LIMIT) */
 	size_t out_max;       /* waiting to be sent; over it closes (ERR_LIMIT) */
@@ -81,9 +82,9 @@ bool stream_is_websocket(const struct stream *s);
 struct stream *stream_websocket(struct loop *l, struct http_req *r, struct span answer,
     const struct stream_opts *opts);
 
-/* The peer has proved who it is: it counts no more as a stranger to the listener, and its
- * source is served before those of strangers (io/gate.h). Harmless again, and on a stream
- * without a listener. */
+/* The peer has proved who it is: it counts no more as a stranger to the listener, or to
+ * the HTTP server that its connection came from, and its source is served before those of
+ * strangers (io/gate.h). Harmless again. */
 void stream_prove(struct stream *s);
 
 /* Accepts on a listening socket handed over by main (taken over, also when it fails);
@@ -96,8 +97,8 @@ struct stream_listener *stream_listen(struct loop *l, int fd, struct tls_server 
     const struct stream_opts *opts, size_t conns_max,
     void (*on_accept)(void *arg, struct stream *s), void *arg, struct err *e);
 size_t stream_listener_count(const struct stream_listener *n);
-/* No new connections (true), for draining. */
-void stream_listener_pause(struct stream_listener *n, bool paused);
+/* No new connections any more, those that wait for their turn among them. */
+void stream_listener_drain(struct stream_listener *n);
 /* Frees the listener and, like stream_free, every stream it made. */
 void stream_listener_free(struct stream_listener *n);
 own_define(struct stream_listener, stream_listener_free);

@@ -171,6 +171,15 @@ on_answer(void *arg, uint64_t slot, enum ipc_type type, const void *msg)
 	respond_error(s, rid, &w);
 }
 
+static void
+on_late(struct mqtt_session *s)
+{
+	static const char why[] = "connected, and registered nothing in time";
+	const struct dps *d = mqtt_session_ctx(s);
+	mqtt_session_refused(s, d->registration_id, CODE_UNAUTHORIZED, "%s", why);
+	mqtt_session_close(s, CODE_UNAUTHORIZED, why);
+}
+
 /* A free place for a question, or REQUESTS_MAX. */
 static size_t
 take_slot(struct dps *d, struct span rid)
@@ -299,5 +308,6 @@ const struct mqtt_endpoint dps_mqtt_endpoint = {
     .on_publish = on_publish,
     .on_subscribe = on_subscribe,
     .on_unsubscribe = on_unsubscribe,
+    .on_late = on_late,
     .on_gone = on_gone,
 };

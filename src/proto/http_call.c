@@ -272,10 +272,20 @@ http_call_fail_done(struct http_call *c, const struct ipc_done *d)
 
 /* ---- the core ---------------------------------------------------------------------- */
 
+/* The core judges a credential with the request it came with: what it then does proves
+ * who asked. A refusal proves nothing, even one that only a known caller can get. */
+static bool
+is_good(enum ipc_type type, const void *msg)
+{
+	return type != IPC_DONE || ((const struct ipc_done *)msg)->code == ERR_OK;
+}
+
 static void
 on_answer(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 {
 	struct http_call *c = arg;
+	if (c->cred.kind != CRED_NONE && is_good(type, msg))
+		http_prove(c->req);
 	c->on_answer(c, type, msg);
 }
 

@@ -21,6 +21,7 @@ enum {
 	REQUEST_MS = 30000,
 	IDLE_MS = 60000,
 	WRITE_MS = 30000,
+	UNPROVEN_MS = 60000,
 };
 
 struct http_route {
@@ -350,7 +351,8 @@ server_new(const struct env *env, bool public, struct err *e)
 	    .conns_max = (size_t)env->config->server.max_connections,
 	    .request_ms = REQUEST_MS,
 	    .idle_ms = IDLE_MS,
-	    .write_ms = WRITE_MS};
+	    .write_ms = WRITE_MS,
+	    .unproven_ms = UNPROVEN_MS};
 	struct http_server *h = own_alloc(sizeof(*h));
 	h->env = env;
 	h->public = public;
@@ -400,14 +402,11 @@ http_server_set_tls(struct http_server *h, struct tls_server *tls)
 void
 http_server_drain(struct http_server *h)
 {
-	http_pause(h->http, true);
+	http_drain(h->http);
 }
 
 size_t
-http_server_calls(const struct http_server *h)
+http_server_conns(const struct http_server *h)
 {
-	size_t n = 0;
-	list_each (it, &h->calls)
-		n++;
-	return n;
+	return http_conns(h->http);
 }

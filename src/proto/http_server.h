@@ -25,9 +25,8 @@ own_define(struct http_server, http_server_free);
 /* As http_listen and http_set_tls of io/http.h. tls NULL: plain, for tests. */
 must_check int http_server_listen(struct http_server *h, int fd, struct err *e);
 void http_server_set_tls(struct http_server *h, struct tls_server *tls);
-/* No new connections. */
+/* As http_drain of io/http.h; over when no connection is left. */
 void http_server_drain(struct http_server *h);
-/* Requests not answered yet. */
-size_t http_server_calls(const struct http_server *h);
+size_t http_server_conns(const struct http_server *h);
 
 #endif

@@ -43,6 +43,7 @@ enum {
 	CODE_BAD_VERSION = 400001,
 	CODE_FORMAT = 400006,
 	CODE_GONE = 404104,
+	CODE_UNAUTHORIZED = 401002,
 	CODE_TOO_LARGE = 413001,
 };
 
@@ -70,7 +71,7 @@ struct mqtt_session {
 	struct mqtt_server_seat seat;
 	int state;
 	unsigned paused;
-	bool graceful;
+	bool graceful, proven;
 	uint32_t close_code;
 	char *close_reason; /* NULL until closing */
 
@@ -106,11 +107,27 @@ set_pause(struct mqtt_session *s, unsigned why, bool on)
 		stream_pause(s->stream, s->paused != 0);
 }
 
+/* About a peer that has not said who it is. */
+static void
+log_stranger(struct mqtt_session *s, uint32_t code, const char *reason)
+{
+	unsigned more;
+	if (!mqtt_server_may_log(s->server, &more))
+		return;
+	if (more)
+		mqtt_session_refused(s, SPAN_NONE, code,
+		    "%s (%u like it were not logged before this one)", reason, more);
+	else
+		mqtt_session_refused(s, SPAN_NONE, code, "%s", reason);
+}
+
 void
 mqtt_session_close(struct mqtt_session *s, uint32_t code, const char *reason)
 {
 	if (s->state == ST_CLOSING)
 		return;
+	if (s->state == ST_AWAIT && code)
+		log_stranger(s, code, reason);
 	sm_move(&machine, &s->state, ST_CLOSING);
 	s->close_code = code;
 	s->close_reason = own_strdup(reason);
@@ -173,6 +190,8 @@ mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t, bool pre
 	s->frame_max = t->frame_max;
 	s->inflight_max = t->inflight_max;
 	stream_idle(s->stream, t->idle_ms);
+	if (!s->proven)
+		mqtt_server_owes_proof(s->server, &s->seat);
 	write_connack(s, present, 0);
 	set_pause(s, PAUSE_AUTH, false);
 }
@@ -180,8 +199,11 @@ mqtt_session_accept(struct mqtt_session *s, const struct mqtt_terms *t, bool pre
 void
 mqtt_session_prove(struct mqtt_session *s)
 {
-	if (s->state != ST_CLOSING)
-		stream_prove(s->stream);
+	if (s->state == ST_CLOSING)
+		return;
+	s->proven = true;
+	mqtt_server_owes_nothing(s->server, &s->seat);
+	stream_prove(s->stream);
 }
 
 int64_t
@@ -293,12 +315,12 @@ static void
 on_connect(struct mqtt_session *s, const struct mqtt_packet *p)
 {
 	const struct mqtt_connect *m = &p->connect;
-	mqtt_server_connected(s->server, &s->seat);
+	mqtt_server_owes_nothing(s->server, &s->seat);
 	sm_move(&machine, &s->state, ST_AUTHORIZING);
 	set_pause(s, PAUSE_AUTH, true);
 	if (!m->user.len) {
 		mqtt_session_refused(
-		    s, m->client_id, 401002, "CONNECT without a user name");
+		    s, m->client_id, CODE_UNAUTHORIZED, "CONNECT without a user name");
 		mqtt_session_refuse(s, 5);
 		return;
 	}
@@ -504,10 +526,10 @@ on_closed(void *arg, const struct err *why)
 {
 	struct mqtt_session *s = arg;
 	char reason[REASON_MAX] = "peer closed without DISCONNECT";
-	if (why->code == ERR_TIMEOUT)
-		snprintf(reason, sizeof(reason), "silent for too long");
-	else if (why->code != ERR_OK)
+	if (why->code != ERR_OK)
 		snprintf(reason, sizeof(reason), "%s", why->text);
+	if (s->state == ST_AWAIT && why->code != ERR_OK && why->code != ERR_IO)
+		log_stranger(s, CODE_UNAUTHORIZED, why->text);
 	s->stream = NULL; /* frees itself */
 	if (!s->close_reason) {
 		s->close_code = CODE_GONE;
@@ -544,6 +566,19 @@ mqtt_session_free(struct mqtt_session *s)
 	stream_free(s->stream);
 	s->stream = NULL;
 	end(s);
+}
+
+void
+mqtt_session_late(struct mqtt_session *s)
+{
+	if (s->state == ST_UP) {
+		s->endpoint->on_late(s);
+		return;
+	}
+	if (s->state != ST_AWAIT)
+		return; /* closing */
+	log_stranger(s, CODE_UNAUTHORIZED, "no CONNECT in time");
+	mqtt_session_free(s);
 }
 
 void

@@ -41,6 +41,9 @@ struct mqtt_endpoint {
 	/* The device acknowledged what mqtt_session_deliver sent with that token. NULL
 	 * where nothing is delivered. */
 	void (*on_delivered)(struct mqtt_session *s, int64_t token);
+	/* Accepted long ago, and nothing was proved since: says so in the connection log,
+	 * and closes. NULL where nobody is accepted without a proof. */
+	void (*on_late)(struct mqtt_session *s);
 	/* All that was written for the device has left. NULL where that is no matter. */
 	void (*on_drained)(struct mqtt_session *s);
 	/* The last call for a session whose on_connect was called. The owner was dropped
@@ -57,7 +60,8 @@ struct mqtt_terms {
 	size_t inflight_max;
 };
 
-/* CONNACK 0. present: what was subscribed to before still stands (3.2.2.2). */
+/* CONNACK 0; whoever has proved nothing by then has some time to do it (mqtt_server.h).
+ * present: what was subscribed to before still stands (3.2.2.2). */
 void mqtt_session_accept(
     struct mqtt_session *s, const struct mqtt_terms *t, bool present);
 /* The peer has proved an identity (io/stream.h), which one that was accepted need not
@@ -116,6 +120,8 @@ bool mqtt_session_is_closing(const struct mqtt_session *s);
 struct mqtt_session *mqtt_session_new(struct mqtt_server *srv, struct stream *st);
 /* At once, without a word to the peer; on_gone is called. */
 void mqtt_session_free(struct mqtt_session *s);
+/* The time for what it owes is over. */
+void mqtt_session_late(struct mqtt_session *s);
 /* Back-pressure from the core, for all sessions. */
 void mqtt_session_pause(struct mqtt_session *s, bool paused);
 

@@ -77,6 +77,8 @@ ws_http_get(struct http_call *c)
 	}
 	if (!protocol.len || !c->env->mqtt)
 		fail_protocol(c, &h);
+	else if (mqtt_server_is_draining(c->env->mqtt))
+		fail(c, 503001, "the server stops: come again");
 	else
 		upgrade(c, &h, protocol);
 }

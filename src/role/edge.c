@@ -30,7 +30,7 @@ enum {
 	LISTENERS_MAX = 8,
 	DRAIN_TICK_MS = 50,
 	DRAIN_MS = 3000,
-	SPARE_FDS = 64,
+	SPARE_FDS = 256,
 	MAIN_QUEUE_MAX = IPC_BODY_MAX + (1 << 20),
 };
 
@@ -251,8 +251,8 @@ static void
 on_drain(void *arg)
 {
 	struct edge *d = arg;
-	bool busy = mqtt_server_count(d->mqtt) || http_server_calls(d->http) ||
-		    http_server_calls(d->public);
+	bool busy = mqtt_server_count(d->mqtt) || http_server_conns(d->http) ||
+		    http_server_conns(d->public);
 	if (!busy || loop_now_ms(d->loop) >= d->drain_until_ms)
 		loop_stop(d->loop);
 }
@@ -266,10 +266,10 @@ drain(struct edge *d)
 	d->draining = true;
 	d->drain_until_ms = loop_now_ms(d->loop) + DRAIN_MS;
 	for (size_t i = 0; i < d->n_listeners; i++)
-		stream_listener_pause(d->listeners[i], true);
+		stream_listener_drain(d->listeners[i]);
 	http_server_drain(d->http);
 	http_server_drain(d->public);
-	mqtt_server_close_all(d->mqtt, "server stops");
+	mqtt_server_drain(d->mqtt, "server stops");
 	server_cert_rest(d->cert);
 	d->drained = loop_timer_new(d->loop, on_drain, d);
 	loop_timer_repeat(d->drained, DRAIN_TICK_MS);
@@ -366,8 +366,8 @@ make_servers(struct edge *d, struct err *e)
 static unsigned
 descriptors(struct config *cfg)
 {
-	/* as many again may wait for their handshake (io/gate.h) */
-	const unsigned each = LISTENERS + 1;
+	/* as many again may wait for their handshake (io/gate.h), of HTTP a quarter */
+	const unsigned each = LISTENERS + 2;
 	unsigned wanted = each * (unsigned)cfg->server.max_connections + SPARE_FDS;
 	unsigned given = boot_descriptors(wanted);
 	if (given < wanted)

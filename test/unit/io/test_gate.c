@@ -20,6 +20,7 @@ static struct world {
 	struct gate_pass *passes[BEGUN_MAX];
 	char from[BEGUN_MAX]; /* the last part of the address */
 	size_t n;
+	size_t turned_away;
 } w;
 
 static void
@@ -34,6 +35,14 @@ on_start(
 	close(fd);
 }
 
+static void
+on_away(void *arg, int fd)
+{
+	assert_ptr_equal(arg, &w);
+	w.turned_away++;
+	close(fd);
+}
+
 static int
 nothing(void)
 {
@@ -43,13 +52,20 @@ nothing(void)
 }
 
 static int
-knock(int host)
+knock_at(int host, const struct gate_door *door)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(0x0a000000u + (unsigned)host)};
 	int fd = nothing();
-	gate_enter(w.gate, fd, (const struct sockaddr *)&in, sizeof(in), on_start, &w);
+	gate_enter(w.gate, fd, (const struct sockaddr *)&in, sizeof(in), door, &w);
 	return fd;
+}
+
+static int
+knock(int host)
+{
+	static const struct gate_door door = {.start = on_start};
+	return knock_at(host, &door);
 }
 
 static void
@@ -260,6 +276,53 @@ what_waits_is_closed_with_the_gate(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+static void
+strangers_give_way_to_who_is_known(void **state)
+{
+	struct gate_opts opts = plenty;
+	opts.unproven_max = 4; /* the fourth for known sources */
+	opts.waiting_max = 10;
+	begin(opts);
+	knock(1);
+	settle();
+	gate_prove(w.passes[0]);
+	for (int host = 10; host < 30; host++)
+		knock(host); /* each source has one, so none is longer than another */
+	settle();
+	assert_int_equal(w.n, 1 + 3);
+	assert_int_equal(gate_waiting(w.gate), 10);
+	knock_often(1, 3);
+	settle();
+	assert_int_equal(begun('1'), 2);
+	assert_int_equal(gate_waiting(w.gate), 10);
+	gate_leave(w.passes[4]);
+	w.passes[4] = NULL;
+	settle();
+	assert_int_equal(begun('1'), 3);
+	end();
+}
+
+static void
+who_has_to_go_is_told_by_the_door(void **state)
+{
+	static const struct gate_door door = {.start = on_start, .away = on_away};
+	struct gate_opts opts = plenty;
+	opts.source_max = 1;
+	opts.waiting_max = 2;
+	begin(opts);
+	for (int i = 0; i < 5; i++)
+		knock_at(1, &door);
+	assert_int_equal(w.n, 1);
+	assert_int_equal(w.turned_away, 2);
+	gate_shut(w.gate);
+	assert_int_equal(w.turned_away, 4);
+	knock_at(2, &door);
+	assert_int_equal(w.turned_away, 5);
+	settle();
+	assert_int_equal(w.n, 1);
+	end();
+}
+
 int
 main(void)
 {
@@ -272,6 +335,8 @@ main(void)
 	    cmocka_unit_test(crowded_source_loses_its_youngest),
 	    cmocka_unit_test(known_sources_are_forgotten_in_their_order),
 	    cmocka_unit_test(what_waits_is_closed_with_the_gate),
+	    cmocka_unit_test(strangers_give_way_to_who_is_known),
+	    cmocka_unit_test(who_has_to_go_is_told_by_the_door),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

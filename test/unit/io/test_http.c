@@ -13,7 +13,7 @@
 #include "io/sock.h"
 #include "peer.h"
 
-enum mode { REPLY, LATER, STREAM, DROP, NEVER, HOLD };
+enum mode { REPLY, LATER, STREAM, DROP, NEVER, HOLD, DRAIN };
 
 struct rig {
 	struct loop *loop;
@@ -22,6 +22,7 @@ struct rig {
 	struct http_opts opts;
 	uint16_t port;
 	enum mode mode;
+	bool proves; /* every request */
 	struct http_req *kept;
 	struct loop_timer *later;
 	unsigned requests, gones, pieces, rooms;
@@ -53,6 +54,8 @@ static void
 on_later(void *arg)
 {
 	struct rig *r = arg;
+	if (r->mode == DRAIN)
+		http_drain(r->http);
 	http_reply(TAKE(r->kept), 201, SPAN_LIT("late"));
 }
 
@@ -84,6 +87,8 @@ on_request(void *arg, struct http_req *q)
 	assert_true(span_to_str(http_target(q), r->target, sizeof(r->target)));
 	assert_memory_equal(http_peer(q), "127.0.0.1:", 10);
 	assert_int_equal(http_ssl(q) != NULL, r->tls != NULL);
+	if (r->proves)
+		http_prove(q);
 	if (r->mode == REPLY) {
 		http_set(q, "Content-Type", "text/plain");
 		http_reply(q, 200, http_body(q).len ? http_body(q) : SPAN_LIT("hi"));
@@ -96,7 +101,7 @@ on_request(void *arg, struct http_req *q)
 	r->kept = q;
 	if (r->mode != HOLD)
 		http_on_gone(q, on_gone, r);
-	if (r->mode == LATER)
+	if (r->mode == LATER || r->mode == DRAIN)
 		loop_timer_start(r->later, 50);
 	if (r->mode == STREAM) {
 		http_stream_start(q, 200, pump, r);
@@ -475,6 +480,141 @@ at_the_cap_of_connections_a_peer_waits_its_turn(void **state)
 	rig_close(&r);
 }
 
+enum { SHARE = 64 }; /* of one source, where conns_max is small (gate.c) */
+
+/* A connection on which nothing is sent. */
+static int
+silent(struct peer *p)
+{
+	if (!peer_connect_tcp(p))
+		return -1;
+	int fd = dup(peer_fd(p));
+	peer_close(p);
+	return fd;
+}
+
+static bool
+conns_become(const struct rig *r, size_t n)
+{
+	for (int i = 0; i < 1000 && http_conns(r->http) != n; i++)
+		usleep(10 * 1000);
+	return http_conns(r->http) == n;
+}
+
+static int
+fill_the_share(struct peer *p, void *arg)
+{
+	struct rig *r = arg;
+	int fds[SHARE + 2];
+	bool ok = true;
+	for (int i = 0; i < SHARE + 2; i++)
+		ok = (fds[i] = silent(p)) >= 0 && ok;
+	ok = ok && conns_become(r, SHARE);
+	usleep(50 * 1000);
+	ok = ok && http_conns(r->http) == SHARE;
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	ok = ok && conns_become(r, SHARE - 2);
+	for (int i = 4; i < SHARE + 2; i++)
+		close(fds[i]);
+	return ok;
+}
+
+static void
+a_source_has_its_share_of_what_has_proved_nothing(void **state)
+{
+	(void)state;
+	BOTH({
+		r.opts.request_ms = 10000;
+		assert_int_equal(run(&r, fill_the_share, 50), 1);
+		assert_int_equal(http_conns(r.http), 0);
+	})
+}
+
+static int
+ask_behind_the_silent(struct peer *p, void *arg)
+{
+	struct rig *r = arg;
+	int fds[SHARE];
+	for (int i = 0; i < SHARE; i++)
+		fds[i] = silent(p);
+	bool ok = conns_become(r, SHARE) && peer_connect(p) &&
+		  peer_say(p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n") && read_to(p, r, "hi");
+	for (int i = 0; i < SHARE; i++)
+		close(fds[i]);
+	return ok;
+}
+
+static void
+who_waited_is_served_when_the_silent_have_had_their_time(void **state)
+{
+	(void)state;
+	BOTH({
+		r.opts.request_ms = 1000;
+		assert_int_equal(run(&r, ask_behind_the_silent, 50), 1);
+		assert_int_equal(http_conns(r.http), 0);
+	})
+}
+
+/* How many of ten requests, in half a second, are answered. */
+static int
+keep_asking(struct peer *p, void *arg)
+{
+	struct rig *r = arg;
+	int n = 0;
+	if (!peer_connect(p))
+		return -1;
+	while (n < 10 && peer_say(p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n") &&
+	       read_to(p, r, "hi")) {
+		n++;
+		usleep(50 * 1000);
+	}
+	return n;
+}
+
+static void
+a_connection_ends_in_time_unless_something_is_proved(void **state)
+{
+	(void)state;
+	BOTH({
+		r.opts.unproven_ms = 200;
+		r.opts.request_ms = r.opts.idle_ms = 10000;
+		r.proves = tls;
+		int n = run(&r, keep_asking, 0);
+		assert_int_equal(n == 10, r.proves);
+		r.proves = !r.proves;
+		http_free(TAKE(r.http));
+		n = run(&r, keep_asking, 0);
+		assert_int_equal(n == 10, r.proves);
+	})
+}
+
+static int
+drain_while_one_asks(struct peer *p, void *arg)
+{
+	struct rig *r = arg;
+	char c;
+	int idle = silent(p);
+	if (!conns_become(r, 1) || !peer_connect(p) ||
+	    !peer_say(p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n") ||
+	    !read_to(p, r, "\r\n\r\nlate") || !strstr(r->out, "Connection: close\r\n"))
+		return -1;
+	bool ended = peer_recv(p, &c, 1) == 0 && read(idle, &c, 1) == 0;
+	close(idle);
+	return ended && conns_become(r, 0);
+}
+
+static void
+draining_ends_what_is_idle_and_the_others_behind_their_answer(void **state)
+{
+	(void)state;
+	BOTH({
+		r.mode = DRAIN;
+		r.opts.request_ms = r.opts.idle_ms = 10000;
+		assert_int_equal(run(&r, drain_while_one_asks, 0), 1);
+	})
+}
+
 int
 main(void)
 {
@@ -491,6 +631,11 @@ main(void)
 	    cmocka_unit_test(a_request_that_drips_is_ended_as_a_whole),
 	    cmocka_unit_test(an_idle_connection_is_closed),
 	    cmocka_unit_test(at_the_cap_of_connections_a_peer_waits_its_turn),
+	    cmocka_unit_test(a_source_has_its_share_of_what_has_proved_nothing),
+	    cmocka_unit_test(who_waited_is_served_when_the_silent_have_had_their_time),
+	    cmocka_unit_test(a_connection_ends_in_time_unless_something_is_proved),
+	    cmocka_unit_test(
+		draining_ends_what_is_idle_and_the_others_behind_their_answer),
 	};
 	return cmocka_run_group_tests_name("io/http", tests, NULL, NULL);
 }

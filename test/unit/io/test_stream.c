@@ -12,6 +12,8 @@
 #include "io/stream.h"
 #include "peer.h"
 
+enum { PILE_MAX = 16 << 20 }; /* more than the kernel takes */
+
 struct rig {
 	struct loop *loop;
 	struct tls_server *tls;
@@ -30,6 +32,7 @@ struct rig {
 		CLOSE_ON_DATA,
 		FREE_ON_DATA,
 		FLOOD,
+		PILE,
 		FREE_ON_ACCEPT,
 		FREE_ALL
 	} mode;
@@ -56,6 +59,8 @@ on_data(void *arg, struct span pending)
 		stream_write(r->s, pending);
 	stream_consume(r->s, pending.len);
 	for (int i = 0; r->mode == FLOOD && i < 1000; i++)
+		stream_write(r->s, span_of(block, sizeof(block)));
+	while (r->mode == PILE && stream_queued(r->s) < PILE_MAX)
 		stream_write(r->s, span_of(block, sizeof(block)));
 	if (r->mode == CLOSE_ON_DATA) {
 		stream_write(r->s, SPAN_LIT("bye"));
@@ -342,6 +347,31 @@ a_peer_that_does_not_read_is_closed_at_the_cap_of_output(void **state)
 }
 
 static int
+wait_unread(struct peer *p, void *arg)
+{
+	const struct rig *r = arg;
+	bool ok = peer_connect(p) && peer_say(p, "x");
+	for (int i = 0; ok && i < 500 && !r->closes; i++)
+		usleep(10 * 1000);
+	return ok;
+}
+
+static void
+a_peer_that_takes_nothing_is_closed_in_time(void **state)
+{
+	(void)state;
+	BOTH({
+		r.mode = PILE;
+		r.opts.out_max = 2 * PILE_MAX;
+		r.opts.write_ms = 200;
+		assert_int_equal(run(&r, wait_unread, 0), 1);
+		assert_int_equal(r.closes, 1);
+		assert_int_equal(r.why, ERR_TIMEOUT);
+		assert_string_equal(r.why_text, "the peer does not read");
+	})
+}
+
+static int
 three_at_once(struct peer *p, void *arg)
 {
 	struct rig *r = arg;
@@ -476,6 +506,7 @@ main(void)
 	    cmocka_unit_test(a_failed_handshake_says_why),
 	    cmocka_unit_test(input_that_is_never_a_whole_message_ends_at_its_cap),
 	    cmocka_unit_test(a_peer_that_does_not_read_is_closed_at_the_cap_of_output),
+	    cmocka_unit_test(a_peer_that_takes_nothing_is_closed_in_time),
 	    cmocka_unit_test(at_the_cap_of_connections_peers_wait_in_the_backlog),
 	    cmocka_unit_test(a_stream_that_proved_itself_makes_room_for_another),
 	    cmocka_unit_test(accepting_rests_while_descriptors_are_out),

@@ -360,6 +360,46 @@ client_that_leaves_drops_its_questions(void **state)
 	assert_int_equal(r->orphans, 1);
 }
 
+static void
+who_registers_nothing_is_closed_and_logged(void **state)
+{
+	struct rig *r = *state;
+	struct peer p;
+	struct ipc_refused m;
+	open_session(&p, r);
+	rig_advance(r, 120000);
+	PEER_SEND(&p, "\xc0\x00"); /* alive is not enough */
+	PEER_GETS(&p, "\xd0\x00");
+	rig_advance(r, (r->config.dps.retry_after_s + 1) * 1000);
+	peer_is_closed(&p);
+	rig_core_gets(r, IPC_REFUSED, &m);
+	assert_true(span_eq_str(m.device_id, "dev-1"));
+	assert_true(span_eq_str(m.reason, "connected, and registered nothing in time"));
+	peer_close(&p);
+}
+
+static void
+who_was_answered_about_its_registration_may_stay(void **state)
+{
+	struct rig *r = *state;
+	struct peer p;
+	struct ipc_dps_register m;
+	open_session(&p, r);
+	rig_advance(r, 60000);
+	peer_publish(&p, REGISTER("1"), "", 0, 0);
+	uint64_t id = rig_core_gets(r, IPC_DPS_REGISTER, &m);
+	const struct ipc_dps_state a = {.status = SPAN_LIT("assigning"),
+	    .registration_id = SPAN_LIT("dev-1"),
+	    .operation_id = SPAN_LIT("4.op")};
+	rig_core_says(r, id, IPC_DPS_STATE, &a);
+	peer_pull(&p);
+	buf_reset(&p.in);
+	rig_advance(r, 600000);
+	PEER_SEND(&p, "\xc0\x00");
+	PEER_GETS(&p, "\xd0\x00");
+	peer_close(&p);
+}
+
 int
 main(void)
 {
@@ -380,6 +420,8 @@ main(void)
 	    T(unsubscribed_client_gets_no_response),
 	    T(unknown_filter_is_refused_and_unsubscribe_is_always_answered),
 	    T(client_that_leaves_drops_its_questions),
+	    T(who_registers_nothing_is_closed_and_logged),
+	    T(who_was_answered_about_its_registration_may_stay),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -712,7 +712,7 @@ caller_that_leaves_drops_its_question(void **state)
 	peer_close(&p);
 	rig_settle(r);
 	assert_int_equal(core_link_pending(r->core), 0);
-	assert_int_equal(http_server_calls(r->http), 0);
+	assert_int_equal(http_server_conns(r->http), 0);
 }
 
 static void

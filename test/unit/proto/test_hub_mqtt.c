@@ -519,6 +519,7 @@ connect_must_come_within_a_minute(void **state)
 {
 	struct rig *r = *state;
 	struct peer p, q;
+	struct ipc_refused m;
 	peer_open(&p, r, &r->mqtt_addr);
 	PEER_SEND(&p, "\x10\x20\x00\x04");
 	rig_advance(r, 30000);
@@ -527,12 +528,42 @@ connect_must_come_within_a_minute(void **state)
 	peer_hears_nothing(&p);
 	rig_advance(r, 2000);
 	peer_is_closed(&p);
+	rig_core_gets(r, IPC_REFUSED, &m);
+	assert_true(span_eq_str(m.plane, "mqtt"));
+	assert_true(span_eq_str(m.reason, "no CONNECT in time"));
 	peer_hears_nothing(&q);
 	rig_advance(r, 30000);
 	peer_is_closed(&q);
 	peer_close(&p);
 	peer_close(&q);
 	assert_int_equal(mqtt_server_count(r->mqtt), 0);
+}
+
+static void
+of_nameless_peers_a_few_a_minute_are_logged(void **state)
+{
+	struct rig *r = *state;
+	struct ipc_refused m;
+	for (int i = 0; i < 30; i++) {
+		struct peer p;
+		peer_open(&p, r, &r->mqtt_addr);
+		PEER_SEND(&p, "\xc0\x00");
+		peer_is_closed(&p);
+		peer_close(&p);
+	}
+	for (int i = 0; i < 20; i++)
+		rig_core_gets(r, IPC_REFUSED, &m);
+	assert_true(span_eq_str(m.reason, "packet out of place"));
+	assert_true(rig_core_is_idle(r));
+	rig_advance(r, 61000);
+	struct peer p;
+	peer_open(&p, r, &r->mqtt_addr);
+	PEER_SEND(&p, "\xc0\x00");
+	peer_is_closed(&p);
+	peer_close(&p);
+	rig_core_gets(r, IPC_REFUSED, &m);
+	assert_true(span_eq_str(m.reason,
+	    "packet out of place (10 like it were not logged before this one)"));
 }
 
 static void
@@ -659,6 +690,7 @@ main(void)
 	    T(other_protocol_levels_get_connack_1),
 	    T(packet_that_announces_too_much_before_connect_closes_at_its_length),
 	    T(connect_must_come_within_a_minute),
+	    T(of_nameless_peers_a_few_a_minute_are_logged),
 	    T(idle_limit_is_one_and_a_half_keep_alives_capped),
 	    T(silent_device_is_closed_at_one_and_a_half_keep_alives),
 	    T(any_packet_in_any_state_is_survived),
