@@ -1,29 +1,22 @@
 """EST renewals, against bare mutual TLS handshakes with a signature each."""
-from dps import rate
+from loads import column, rate
 from report import Row
-from servers import Accept, Muster
+from servers import Accept, fleet
 
 FIGURE = "EST enrolments"
 
 
 def run(ctx):
     n = 200 if ctx.quick else 2000
-    muster = Muster(ctx, "est").start()
-    accept = Accept(ctx, muster, "sign")
-    try:
-        muster.trust_own_devices()
-        ctx.issue_devices(muster, n)
-        ctx.load("register", muster.ports["mqtt"], 0, n, 64, ctx.scope)
-        ours, bare = [], []
-        for _ in range(ctx.rounds):
-            bare.append(rate(ctx, accept, accept.port, "handshake", 0, n))
-            ours.append(rate(ctx, muster, muster.ports["https"], "reenroll", 0, n))
-    finally:
-        accept.stop()
-        muster.stop()
-
-    def column(rows, i):
-        return [r[i] for r in rows]
+    ours, bare = [], []
+    with fleet(ctx, "est", n) as muster:
+        accept = Accept(ctx, muster, "sign")
+        try:
+            for _ in range(ctx.rounds):
+                bare.append(rate(ctx, accept, "handshake", 0, n))
+                ours.append(rate(ctx, muster, "reenroll", 0, n, port=muster.ports["https"]))
+        finally:
+            accept.stop()
     against = "bare handshakes, a signature each"
     return [
         Row(FIGURE, "simplereenroll, a full handshake and a new key each", "a second",

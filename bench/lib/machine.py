@@ -1,5 +1,6 @@
 """What the figures are taken on and by: processor time and memory of processes."""
 import glob
+import math
 import os
 import platform
 import re
@@ -28,6 +29,22 @@ def raise_fd_limit():
     return hard
 
 
+def edges_for(connections):
+    """How many edges hold them: each keeps four descriptors for every connection it may have
+    (role/edge.c), and gets its share of the connections by chance."""
+    each = (raise_fd_limit() - 500) / 4
+    return max(os.cpu_count() or 1, math.ceil(connections * 1.25 / each))
+
+
+def is_alive(pid):
+    """Whether a process runs that may be nobody's child any more."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def tree(pid):
     """pid and all its descendants."""
     pids = [pid]
@@ -49,6 +66,16 @@ def cpu_seconds(pid):
             fields = f.read().rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def role_cpu_seconds(pid, role):
+    """Of those of a server's processes that have this role."""
+    total = 0
+    for p in tree(pid):
+        with open("/proc/%d/cmdline" % p, "rb") as f:
+            if f.read().replace(b"\0", b" ").startswith(b"muster role " + role.encode()):
+                total += cpu_seconds(p)
+    return total
 
 
 def memory_bytes(pid):

@@ -3,15 +3,15 @@ import time
 
 from machine import memory_bytes
 from report import Row
-from servers import Mosquitto, Muster
+from servers import Mosquitto, fleet
 
 FIGURE = "Memory"
 OPENSSL_FLOOR = 19300  # bytes of an idle connection on OpenSSL 3.0, chain dropped (measured)
 
 
-def per_connection(ctx, server, port, hub, count):
+def per_connection(ctx, server, count):
     empty = memory_bytes(server.process.pid)
-    with ctx.idle(port, count, hub):
+    with ctx.idle(server, 0, count):
         time.sleep(1)
         full = memory_bytes(server.process.pid)
     return (full - empty) / count, empty / 2**20
@@ -19,21 +19,15 @@ def per_connection(ctx, server, port, hub, count):
 
 def run(ctx):
     count = ctx.connections
-    muster = Muster(ctx, "memory").start()
-    try:
-        muster.trust_own_devices()
-        ctx.issue_devices(muster, count)
-        ctx.load("register", muster.ports["mqtt"], 0, count, 64, ctx.scope)
+    with fleet(ctx, "memory", count) as muster:
         muster.stop()
         muster.start()
-        ours = per_connection(ctx, muster, muster.ports["mqtt"], "127.0.0.1", count)
+        ours = per_connection(ctx, muster, count)
         broker = Mosquitto(ctx, muster, "idle", ["max_connections -1", "persistence false"])
         try:
-            theirs = per_connection(ctx, broker, broker.port, "hub", count)
+            theirs = per_connection(ctx, broker, count)
         finally:
             broker.stop()
-    finally:
-        muster.stop()
     what = "an idle connection, {:,} of them".format(count)
     return [
         Row(FIGURE, what, "bytes", [ours[0]], [theirs[0]], "mosquitto"),

@@ -60,21 +60,31 @@ def terminal(rows):
         print("  %-52s %22s   %-44s %-26s %s" % (what, ours, theirs, ratio, verdict))
 
 
-def markdown(rows, machine):
-    out = ["%s. Taken on %s." % (machine, datetime.date.today().isoformat()), ""]
+def section(figure, rows, machine):
+    """Of one figure: where and when it was taken, its table."""
+    out = ["### " + figure, "",
+           "%s. Taken on %s." % (machine, datetime.date.today().isoformat()), "",
+           "| %s |" % " | ".join(HEAD), "|%s" % ("---|" * len(HEAD))]
+    return "\n".join(out + ["| %s |" % " | ".join(r.cells()) for r in rows]) + "\n"
+
+
+def replaced(published, rows, machine, order):
+    """The published sections with those of rows in place of the older ones; order: the
+    figures that there are."""
+    parts = re.split(r"^(?=### )", published, flags=re.M)[1:]
+    sections = {p.splitlines()[0][len("### "):]: p.rstrip("\n") + "\n" for p in parts}
     for figure in dict.fromkeys(r.figure for r in rows):
-        out += ["### " + figure, "", "| %s |" % " | ".join(HEAD), "|%s" % ("---|" * len(HEAD))]
-        out += ["| %s |" % " | ".join(r.cells()) for r in rows if r.figure == figure]
-        out += [""]
-    return "\n".join(out)
+        sections[figure] = section(figure, [r for r in rows if r.figure == figure], machine)
+    return "\n".join(sections[figure] for figure in order if figure in sections)
 
 
-def publish(path, rows, machine):
+def publish(path, rows, machine, order):
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    section = "%s\n%s\n%s" % (BEGIN, markdown(rows, machine), END)
-    new, n = re.subn(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: section, text, flags=re.S)
-    if n != 1:
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise SystemExit("bench/run: %s: the marks of the figures' section are missing" % path)
+    head, rest = text.split(BEGIN)
+    old, tail = rest.split(END)
     with open(path, "w", encoding="utf-8") as f:
-        f.write(new)
+        f.write("%s%s\n%s\n%s%s" % (
+            head, BEGIN, replaced(old, rows, machine, order), END, tail))

@@ -1,10 +1,14 @@
 """The servers under test: muster serve, mosquitto, the bare handshake."""
+import contextlib
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import time
+
+from machine import edges_for, is_alive, tree
 
 
 class Failed(Exception):
@@ -30,13 +34,17 @@ def stop(process):
 
 
 class Muster:
-    """A home of its own and the server on it, on ports the system chose."""
+    """A home of its own and the server on it, on ports the system chose (mqtt_port: on
+    this one, again and again). edges: as many, 0 is one a CPU."""
 
-    def __init__(self, ctx, name):
+    hub = "127.0.0.1"
+
+    def __init__(self, ctx, name, mqtt_port=0, edges=0):
         self.ctx = ctx
         self.home = os.path.join(ctx.disk, name)
-        ctx.muster("init", "--home", self.home, "--set", "server.mqtt_port=0",
-                   "--set", "server.https_port=0", "--set", "server.http_port=0")
+        ctx.muster("init", "--home", self.home, "--set", "server.mqtt_port=%d" % mqtt_port,
+                   "--set", "server.https_port=0", "--set", "server.http_port=0",
+                   "--set", "server.edges=%d" % edges)
         self.process = None
         self.ports = {}
 
@@ -56,6 +64,18 @@ class Muster:
 
     def stop(self):
         stop(self.process)
+
+    def kill(self):
+        """As a power cut does: all of its processes at once."""
+        pids = tree(self.process.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        wait_for(lambda: not any(map(is_alive, pids)), "end of the server's processes")
+
+    @property
+    def port(self):
+        return self.ports["mqtt"]
 
     def path(self, name):
         return os.path.join(self.home, name)
@@ -96,8 +116,23 @@ class Muster:
                 "signingCertificates": {"primary": {"certificate": pem}}}}})
 
 
+@contextlib.contextmanager
+def fleet(ctx, name, count, mqtt_port=0):
+    """A server on which dev-000000 to count - 1 are registered, and which holds them all."""
+    muster = Muster(ctx, name, mqtt_port, edges_for(count)).start()
+    try:
+        muster.trust_own_devices()
+        ctx.issue_devices(muster, count)
+        ctx.load("register", muster.port, 0, count, 64, name=ctx.scope)
+        yield muster
+    finally:
+        muster.stop()
+
+
 class Mosquitto:
     """mosquitto with mutual TLS under the same CA, and what else the lines say."""
+
+    hub = "hub"
 
     def __init__(self, ctx, muster, name, lines):
         self.dir = os.path.join(ctx.disk, name)
@@ -125,6 +160,8 @@ class Mosquitto:
 class Accept:
     """The limit: full handshakes and nothing else, or a signature after each
     (load/accept.c)."""
+
+    hub = ""  # it does not look
 
     def __init__(self, ctx, muster, *more):
         pem, key = server_pair(muster)

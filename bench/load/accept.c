@@ -1,11 +1,12 @@
 /*
  * The limit of a registration: a server that does a full mutual TLS 1.3 handshake, sends
  * one byte and waits for the client to leave. With "sign" the limit of an enrolment: a
- * P-256 signature, as of a certificate, goes before that byte. OpenSSL on the socket
- * under epoll, no tickets, no session cache: the cheapest wiring measured. One process a
- * CPU, all on one port.
+ * P-256 signature, as of a certificate, goes before that byte. With "tickets" each client
+ * gets one and may resume with it, over TLS 1.2 too; nothing is judged anew then.
+ * OpenSSL on the socket under epoll, no session cache: the cheapest wiring measured. One
+ * process a CPU, all on one port.
  *
- * usage: bench-accept CERT_CHAIN KEY CLIENT_ROOT [sign]
+ * usage: bench-accept CERT_CHAIN KEY CLIENT_ROOT [sign | tickets]
  * (PEM files; prints the port, runs until its standard input ends)
  */
 #include <arpa/inet.h>
@@ -46,17 +47,17 @@ need(bool ok, const char *what)
 }
 
 static SSL_CTX *
-make_context(char **files)
+make_context(char **files, bool tickets)
 {
 	SSL_CTX *c = SSL_CTX_new(TLS_server_method());
 	need(SSL_CTX_use_certificate_chain_file(c, files[0]) == 1, files[0]);
 	need(SSL_CTX_use_PrivateKey_file(c, files[1], SSL_FILETYPE_PEM) == 1, files[1]);
 	need(SSL_CTX_load_verify_file(c, files[2]) == 1, files[2]);
-	SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
+	SSL_CTX_set_min_proto_version(c, tickets ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(c, 0);
+	SSL_CTX_set_num_tickets(c, tickets ? 1 : 0);
 	SSL_CTX_set_session_id_context(c, (const unsigned char *)"b", 1);
 	return c;
 }
@@ -169,12 +170,14 @@ main(int argc, char **argv)
 	struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	bool signs = argc == 5 && strcmp(argv[4], "sign") == 0;
-	if (argc != 4 && !signs) {
-		fputs("usage: bench-accept CERT_CHAIN KEY CLIENT_ROOT [sign]\n", stderr);
+	bool tickets = argc == 5 && strcmp(argv[4], "tickets") == 0;
+	if (argc != 4 && !signs && !tickets) {
+		fputs("usage: bench-accept CERT_CHAIN KEY CLIENT_ROOT [sign | tickets]\n",
+		    stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	SSL_CTX *ctx = make_context(argv + 1);
+	SSL_CTX *ctx = make_context(argv + 1, tickets);
 	n = n < 1 ? 1 : n > PROCS_MAX ? PROCS_MAX : n;
 	for (int i = 0; i < n; i++) {
 		int listener = listen_on(&a);

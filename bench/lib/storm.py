@@ -1,0 +1,84 @@
+"""All devices of a region come back at once, after a power cut of the server."""
+import threading
+import time
+
+from loads import Load, column, measure
+from machine import memory_bytes
+from report import Row
+from servers import Accept, Failed, fleet
+
+FIGURE = "Storm"
+
+
+class Peak:
+    """The most memory that a server's processes had, as long as the block."""
+
+    def __init__(self, server):
+        self.server, self.bytes = server, 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self):
+        while not self.ended.wait(0.2):
+            try:
+                self.bytes = max(self.bytes, memory_bytes(self.server.process.pid))
+            except OSError:
+                pass  # a process has just ended
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def cut_and_return(muster, load, count):
+    """Seconds from the server's start until all are back; MiB at its peak, and with all
+    devices connected and quiet."""
+    muster.kill()
+    start = time.monotonic()
+    muster.start()
+    with Peak(muster) as peak:
+        got = load.line()
+        if got.get("back") != count:
+            raise Failed("%s of %d devices are back" % (got, count))
+    time.sleep(2)
+    return (got["back_at"] - start, peak.bytes / 2**20,
+            memory_bytes(muster.process.pid) / 2**20)
+
+
+def check(result):
+    """No device was told to stay away."""
+    if result["barred"]:
+        raise Failed("%d devices were refused for ever: CONNACK %s" % (
+            result["barred"], result["connack"]))
+
+
+def run(ctx):
+    n = ctx.connections
+    storms, bare, empty = [], [], []
+    with fleet(ctx, "storm", n, ctx.free_port()) as muster:
+        accept = Accept(ctx, muster)
+        muster.stop()
+        muster.start()
+        empty.append(memory_bytes(muster.process.pid) / 2**20)
+        try:
+            with Load(ctx, "storm", muster.port, 0, n, name=muster.hub) as load:
+                load.await_up(n)
+                for _ in range(ctx.rounds):
+                    bare.append(measure(ctx, accept, "handshake", 0, n, n)["seconds"])
+                    storms.append(cut_and_return(muster, load, n))
+                check(load.end())
+        finally:
+            accept.stop()
+    devices = "{:,} devices".format(n)
+    return [
+        Row(FIGURE, devices + ": server started to all back", "s", column(storms, 0), bare,
+            "bare handshakes, all at once"),
+        Row(FIGURE, "memory of the server at its peak", "MiB (PSS, all processes)",
+            column(storms, 1), column(storms, 2), "all connected and quiet", ("<=", 2)),
+        Row(FIGURE, "memory a device at the peak", "KiB",
+            [(s[1] - empty[0]) * 1024 / n for s in storms],
+            [(s[2] - empty[0]) * 1024 / n for s in storms], "all connected and quiet")]
