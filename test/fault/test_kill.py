@@ -193,20 +193,12 @@ class KillMain(harness.Case):
         pids = list(self.server.pids().values())
         self.assertGreaterEqual(len(pids), 3)
         self.server.kill()
-        self.eventually(lambda: not [p for p in pids if self.is_alive(p)], 10, "children end")
+        self.eventually(lambda: not [p for p in pids if harness.is_alive(p)], 10, "children end")
         again = harness.Server(self.home).start()
         self.addCleanup(again.kill)
         self.assertEqual(again.operator().get("/devices/m-1").status, 200)
         self.assertEqual(again.stop(), 0)
         self.assertEqual(again.faults(), [])
-
-    @staticmethod
-    def is_alive(pid):
-        try:
-            with open("/proc/%d/stat" % pid, encoding="ascii") as f:
-                return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-        except FileNotFoundError:
-            return False
 
     def test_stop_in_order_leaves_nothing_and_closes_in_order(self):
         op = self.server.operator()
@@ -220,7 +212,7 @@ class KillMain(harness.Case):
         self.assertEqual(self.server.stop(), 0)
         self.assertLess(time.monotonic() - start, 8)
         self.assertTrue(client.closes(5))
-        self.assertEqual([p for p in pids if self.is_alive(p)], [])
+        self.assertEqual([p for p in pids if harness.is_alive(p)], [])
         self.assertEqual(self.server.faults(), [])
 
     def test_interrupt_key_stops_it_too(self):

@@ -42,6 +42,15 @@ def run(*args, stdin=None, timeout=60, env=None, program=None, cwd=None):
                           errors="backslashreplace", cwd=cwd, env={**os.environ, **(env or {})})
 
 
+def is_alive(pid):
+    """Whether a process runs that may be nobody's child any more."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 class Case(unittest.TestCase):
     """A test with a temporary directory, gone afterwards."""
 
