@@ -20,29 +20,20 @@ struct args {
 	struct remote r;
 	const char *device, *issuer, *state, *within;
 	int64_t before_ms; /* 0: whatever */
-	int64_t rows;
+	struct render *show;
 };
 
-static void
-show_row(const struct args *a, const struct js *row)
-{
-	char until[CLOCK_TEXT], seen[CLOCK_TEXT] = "-";
-	int64_t seen_ms = js_as_int(js_get(row, "seenMs"));
-	if (a->r.json) {
-		auto_buf b = BUF_INIT(65536);
-		js_dump(row, JS_AS_BUILT, &b);
-		printf("%s\n", buf_text(&b));
-		return;
-	}
-	const char *custody = js_as_text(js_get(row, "custody"));
-	clock_iso(js_as_int(js_get(row, "notAfterMs")), 0, until);
-	if (seen_ms)
-		clock_iso(seen_ms, 0, seen);
-	printf("%-24s %-9s %-10s %-12s %-20s %-20s %-7s %.16s\n",
-	    js_as_text(js_get(row, "subject")), js_as_text(js_get(row, "profile")),
-	    js_as_text(js_get(row, "state")), js_as_text(js_get(row, "issuer")), until,
-	    seen, custody[0] ? custody : "-", js_as_text(js_get(row, "thumbprint")));
-}
+static const struct render_column columns[] = {
+    {"SUBJECT", "subject", RENDER_TEXT, RENDER_CUT},
+    {"PROFILE", "profile", RENDER_TEXT, 0},
+    {"STATE", "state", RENDER_TEXT, 0},
+    {"ISSUER", "issuer", RENDER_TEXT, RENDER_CUT},
+    {"UNTIL", "notAfterMs", RENDER_MS, 0},
+    {"SEEN", "seenMs", RENDER_MS, 0},
+    {"CUSTODY", "custody", RENDER_TEXT, 0},
+    {"THUMBPRINT", "thumbprint", RENDER_TEXT, RENDER_CUT},
+    {NULL, NULL, RENDER_TEXT, 0},
+};
 
 /* A page's lines up to the one that says it is whole; *ret_next lives in the arena. */
 static int
@@ -57,8 +48,7 @@ show_page(struct args *a, struct span body, const char **ret_next, struct err *e
 			*ret_next = arena_str(a->r.arena, js_as_str(js_get(row, "next")));
 			return 0;
 		}
-		show_row(a, row);
-		a->rows++;
+		render_row(a->show, row);
 	}
 	return err_set(e, ERR_CORRUPT, "certificates: the answer was cut off");
 }
@@ -90,15 +80,13 @@ show_all(struct args *a, struct err *e)
 	a->before_ms = a->within ? clock_wall_ms(&clock_system) + within : 0;
 	if (remote_open(&a->r, e))
 		return -1;
-	if (!a->r.json)
-		printf("%-24s %-9s %-10s %-12s %-20s %-20s %-7s %s\n", "SUBJECT",
-		    "PROFILE", "STATE", "ISSUER", "UNTIL", "SEEN", "CUSTODY",
-		    "THUMBPRINT");
-	do {
-		if (get_page(a, &next, e))
-			return -1;
-	} while (next[0]);
-	return 0;
+	a->show = render_new(columns, a->r.form, stdout, render_width(stdout));
+	int rc = 0;
+	do
+		rc = get_page(a, &next, e);
+	while (rc == 0 && next[0]);
+	render_free(a->show);
+	return rc;
 }
 
 int
@@ -111,16 +99,12 @@ cmd_certificates(int argc, char **argv, struct err *e)
 		"valid, superseded, expired or revoked (default: any)"},
 	    {"expires-within", "TIME", OPT_TEXT, &a.within,
 		"that end sooner than that, e.g. 30d"},
-	};
-	enum { OWN = sizeof(own) / sizeof(own[0]) };
-	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
-	memcpy(rows, own, sizeof(own));
-	remote_rows(&a.r, rows + OWN, argc, argv);
+	    {0}};
 	const struct opt_cmd cmd = {"muster certificates [SUBJECT] [OPTIONS]",
 	    "Lists what a running server issued: state, end, when its device was last\n"
 	    "seen with it, and how the device says that it holds the key.",
-	    rows, 0, 1};
-	int at = opt_parse(&cmd, argc, argv, e);
+	    own, 0, 1};
+	int at = remote_parse(&a.r, &cmd, argc, argv, e);
 	int status = at;
 	if (at > 0) {
 		a.device = at < argc ? argv[at] : "";

@@ -29,6 +29,13 @@ int cmd_drill(int argc, char **argv, struct err *e);
 int cmd_certificates(int argc, char **argv, struct err *e);
 int cmd_compliance(int argc, char **argv, struct err *e);
 int cmd_device(int argc, char **argv, struct err *e);
+int cmd_group(int argc, char **argv, struct err *e);
+int cmd_enrollment(int argc, char **argv, struct err *e);
+int cmd_registration(int argc, char **argv, struct err *e);
+int cmd_hub(int argc, char **argv, struct err *e);
+int cmd_dps(int argc, char **argv, struct err *e);
+int cmd_events(int argc, char **argv, struct err *e);
+int cmd_connections(int argc, char **argv, struct err *e);
 int cmd_config(int argc, char **argv, struct err *e);
 /* A process of the server, started by muster itself: muster role NAME, with descriptor 3.
  */

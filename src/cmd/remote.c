@@ -69,8 +69,8 @@ remote_parse(
 	return opt_parse(&all, argc, argv, e);
 }
 
-static int
-open_service(struct remote *r, struct err *e)
+int
+remote_open_any(struct remote *r, struct err *e)
 {
 	const struct service_opts o = {
 	    .name = r->target, .target = r->opts, .timeout_ms = r->timeout_ms};
@@ -90,15 +90,9 @@ open_service(struct remote *r, struct err *e)
 }
 
 int
-remote_open_any(struct remote *r, struct err *e)
-{
-	return open_service(r, e);
-}
-
-int
 remote_open(struct remote *r, struct err *e)
 {
-	if (open_service(r, e))
+	if (remote_open_any(r, e))
 		return -1;
 	if (r->rest)
 		return 0;

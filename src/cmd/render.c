@@ -159,6 +159,29 @@ put_value(struct buf *b, const struct js *v)
 		js_dump(v, JS_AS_BUILT, b);
 }
 
+static bool
+is_plain(const struct js *v)
+{
+	return !js_is(v, JS_ARRAY) && !js_is(v, JS_OBJECT);
+}
+
+/* A list of plain values is read more easily than its JSON; an empty one is nothing. */
+static void
+put_cell(struct buf *b, const struct js *v)
+{
+	bool plain = js_is(v, JS_ARRAY);
+	for (size_t i = 0; i < js_len(v) && plain; i++)
+		plain = is_plain(js_at(v, i));
+	if (is_plain(v) || (js_len(v) && !plain)) {
+		put_value(b, v);
+		return;
+	}
+	for (size_t i = 0; i < js_len(v) && plain; i++) {
+		buf_str(b, i ? ", " : "");
+		put_value(b, js_at(v, i));
+	}
+}
+
 /* Seconds are enough for people; programs read JSON. */
 static void
 put_time(struct buf *b, const struct js *v)
@@ -189,7 +212,7 @@ cell(const struct render_column *c, const struct js *row, enum render_form form)
 	const struct js *v = find(row, c->path);
 	switch (c->kind) {
 	case RENDER_TEXT:
-		put_value(&b, v);
+		put_cell(&b, v);
 		break;
 	case RENDER_TIME:
 		put_time(&b, v);

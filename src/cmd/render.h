@@ -19,7 +19,7 @@ enum render_form { RENDER_TABLE, RENDER_JSON, RENDER_TSV };
 must_check int render_form_parse(const char *name, enum render_form *ret, struct err *e);
 
 enum render_kind {
-	RENDER_TEXT, /* text, numbers and yes/no as they are, others as JSON */
+	RENDER_TEXT, /* as it is; lists of plain values with commas, others as JSON */
 	RENDER_TIME, /* ISO 8601 text; the year 1 is "never" */
 	RENDER_MS,   /* milliseconds since 1970; 0 is "-" */
 };

@@ -17,7 +17,7 @@ struct rest;
 struct rest_call;
 
 #define REST_BODY_MAX  (64 * 1024 * 1024)
-#define REST_TOKEN_MAX 512
+#define REST_TOKEN_MAX 4096
 #define REST_TRIES     6
 
 struct rest_opts {

@@ -4,8 +4,10 @@ import base64
 import glob
 import json
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import threading
 
@@ -26,6 +28,9 @@ def secret(path, text, mode=0o600):
 
 def section(name, **keys):
     return "[%s]\n%s\n" % (name, "".join("%s = %s\n" % row for row in keys.items()))
+
+
+WAYS = ([], ["--target", "here"], ["--target", "keys"])
 
 
 class CliCase(harness.ServerCase):
@@ -66,6 +71,10 @@ class CliCase(harness.ServerCase):
                     cls.server.https_port, policy, base64.b64encode(key).decode()), mode))
         return section(name, kind="azure", sign_in="connection-string", ca="ca/root.pem", **files)
 
+    def each_way(self):
+        """As an operator, and as if the server were Azure."""
+        yield from enumerate(WAYS)
+
     def muster(self, *args, stdin=None):
         return harness.run(*args, "--home", self.home, stdin=stdin)
 
@@ -84,12 +93,7 @@ class CliCase(harness.ServerCase):
 
 
 class Device(CliCase):
-    """Each as an operator and by a connection string."""
-
-    def each_way(self):
-        for number, way in enumerate(([], ["--target", "here"], ["--target", "keys"])):
-            with self.subTest(way=way):
-                yield number, way
+    """Identities and what is said to them."""
 
     def test_an_identity_from_the_first_to_the_last_day(self):
         for n, way in self.each_way():
@@ -170,10 +174,20 @@ class Device(CliCase):
         self.assertEqual(len(self.lines("device", "list", "--top", "1005")), 1005)
 
     def test_a_condition_goes_to_the_hub_as_it_is(self):
-        self.sas_device("w-1")
-        got = self.muster("device", "list", "--where", "this is \"no\" condition")
-        self.ends(got, 3, "HTTP 400", "ArgumentInvalid")
-        self.assertEqual(got.stdout, "")
+        for name in ("w-1", "w-2", "w-3"):
+            self.sas_device(name)
+        self.works(self.muster("device", "twin", "w-2", "--patch", '{"tags":{"hall":"\\"7\\""}}'))
+        self.works(self.muster("device", "disable", "w-3"))
+        for _, way in self.each_way():
+            for where, found in (("tags.hall = '\"7\"'", ["w-2"]),
+                                 ("status = 'disabled' and starts_with(deviceId, 'w-')", ["w-3"]),
+                                 ("deviceId in ['w-1', 'nobody']", ["w-1"]),
+                                 ("deviceId = 'nobody'", [])):
+                rows = self.tsv("device", "list", "--where", where, *way)
+                self.assertEqual([row[0] for row in rows], found, where)
+            got = self.muster("device", "list", "--where", "this is \"no\" condition", *way)
+            self.ends(got, 3, "HTTP 400", "ArgumentInvalid")
+            self.assertEqual(got.stdout, "")
 
     def test_twins(self):
         for n, way in self.each_way():
@@ -256,6 +270,138 @@ class Device(CliCase):
         self.ends(self.muster("device", "send", "c-1", "x", "--target", "keys"), 3, "AMQP")
 
 
+class Enrollment(CliCase):
+    """Who may register, and who has."""
+
+    def test_a_group_of_a_ca(self):
+        ca = self.device_ca.cert
+        for n, way in self.each_way():
+            name = "ca-%d" % n
+            made = self.json("group", "create", name, "--signing-ca", ca, "--hub", "127.0.0.1",
+                             "--allocation", "static", "--reprovision", "never", "--tags",
+                             '{"site":"x"}', "--disabled", *way)
+            self.assertEqual((made["provisioningStatus"], made["allocationPolicy"],
+                              made["iotHubs"]), ("disabled", "static", ["127.0.0.1"]))
+            self.assertEqual(made["initialTwin"]["tags"], {"site": "x"})
+            self.assertEqual(made["reprovisionPolicy"], {
+                "updateHubAssignment": False, "migrateDeviceData": False})
+            self.ends(self.muster("group", "create", name, "--symmetric", *way), 5, name,
+                      "already")
+            was = self.op.get("/enrollmentGroups/" + name).json
+            on = self.json("group", "enable", name, *way)
+            for part in ("attestation", "initialTwin", "iotHubs", "reprovisionPolicy"):
+                self.assertEqual(on[part], was[part])
+            self.assertEqual(on["provisioningStatus"], "enabled")
+            self.ends(self.muster("group", "disable", name, "--etag", was["etag"], *way), 5,
+                      name, "changed meanwhile")
+            row, = [r for r in self.tsv("group", "list", *way) if r[0] == name]
+            self.assertEqual(row[1:3], ["enabled", "x509"])
+            self.assertIn("CN=", row[3])
+            self.works(self.muster("group", "delete", name, *way))
+            self.ends(self.muster("group", "show", name, *way), 4, name)
+
+    def test_a_group_of_a_key_keeps_it(self):
+        keys = self.path("group.keys")
+        for n, way in self.each_way():
+            name, key = "key-%d" % n, base64.b64encode(os.urandom(32)).decode()
+            secret(keys, key)
+            hidden = self.json("group", "create", name, "--keys-file", keys, *way)
+            self.assertNotIn(key, json.dumps(hidden))
+            for verb in ("disable", "enable"):
+                self.json("group", verb, name, *way)
+                got = self.json("group", "show", name, "--keys", *way)
+                self.assertEqual(got["attestation"]["symmetricKey"]["primaryKey"], key)
+            made = self.json("group", "create", name + "-made", "--symmetric", "--keys", *way)
+            first = made["attestation"]["symmetricKey"]["primaryKey"]
+            self.assertGreaterEqual(len(base64.b64decode(first)), 16)
+            with self.dps(name, key=harness.derive(base64.b64decode(key), name)) as client:
+                self.assertEqual(mqtt.dps_register(client).status, 200)
+            self.assertEqual([r[0] for r in self.tsv("registration", "list", name, *way)], [name])
+        os.chmod(keys, 0o644)
+        self.ends(self.muster("group", "create", "key-x", "--keys-file", keys), 8, "chmod")
+
+    def test_an_enrollment_of_a_device(self):
+        for n, way in self.each_way():
+            name = "one-%d" % n
+            cert = self.leaf(name)
+            made = self.json("enrollment", "create", name, "--device-cert", cert[0],
+                             "--device-id", name + "-dev", *way)
+            self.assertEqual(made["deviceId"], name + "-dev")
+            with self.dps(name, cert=cert) as client:
+                self.assertEqual(mqtt.dps_register(client).status, 200)
+            shown = self.json("registration", "show", name, *way)
+            self.assertEqual((shown["status"], shown["deviceId"]), ("assigned", name + "-dev"))
+            row, = [r for r in self.tsv("enrollment", "list", *way) if r[0] == name]
+            self.assertEqual(row[3], name + "-dev")
+            self.works(self.muster("enrollment", "disable", name, *way))
+            self.works(self.muster("registration", "delete", name, *way))
+            self.ends(self.muster("registration", "show", name, *way), 4, name)
+            with self.dps(name, cert=cert) as client:
+                self.assertEqual(mqtt.dps_register(client).json["status"], "disabled")
+            self.works(self.muster("enrollment", "delete", name, *way))
+            self.ends(self.muster("enrollment", "show", name, *way), 4, name)
+
+    def test_options_that_do_not_fit(self):
+        ca = self.device_ca.cert
+        for args, word in (([], "--signing-ca"), (["--symmetric", "--signing-ca", ca], "one of"),
+                           (["--symmetric", "--second-ca", ca], "first one"),
+                           (["--symmetric", "--reprovision", "maybe"], "migrate")):
+            self.ends(self.muster("group", "create", "odd", *args), 2, word)
+        self.ends(self.muster("group", "create", "odd", "--signing-ca", self.device_ca.key), 3)
+        self.ends(self.muster("group", "create", "odd", "--symmetric", "--tags", "{"), 3, "--tags")
+        self.assertEqual(self.op.get("/enrollmentGroups/odd").status, 404)
+
+
+class Logs(CliCase):
+    """What devices sent, and who came."""
+
+    def test_events(self):
+        client = self.hub("e-1", key=self.sas_device("e-1"))
+        client.publish("devices/e-1/messages/events/level=high&%24.ct=application%2Fjson",
+                       b'{"t":21.5}')
+        client.publish("devices/e-1/messages/events/", b"\x1b[2Jraw\xff")
+        rows = self.eventually(lambda: (r := self.lines("events", "--device", "e-1"))[1:] and r)
+        self.assertEqual([r.get("body") for r in rows], [{"t": 21.5}, None])
+        cells = self.tsv("events", "--device", "e-1")
+        self.assertEqual(cells[0][1:], ["e-1", "", "sas", '{"level":"high"}', '{"t":21.5}'])
+        self.assertEqual(base64.b64decode(cells[1][5]), b"\x1b[2Jraw\xff")
+        self.assertEqual(len(self.lines("events", "--device", "e-1", "--top", "1")), 1)
+        table = self.works(self.muster("events", "--device", "e-1")).stdout
+        self.assertRegex(table, r"^TIME +DEVICE +AUTH +PROPERTIES +BODY\n")
+        none = self.works(self.muster("events", "--device", "e-1", "--since", "1ms"))
+        self.assertEqual((none.stdout, none.stderr), ("", "nothing in the last 1ms\n"))
+
+    def test_connections(self):
+        key = self.sas_device("n-1")
+        self.hub("n-1", key=key).disconnect()
+        self.refused(lambda: self.hub("n-1", key=b"x" * 32))
+        rows = self.eventually(lambda: (
+            r := self.lines("connections", "--device", "n-1"))[2:] and r)
+        self.assertEqual({r["event"] for r in rows}, {"connect", "disconnect", "refused"})
+        only, = self.lines("connections", "--device", "n-1", "--what", "refused")
+        self.assertEqual(only["authType"], "sas")
+        self.assertEqual(self.lines("connections", "--device", "n-1", "--plane", "dps"), [])
+
+    def test_following(self):
+        key = self.sas_device("f-1")
+        run = subprocess.Popen(
+            [harness.MUSTER, "connections", "-f", "--device", "f-1", "-o", "tsv", "--home",
+             self.home], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            for _ in range(2):
+                self.hub("f-1", key=key).disconnect()
+                seen = {run.stdout.readline().split("\t")[1] for _ in range(2)}
+                self.assertEqual(seen, {"connect", "disconnect"})
+        finally:
+            run.terminate()
+            run.communicate(timeout=20)
+
+    def test_azure_keeps_no_such_logs(self):
+        for command in ("events", "connections"):
+            self.ends(self.muster(command, "--target", "keys"), 3, "is Azure")
+            self.ends(self.muster(command, "--since", "yesterday"), 3, "--since")
+
+
 class Targets(CliCase):
     """Which there are, and what is wrong with them."""
 
@@ -269,7 +415,8 @@ class Targets(CliCase):
         self.works(self.muster("certificates", "--target", "here"))
         self.ends(self.muster("device", "list", "--target", "keys", "--operator", "admin"), 2,
                   "for a muster")
-        self.ends(self.muster("certificates", "-o", "tsv"), 2, "table or json")
+        self.ends(self.muster("health", "-o", "tsv"), 2, "table or json")
+        self.assertIn("admin", [row[0] for row in self.tsv("certificates")])
         self.ends(self.muster("device", "list", "-o", "xml"), 2, "table, json or tsv")
 
     def test_a_secret_that_others_may_read(self):
@@ -294,6 +441,12 @@ class Targets(CliCase):
         self.ends(self.muster("device", "list", "--target", "x"), 3, "targets.conf", "line 4",
                   "colour")
 
+    def test_the_hub_as_a_resource(self):
+        shown = self.json("hub", "show")
+        self.assertEqual(shown["properties"]["hostName"], "127.0.0.1")
+        self.assertEqual(self.json("hub", "show", "--target", "here"), shown)
+        self.ends(self.muster("hub", "show", "--target", "keys"), 2, "hub_resource")
+
     def test_revoke_by_the_kind_of_the_target(self):
         for name, target in (("rv-1", "keys"), ("rv-2", "azure"), ("rv-3", "here")):
             self.sas_device(name)
@@ -301,6 +454,33 @@ class Targets(CliCase):
             states = {row["name"]: row["state"] for row in rows}
             self.assertEqual(states["identity"], "done")
             self.assertEqual(states["crl"] == "not offered", target != "here")
+
+
+class Principal(CliCase):
+    """The home's server as if it were Azure, by an operator's secret."""
+
+    def principal(self, name, role):
+        made = self.works(self.muster("operator", "add", name, "--role", role))
+        secret(os.path.join(self.home, name + ".secret"), made.stdout.strip())
+        host = "127.0.0.1:%d" % self.server.https_port
+        app = re.search(r"application (\S+)", made.stderr).group(1)
+        return section(name, kind="azure", sign_in="service-principal", ca="ca/root.pem",
+                       tenant="adfs", client_id=app, secret=name + ".secret", hub=host, dps=host,
+                       authority="https://" + host, arm="https://" + host,
+                       hub_resource=ARM + "IotHubs/muster")
+
+    def test_every_plane(self):
+        self.targets(self.principal("ci", "owner"), self.principal("lee", "reader"))
+        self.addCleanup(self.usual)
+        self.json("device", "create", "sp-1", "--target", "ci")
+        self.works(self.muster("group", "create", "sp-1", "--symmetric", "--target", "ci"))
+        shown = self.json("hub", "show", "--target", "ci")
+        self.assertEqual(shown["properties"]["hostName"], "127.0.0.1")
+        self.json("device", "show", "sp-1", "--target", "lee")
+        self.ends(self.muster("device", "delete", "sp-1", "--target", "lee"), 6, "sp-1")
+        self.works(self.muster("operator", "rotate", "lee"))
+        self.ends(self.muster("device", "show", "sp-1", "--target", "lee"), 6, "target lee",
+                  "service-principal")
 
 
 class Azure(CliCase):
@@ -425,6 +605,24 @@ class Azure(CliCase):
         self.assertNotIn("x-ms-continuation", first.headers)
         self.assertEqual(second.headers["x-ms-continuation"], "t/+1")
         self.assertEqual(first.headers["x-ms-max-item-count"], "1000")
+
+    def test_the_planes_have_tokens_of_their_own(self):
+        hub = {"id": ARM + "IotHubs/h", "name": "h", "properties": {"hostName": "h.example.net"}}
+        dps = {"id": ARM + "provisioningServices/d", "name": "d", "properties": {
+            "idScope": "0ne1", "iotHubs": [{"name": "h.example.net", "location": "x",
+                                            "connectionString": "HostName=..;****"}]}}
+        self.fake.on("GET", ARM + "IotHubs/h", hub)
+        self.fake.on("GET", ARM + "provisioningServices/d", dps)
+        self.fake.on("GET", "/enrollmentGroups/g", {"enrollmentGroupId": "g"})
+        self.assertEqual(self.json("hub", "show", "--target", "sp"), hub)
+        self.assertEqual(self.json("group", "show", "g", "--target", "sp")["enrollmentGroupId"], "g")
+        self.assertEqual(
+            [r.form["scope"] for r in self.fake.seen("POST", "/tenant-1/oauth2/v2.0/token")],
+            [self.fake.url + "/.default", "https://azure-devices-provisioning.net/.default"])
+        table = self.works(self.muster("dps", "show", "--target", "sp")).stdout
+        self.assertRegex(table, r"(?m)^ID scope +0ne1$")
+        self.assertRegex(table, r"(?m)^h\.example\.net +x$")
+        self.ends(self.muster("hub", "show", "--target", "keys"), 2, "keys")
 
     def test_no_hub_there(self):
         self.targets(section("dps-only", kind="azure", sign_in="managed-identity",

@@ -87,6 +87,14 @@ a_column_that_nobody_has_is_left_out(void **state)
 }
 
 static void
+a_list_is_its_values(void **state)
+{
+	const char *const rows[] = {"{\"id\":[\"a\",\"b\",3,null],\"why\":{}}",
+	    "{\"id\":[],\"why\":{\"x\":1}}", NULL};
+	assert_rows(RENDER_TSV, 0, rows, "a, b, 3, null\t\t\t\t\n\t\t\t\t{\"x\":1}\n");
+}
+
+static void
 nothing_prints_nothing(void **state)
 {
 	const char *const none[] = {NULL};
@@ -99,10 +107,10 @@ static void
 tsv_has_all_columns_and_no_heading(void **state)
 {
 	const char *const rows[] = {"{\"id\":\"a\\tb\\n\\\\\",\"auth\":{\"state\":true},"
-				    "\"atMs\":1000,\"why\":[1]}",
+				    "\"atMs\":1000,\"why\":[1,{}]}",
 	    NULL};
 	assert_rows(
-	    RENDER_TSV, 10, rows, "a\\tb\\n\\\\\tyes\t\t1970-01-01T00:00:01Z\t[1]\n");
+	    RENDER_TSV, 10, rows, "a\\tb\\n\\\\\tyes\t\t1970-01-01T00:00:01Z\t[1,{}]\n");
 }
 
 static void
@@ -198,6 +206,7 @@ main(void)
 	    cmocka_unit_test(a_table_is_as_wide_as_what_is_in_it),
 	    cmocka_unit_test(a_narrow_terminal_loses_extras_then_gets_cells_cut),
 	    cmocka_unit_test(a_column_that_nobody_has_is_left_out),
+	    cmocka_unit_test(a_list_is_its_values),
 	    cmocka_unit_test(nothing_prints_nothing),
 	    cmocka_unit_test(tsv_has_all_columns_and_no_heading),
 	    cmocka_unit_test(json_is_an_object_a_line),
