@@ -263,7 +263,7 @@ parse_call(struct query_parser *p, struct query_expr *x, struct err *e)
 static int
 parse_operand(struct query_parser *p, const struct query_expr **ret, struct err *e)
 {
-	struct query_expr *x;
+	struct query_expr *x = NULL;
 	bool was;
 	if (query_lex_take(&p->lex, "(", &was, e))
 		return -1;
@@ -325,7 +325,7 @@ static int
 parse_unary(
     struct query_parser *p, int level, const struct query_expr **ret, struct err *e)
 {
-	struct query_expr *x;
+	struct query_expr *x = NULL;
 	bool was;
 	if (level == LEVEL_NOT ? query_lex_take_name(&p->lex, "NOT", &was, e)
 			       : query_lex_take(&p->lex, "-", &was, e))
@@ -349,7 +349,7 @@ parse_binary(
 	if (parse_level(p, level + 1, ret, e))
 		return -1;
 	while ((o = find_operator(&p->lex, level))) {
-		struct query_expr *x;
+		struct query_expr *x = NULL;
 		if (new_node(p, &x, e) || query_lex_next(&p->lex, e))
 			return -1;
 		x->op = o->op;
