@@ -5,7 +5,7 @@
 
 #include "crypto/digest.h"
 
-#define ENTRIES_MAX 1000000 /* beyond it all is forgotten: some lines come twice */
+enum { OVERHEAD = 32 }; /* of the heap and of the table, for one */
 
 struct entry {
 	uint8_t by[DIGEST_SHA256];
@@ -15,23 +15,30 @@ struct entry {
 };
 
 struct sightings {
-	struct entry *by_name;
+	struct entry *by_name; /* and in the order they were noted */
+	size_t bytes, bytes_max;
 };
 
 struct sightings *
-sighting_new(void)
+sighting_new(size_t bytes_max)
 {
-	return own_alloc(sizeof(struct sightings));
+	struct sightings *t = own_alloc(sizeof(*t));
+	t->bytes_max = bytes_max;
+	return t;
+}
+
+static size_t
+size_of(const char *name)
+{
+	return sizeof(struct entry) + strlen(name) + 1 + OVERHEAD;
 }
 
 static void
-forget_all(struct sightings *t)
+forget(struct sightings *t, struct entry *x)
 {
-	struct entry *x, *next;
-	HASH_ITER (hh, t->by_name, x, next) {
-		HASH_DEL(t->by_name, x);
-		free(x);
-	}
+	t->bytes -= size_of(x->name);
+	HASH_DEL(t->by_name, x);
+	free(x);
 }
 
 void
@@ -39,7 +46,8 @@ sighting_free(struct sightings *t)
 {
 	if (!t)
 		return;
-	forget_all(t);
+	while (t->by_name)
+		forget(t, t->by_name);
 	free(t);
 }
 
@@ -90,15 +98,14 @@ sighting_is_due(const struct sightings *t, const struct session *s, int64_t now_
 void
 sighting_note(struct sightings *t, const struct session *s, int64_t now_ms)
 {
-	struct entry *x = find(t, s->name);
-	if (!x) {
-		if (HASH_COUNT(t->by_name) >= ENTRIES_MAX)
-			forget_all(t);
-		struct span name = with_nul(s->name);
-		x = own_alloc(sizeof(*x) + name.len);
-		memcpy(x->name, name.p, name.len);
-		HASH_ADD_STR(t->by_name, name, x);
-	}
+	struct span name = with_nul(s->name);
+	sighting_forget(t, s->name); /* so that it comes last */
+	while (t->by_name && t->bytes + size_of(s->name) > t->bytes_max)
+		forget(t, t->by_name);
+	struct entry *x = own_alloc(sizeof(*x) + name.len);
+	memcpy(x->name, name.p, name.len);
+	HASH_ADD_STR(t->by_name, name, x);
+	t->bytes += size_of(x->name);
 	fingerprint(s, x->by);
 	x->at_ms = now_ms;
 }
@@ -107,8 +114,6 @@ void
 sighting_forget(struct sightings *t, const char *name)
 {
 	struct entry *x = find(t, name);
-	if (!x)
-		return;
-	HASH_DEL(t->by_name, x);
-	free(x);
+	if (x)
+		forget(t, x);
 }

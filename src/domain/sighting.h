@@ -5,7 +5,8 @@
  * connection that begins and ends, and a line a request would drown the log; yet a seal
  * goes by the log ("no SAS in 24 h", "no SAS since the switch"). So a line is due where a
  * device comes with another credential than last time, after a session was opened for
- * it, and every so often while it goes on. In memory: after a restart all are due.
+ * it, and every so often while it goes on. In memory: after a restart all are due, and so
+ * is, where there are too many, whoever had a line longest ago.
  */
 #include "domain/session.h"
 
@@ -15,7 +16,9 @@
 
 struct sightings;
 
-struct sightings *sighting_new(void);
+/* Of a million devices with names like "device-000017". */
+#define SIGHTING_BYTES_MAX ((size_t)144 << 20)
+struct sightings *sighting_new(size_t bytes_max);
 void sighting_free(struct sightings *t);
 
 /* s: as session_judge describes who came. */

@@ -482,7 +482,7 @@ start(struct core *c, int fd, struct err *e)
 	init_throttles(c);
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
-	c->sightings = sighting_new();
+	c->sightings = sighting_new(SIGHTING_BYTES_MAX);
 	est_guard_init(&c->est, loop_now_ms(c->loop));
 	signin_guard_init(&c->signins, loop_now_ms(c->loop));
 	if (core_load_issuers(c, e) || log_start(c, e))

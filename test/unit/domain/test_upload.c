@@ -188,7 +188,7 @@ failed_uploads_make_no_notice(void **state)
 static void
 a_line_is_due_once_in_a_while(void **state)
 {
-	struct sightings *t = sighting_new();
+	struct sightings *t = sighting_new(SIGHTING_BYTES_MAX);
 	struct session sas = {.name = "d1", .by_key = true, .key = {1}};
 	struct session x509 = {.name = "d2", .thumb = "aa"};
 	session_blanks(&sas);
@@ -207,9 +207,35 @@ a_line_is_due_once_in_a_while(void **state)
 }
 
 static void
+where_there_are_too_many_the_oldest_line_is_forgotten(void **state)
+{
+	static char names[200][8];
+	struct sightings *t = sighting_new(4096);
+	struct session s[200];
+	unsigned due = 0;
+	for (int i = 0; i < 200; i++) {
+		snprintf(names[i], sizeof(names[i]), "d%d", i);
+		s[i] = (struct session){.name = names[i], .by_key = true};
+		session_blanks(&s[i]);
+		sighting_note(t, &s[i], NOW);
+		sighting_note(t, &s[0], NOW);
+	}
+	assert_false(sighting_is_due(t, &s[0], NOW)); /* it is noted again and again */
+	assert_true(sighting_is_due(t, &s[1], NOW));
+	for (int i = 0; i < 200; i++) {
+		bool is = sighting_is_due(t, &s[i], NOW);
+		assert_true(
+		    i == 0 || is || i == 199 || !sighting_is_due(t, &s[i + 1], NOW));
+		due += is;
+	}
+	assert_in_range(200 - due, 4096 / 250, 4096 / 60);
+	sighting_free(t);
+}
+
+static void
 another_credential_is_due_at_once(void **state)
 {
-	struct sightings *t = sighting_new();
+	struct sightings *t = sighting_new(SIGHTING_BYTES_MAX);
 	struct session first = {.name = "d1", .by_key = true, .key = {1}};
 	struct session others[] = {
 	    {.name = "d1", .by_key = true, .key = {2}},
@@ -232,7 +258,7 @@ another_credential_is_due_at_once(void **state)
 static void
 a_session_in_between_is_not_forgotten(void **state)
 {
-	struct sightings *t = sighting_new();
+	struct sightings *t = sighting_new(SIGHTING_BYTES_MAX);
 	struct session s = {.name = "d1", .by_key = true, .key = {1}};
 	session_blanks(&s);
 	sighting_note(t, &s, NOW);
@@ -257,6 +283,7 @@ main(void)
 	    T(failed_uploads_make_no_notice),
 	    cmocka_unit_test(a_line_is_due_once_in_a_while),
 	    cmocka_unit_test(another_credential_is_due_at_once),
+	    cmocka_unit_test(where_there_are_too_many_the_oldest_line_is_forgotten),
 	    cmocka_unit_test(a_session_in_between_is_not_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
