@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/hex.h"
+#include "base/own.h"
 #include "crypto/sas_key.h"
 #include "domain/principal.h"
 #include "domain/revoke.h"
@@ -207,5 +208,142 @@ policy_shows_keys(struct domain *d, const struct ipc_cred *cred, bool *ret, stru
 	if (policy_authorize(d, cred, RIGHT_REGISTRY_READ | RIGHT_SECRETS, &no, e))
 		return -1;
 	*ret = no.code == REFUSAL_NONE;
+	return 0;
+}
+
+/* ---- a new set
+ * ------------------------------------------------------------------------- */
+
+struct policy_set {
+	struct store_policy v[POLICY_MAX];
+	size_t n;
+	const char *names[4 * POLICY_MAX]; /* of those that there are */
+	size_t n_names;
+	struct arena *arena;
+};
+
+static uint32_t
+rights_of_plane(const char *plane)
+{
+	if (strcmp(plane, "dps") == 0)
+		return DPS_RIGHTS | RIGHT_DEVICE_CONNECT;
+	return RIGHT_REGISTRY_READ | RIGHT_REGISTRY_WRITE | RIGHT_SERVICE_CONNECT |
+	       RIGHT_DEVICE_CONNECT;
+}
+
+static uint32_t
+right_of(struct span word)
+{
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (span_ieq_str(word, rights[i].text))
+			return rights[i].bit;
+	return 0;
+}
+
+static int
+parse_rights(struct span text, const char *plane, uint32_t *ret, struct err *e)
+{
+	uint32_t set = 0;
+	for (struct span rest = text; rest.p;) {
+		struct span word = span_trim(span_split(&rest, ','));
+		uint32_t bit = right_of(word);
+		if (!(bit & rights_of_plane(plane)))
+			return err_set(e, ERR_PARSE,
+			    "'%.*s' is no right of a policy here",
+			    SPAN_FMT(span_head(word, 40)));
+		set |= bit;
+	}
+	*ret = set;
+	return 0;
+}
+
+/* It stands in tokens (skn) and paths. */
+static bool
+is_policy_name(struct span s)
+{
+	static const char more[] = "-_.!";
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.p[i], lower = c | 0x20;
+		if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
+		    (!c || !strchr(more, c)))
+			return false;
+	}
+	return s.len != 0 && s.len <= 64;
+}
+
+static struct span
+key_or_new(struct arena *a, struct span key)
+{
+	uint8_t fresh[SAS_KEY_MAX];
+	if (key.len)
+		return key;
+	sas_key_generate(fresh);
+	struct span s = arena_span(a, span_of(fresh, sizeof(fresh)));
+	own_wipe(fresh, sizeof(fresh));
+	return s;
+}
+
+static int
+add_policy(
+    struct policy_set *set, const char *plane, const struct ipc_policy *m, struct err *e)
+{
+	struct store_policy p = {.plane = plane};
+	if (set->n == POLICY_MAX)
+		return err_set(e, ERR_PARSE, "at most %d policies", POLICY_MAX);
+	if (!is_policy_name(m->name))
+		return err_set(
+		    e, ERR_PARSE, "a policy's name has letters, digits and -_.!");
+	if (parse_rights(m->rights, plane, &p.rights, e))
+		return err_wrap(e, "policy %.*s", SPAN_FMT(m->name));
+	for (size_t i = 0; i < set->n; i++)
+		if (span_ieq_str(m->name, set->v[i].name))
+			return err_set(e, ERR_PARSE, "policy %.*s is there twice",
+			    SPAN_FMT(m->name));
+	p.name = arena_str(set->arena, m->name);
+	p.primary_key = key_or_new(set->arena, m->primary_key);
+	p.secondary_key = key_or_new(set->arena, m->secondary_key);
+	set->v[set->n++] = p;
+	return 0;
+}
+
+static int
+read_set(struct policy_set *set, const char *plane, struct span list, struct err *e)
+{
+	struct cursor c = cursor_of(list);
+	while (c.left) {
+		struct ipc_policy m;
+		struct span body = cursor_take(&c, cursor_u32(&c));
+		if (c.bad)
+			return err_set(e, ERR_PARSE, "policies are cut off");
+		if (ipc_msg_unpack(IPC_POLICY, body, &m, e) ||
+		    add_policy(set, plane, &m, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+note_name(void *ctx, const struct store_policy *p, struct err *e)
+{
+	struct policy_set *set = ctx;
+	(void)e;
+	if (set->n_names < sizeof(set->names) / sizeof(set->names[0]))
+		set->names[set->n_names++] = arena_str(set->arena, span_str(p->name));
+	return 0;
+}
+
+int
+policy_replace(struct domain *d, const char *plane, struct span list, struct err *e)
+{
+	struct policy_set set = {.arena = d->arena};
+	if (read_set(&set, plane, list, e) ||
+	    store_policy_each(d->store, plane, note_name, &set, e))
+		return -1;
+	for (size_t i = 0; i < set.n_names; i++)
+		if (store_policy_del(d->store, plane, set.names[i], e))
+			return -1;
+	for (size_t i = 0; i < set.n; i++)
+		if (store_policy_put(d->store, &set.v[i], e))
+			return -1;
 	return 0;
 }

@@ -25,6 +25,13 @@ must_check int policy_shows_keys(
 /* True for rights of the provisioning service. */
 bool policy_is_dps(uint32_t right);
 
+/* Makes the policies of "hub" or "dps" those of list: packed struct ipc_policy, each
+ * behind its length (u32). A key that is empty is made. At most POLICY_MAX, of names that
+ * differ and rights of the plane; else ERR_PARSE, and nothing has changed. */
+#define POLICY_MAX 16 /* Azure's (protocol/service.md 6.2) */
+must_check int policy_replace(
+    struct domain *d, const char *plane, struct span list, struct err *e);
+
 /* Rights joined by ", " as listkeys writes them. */
 void policy_rights_text(uint32_t rights, struct buf *out);
 

@@ -1,222 +1,245 @@
 /*
- * The part of Azure Resource Manager that the migration needs: the hub resource with its
- * switches, and the hub's policies (protocol/service.md 3.1, 3.2). Subscription and
- * resource group are the caller's words and are echoed.
+ * What the resource manager says of itself (protocol/service.md 3): subscriptions,
+ * groups, the provider, names. Its hubs and provisioning services are in arm_hub.c and
+ * arm_dps.c.
  */
+#include "codec/config.h"
 #include "codec/js.h"
-#include "proto/http_call.h"
+#include "io/http.h"
+#include "proto/arm_json.h"
+#include "proto/arm_name.h"
+#include "proto/env.h"
 #include "proto/json.h"
 
-enum { BODY_DEPTH = 32 };
+enum { BODY_DEPTH = 8, NAME_LEN = 255 };
 
-enum { SUBSCRIPTION, GROUP, NAME, KEY }; /* the path's parameters */
+enum { SUBSCRIPTION, GROUP }; /* the path's parameters */
 
+/* Nothing here is in the store; but the caller must be one who may see resources. */
 static void
-put_id(struct js *o, const struct http_call *c)
+after_authorization(struct http_call *c,
+    void (*fn)(struct http_call *c, enum ipc_type type, const void *msg))
 {
-	auto_buf id = BUF_INIT(2048);
-	buf_printf(&id,
-	    "/subscriptions/%.*s/resourceGroups/%.*s/providers/Microsoft.Devices/IotHubs/"
-	    "%.*s",
-	    SPAN_FMT(c->param[SUBSCRIPTION]), SPAN_FMT(c->param[GROUP]),
-	    SPAN_FMT(c->param[NAME]));
-	json_put_text(o, "id", buf_span(&id));
+	const struct ipc_dps_get m = {.peer = c->peer, .cred = c->cred};
+	http_call_ask(c, IPC_DPS_GET, &m, fn);
 }
 
-/* subscriptionid and resourcegroup, so spelled: az reads them without a check (T3). */
+/* True where the caller is let in, once; else the call goes on or has been answered. */
+static bool
+is_let_in(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	const struct ipc_done *d = msg;
+	if (type != IPC_DONE)
+		return false;
+	if (d->code == ERR_OK)
+		return true;
+	http_call_fail_done(c, d);
+	return false;
+}
+
+/* ---- subscriptions and groups --------------------------------------------------------
+ */
+
 static struct js *
-hub_json(const struct http_call *c, const struct ipc_hub *m)
+subscription_json(const struct http_call *c, struct span id)
 {
 	struct js *o = js_object();
-	struct js *properties = js_object();
-	struct js *sku = js_object();
-	put_id(o, c);
-	json_put_text(o, "name", c->param[NAME]);
-	js_set_text(o, "type", "Microsoft.Devices/IotHubs");
+	js_set_text(o, "id", arena_printf(c->arena, "/subscriptions/%.*s", SPAN_FMT(id)));
+	json_put_text(o, "subscriptionId", id);
+	js_set_text(o, "tenantId", "adfs");
+	js_set_text(o, "displayName", c->env->config->server.name.v[0]);
+	js_set_text(o, "state", "Enabled");
+	return o;
+}
+
+static struct span
+our_subscription(const struct http_call *c)
+{
+	return span_str(arm_name_subscription(c->env->config, c->arena));
+}
+
+static void
+on_subscriptions(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	if (!is_let_in(c, type, msg))
+		return;
+	auto_(js_free) struct js *v = subscription_json(c, our_subscription(c));
+	arm_json_list_begin(c);
+	arm_json_list_add(c, v);
+	arm_json_list_end(c);
+}
+
+void
+arm_subscriptions(struct http_call *c)
+{
+	after_authorization(c, on_subscriptions);
+}
+
+static void
+on_subscription(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	if (is_let_in(c, type, msg))
+		http_call_json(c, 200, subscription_json(c, c->param[SUBSCRIPTION]));
+}
+
+void
+arm_subscription(struct http_call *c)
+{
+	after_authorization(c, on_subscription);
+}
+
+static struct js *
+group_json(const struct http_call *c, struct span name)
+{
+	struct js *o = js_object(), *p = js_object();
+	js_set_text(o, "id",
+	    arena_printf(c->arena, "/subscriptions/%.*s/resourceGroups/%.*s",
+		SPAN_FMT(c->param[SUBSCRIPTION]), SPAN_FMT(name)));
+	json_put_text(o, "name", name);
+	js_set_text(o, "type", "Microsoft.Resources/resourceGroups");
 	js_set_text(o, "location", "local");
-	js_set(o, "tags", js_object());
-	json_put_etag(o, "etag", m->etag);
-	json_put_text(o, "subscriptionid", c->param[SUBSCRIPTION]);
-	json_put_text(o, "resourcegroup", c->param[GROUP]);
-	js_set_text(sku, "name", "S1");
-	js_set_text(sku, "tier", "Standard");
-	js_set_int(sku, "capacity", 1);
-	js_set(o, "sku", sku);
-	js_set_text(properties, "state", "Active");
-	js_set_text(properties, "provisioningState", "Succeeded");
-	json_put_text(properties, "hostName", m->host);
-	js_set_bool(properties, "disableLocalAuth", m->disable_local_auth);
-	js_set_bool(properties, "disableDeviceSAS", m->disable_device_sas);
-	js_set_bool(properties, "disableModuleSAS", m->disable_module_sas);
-	js_set(o, "properties", properties);
+	js_set_text(p, "provisioningState", "Succeeded");
+	js_set(o, "properties", p);
+	return o;
+}
+
+/* HEAD asks whether it is there: 204 (T4). */
+static void
+on_group(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	if (!is_let_in(c, type, msg))
+		return;
+	if (http_method(c->req) == HTTP_HEAD)
+		http_call_no_content(c);
+	else
+		http_call_json(c, 200, group_json(c, c->param[GROUP]));
+}
+
+void
+arm_group(struct http_call *c)
+{
+	after_authorization(c, on_group);
+}
+
+static void
+on_groups(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	if (!is_let_in(c, type, msg))
+		return;
+	auto_(js_free) struct js *v = group_json(c, SPAN_LIT(ARM_NAME_GROUP));
+	arm_json_list_begin(c);
+	arm_json_list_add(c, v);
+	arm_json_list_end(c);
+}
+
+void
+arm_groups(struct http_call *c)
+{
+	after_authorization(c, on_groups);
+}
+
+/* ---- the provider --------------------------------------------------------------------
+ */
+
+/* "az resource" takes the newest version that is no preview. Every version is served. */
+static struct js *
+type_json(const char *name, const char *const *versions)
+{
+	struct js *o = js_object(), *list = js_array(), *locations = js_array();
+	for (; *versions; versions++)
+		js_append(list, js_text(*versions));
+	js_append(locations, js_text("local"));
+	js_set_text(o, "resourceType", name);
+	js_set(o, "locations", locations);
+	js_set(o, "apiVersions", list);
 	return o;
 }
 
 static void
-on_hub(struct http_call *c, enum ipc_type type, const void *msg)
+on_provider(struct http_call *c, enum ipc_type type, const void *msg)
 {
-	const struct ipc_done *d = msg;
-	if (type == IPC_HUB) {
-		auto_(js_free) struct js *v = hub_json(c, msg);
-		buf_reset(&c->out);
-		js_dump(v, JS_AS_BUILT, &c->out);
+	static const char *const hub[] = {"2023-06-30", "2022-04-30-preview", NULL};
+	static const char *const dps[] = {"2022-02-05", "2021-10-15", NULL};
+	if (!is_let_in(c, type, msg))
 		return;
-	}
-	if (d->code == ERR_OK)
-		http_call_json_out(c, 200);
-	else
-		http_call_fail_done(c, d);
+	struct js *o = js_object(), *types = js_array();
+	js_append(types, type_json("IotHubs", hub));
+	js_append(types, type_json("provisioningServices", dps));
+	js_append(types, type_json("provisioningServices/certificates", dps));
+	js_set_text(o, "id",
+	    arena_printf(c->arena, "/subscriptions/%.*s/providers/Microsoft.Devices",
+		SPAN_FMT(c->param[SUBSCRIPTION])));
+	js_set_text(o, "namespace", "Microsoft.Devices");
+	js_set_text(o, "registrationState", "Registered");
+	js_set(o, "resourceTypes", types);
+	http_call_json(c, 200, o);
 }
 
 void
-arm_hub_get(struct http_call *c)
+arm_provider(struct http_call *c)
 {
-	const struct ipc_hub_get m = {.peer = c->peer, .cred = c->cred};
-	http_call_ask(c, IPC_HUB_GET, &m, on_hub);
+	after_authorization(c, on_provider);
 }
 
-/* 0 off, 1 on, 2 leave: a PUT merges (T13). */
-static int
-parse_switch(const struct js *properties, const char *name, uint8_t *ret, struct err *e)
-{
-	const struct js *v = NULL;
-	*ret = 2;
-	if (js_opt(properties, name, JS_BOOL, &v, e))
-		return -1;
-	if (v)
-		*ret = js_as_bool(v);
-	return 0;
-}
+/* ---- names ---------------------------------------------------------------------------
+ */
 
-/* [] takes every policy away; a list would replace their keys, which is not served. */
-static int
-parse_policies(const struct js *properties, uint8_t *ret_clear, struct err *e)
-{
-	const struct js *v = NULL;
-	*ret_clear = 0;
-	if (js_opt(properties, "authorizationPolicies", JS_ARRAY, &v, e))
-		return -1;
-	if (js_len(v))
-		return err_set(e, ERR_UNSUPPORTED,
-		    "authorizationPolicies: only [] in this version, which removes all");
-	*ret_clear = v != NULL;
-	return 0;
-}
-
-static int
-parse_hub(const struct js *o, struct ipc_hub_put *m, struct err *e)
-{
-	const struct js *p = NULL;
-	if (js_opt(o, "properties", JS_OBJECT, &p, e) ||
-	    parse_switch(p, "disableLocalAuth", &m->disable_local_auth, e) ||
-	    parse_switch(p, "disableDeviceSAS", &m->disable_device_sas, e) ||
-	    parse_switch(p, "disableModuleSAS", &m->disable_module_sas, e))
-		return -1;
-	return parse_policies(p, &m->clear_policies, e);
-}
-
-/* az prints a Python dict into If-Match ({'IF-MATCH': '<etag>'}): what is between the
- * last two quotes counts, and what is no etag at all is ignored, as Azure does (T1). */
+/* A name that is taken is how az finds that a hub exists (T4). */
 static void
-lenient_if_match(struct http_call *c, struct span *ret)
+answer_name(struct http_call *c, bool taken)
 {
-	char etag[JSON_ETAG_MAX];
-	struct span s = span_str(http_call_header(c, "If-Match"));
-	size_t last = span_rfind(s, '\'');
-	if (last < s.len) {
-		struct span head = span_head(s, last);
-		s = span_skip(head, span_rfind(head, '\'') + 1);
+	struct js *o = js_object();
+	const char *name = arena_str(c->arena, *(const struct span *)c->state);
+	js_set_bool(o, "nameAvailable", !taken);
+	if (taken) {
+		js_set_text(o, "reason", "AlreadyExists");
+		js_set_text(o, "message",
+		    arena_printf(c->arena, "The name '%s' is in use here", name));
 	}
-	const char *text = arena_str(c->arena, s);
-	if (json_etag_parse(text, etag))
-		*ret = span_str(arena_str(c->arena, span_str(etag)));
+	http_call_json(c, 200, o);
 }
 
-void
-arm_hub_put(struct http_call *c)
+static void
+on_hub_name(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	size_t i;
+	if (is_let_in(c, type, msg))
+		answer_name(c, arm_name_find_hub(c->env->config,
+				   *(const struct span *)c->state, c->arena, &i));
+}
+
+static void
+on_dps_name(struct http_call *c, enum ipc_type type, const void *msg)
+{
+	if (is_let_in(c, type, msg))
+		answer_name(c, arm_name_is_dps(c->env->config,
+				   *(const struct span *)c->state, c->arena));
+}
+
+static void
+check_name(struct http_call *c,
+    void (*fn)(struct http_call *c, enum ipc_type type, const void *msg))
 {
 	struct err e = {0};
-	struct ipc_hub_put m = {.peer = c->peer, .cred = c->cred};
+	struct span *name = arena_alloc(c->arena, sizeof(*name)), s = SPAN_NONE;
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
-	if (!o || parse_hub(o, &m, &e)) {
+	if (!o || js_need_str(o, "name", &s, &e)) {
 		http_call_fail_err(c, &e);
 		return;
 	}
-	lenient_if_match(c, &m.if_match);
-	http_call_ask(c, IPC_HUB_PUT, &m, on_hub);
-}
-
-/* ---- policies ---------------------------------------------------------------------- */
-
-static struct js *
-policy_json(const struct ipc_policy *m)
-{
-	struct js *o = js_object();
-	json_put_text(o, "keyName", m->name);
-	json_put_key(o, "primaryKey", m->primary_key);
-	json_put_key(o, "secondaryKey", m->secondary_key);
-	json_put_text(o, "rights", m->rights);
-	return o;
-}
-
-static void
-on_policy_row(struct http_call *c, enum ipc_type type, const void *msg)
-{
-	const struct ipc_done *d = msg;
-	const struct ipc_policy *m = msg;
-	if (type == IPC_POLICY) {
-		auto_(js_free) struct js *v = policy_json(m);
-		if (c->list_last[0])
-			buf_str(&c->out, ",");
-		js_dump(v, JS_AS_BUILT, &c->out);
-		c->list_last[0] = '+';
-		return;
-	}
-	if (d->code != ERR_OK) {
-		http_call_fail_done(c, d);
-		return;
-	}
-	buf_str(&c->out, "]}");
-	http_call_json_out(c, 200);
+	*name = arena_span(c->arena, span_head(s, NAME_LEN));
+	c->state = name;
+	after_authorization(c, fn);
 }
 
 void
-arm_hub_listkeys(struct http_call *c)
+arm_hub_name(struct http_call *c)
 {
-	const struct ipc_policy_query m = {
-	    .peer = c->peer, .cred = c->cred, .plane = SPAN_LIT("hub")};
-	c->out.secret = true;
-	buf_str(&c->out, "{\"value\":[");
-	http_call_ask(c, IPC_POLICY_QUERY, &m, on_policy_row);
-}
-
-static void
-on_policy(struct http_call *c, enum ipc_type type, const void *msg)
-{
-	const struct ipc_done *d = msg;
-	if (type == IPC_POLICY) {
-		auto_(js_free) struct js *v = policy_json(msg);
-		js_dump(v, JS_AS_BUILT, &c->out);
-		return;
-	}
-	if (d->code == ERR_OK)
-		http_call_json_out(c, 200);
-	else
-		http_call_fail_done(c, d);
+	check_name(c, on_hub_name);
 }
 
 void
-arm_hub_key(struct http_call *c)
+arm_dps_name(struct http_call *c)
 {
-	const struct ipc_policy_query m = {.peer = c->peer,
-	    .cred = c->cred,
-	    .plane = SPAN_LIT("hub"),
-	    .name = c->param[KEY]};
-	c->out.secret = true;
-	if (!m.name.len || m.name.len > 64 || span_has(m.name, 0)) {
-		const struct wire_error w = wire_error_of(404000);
-		http_call_fail(c, &w, "");
-		return;
-	}
-	http_call_ask(c, IPC_POLICY_QUERY, &m, on_policy);
+	check_name(c, on_dps_name);
 }

@@ -9,7 +9,9 @@
 #include "codec/id.h"
 #include "codec/js.h"
 #include "crypto/cert.h"
-#include "proto/http_call.h"
+#include "proto/arm_json.h"
+#include "proto/arm_name.h"
+#include "proto/env.h"
 #include "proto/json.h"
 
 enum { BODY_DEPTH = 8 };
@@ -205,6 +207,8 @@ parse_put(
 static int
 check_name(const struct http_call *c, struct err *e)
 {
+	if (!arm_name_is_dps(c->env->config, c->param[SERVICE], c->arena))
+		return err_set(e, ERR_NOT_FOUND, "no such provisioning service");
 	if (!id_is_certificate(c->param[NAME]))
 		return err_set(e, ERR_NOT_FOUND, "no such certificate");
 	return 0;
@@ -216,6 +220,10 @@ void
 arm_dps_cert_list(struct http_call *c)
 {
 	const struct ipc_dps_cert_query m = {.peer = c->peer, .cred = c->cred};
+	if (!arm_name_is_dps(c->env->config, c->param[SERVICE], c->arena)) {
+		arm_json_not_found(c, "provisioning service", c->param[SERVICE]);
+		return;
+	}
 	buf_str(&c->out, "{\"value\":[");
 	http_call_ask(c, IPC_DPS_CERT_QUERY, &m, on_row);
 }

@@ -138,6 +138,7 @@ core_handler *core_method_handler(enum ipc_type type);
 core_handler *core_c2d_handler(enum ipc_type type);
 core_handler *core_operator_handler(enum ipc_type type);
 core_handler *core_query_handler(enum ipc_type type);
+core_handler *core_arm_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {

@@ -1,7 +1,6 @@
 /*
- * Messages of the service API: identities, twins, the hub's switches, events, the
- * connection log. By the time a handler runs the credential
- * has been found good for the right in the message's row.
+ * Messages of the service API: identities, twins, events, the connection log. By the time
+ * a handler runs the credential has been found good for the right in the message's row.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -161,125 +160,6 @@ on_twin_patch(struct core *c, const struct ask *a, const void *msg, struct err *
 	return answer_device_done(c, a, &d, false, e);
 }
 
-/* ---- the hub's switches ---------------------------------------------------------------
- */
-
-static int
-answer_hub(struct core *c, const struct ask *a, struct err *e)
-{
-	struct store_hub h;
-	if (store_hub_get(c->store, &h, e))
-		return -1;
-	struct ipc_hub m = {.host = span_str(c->cfg.hub.name.v[0]),
-	    .id_scope = span_str(c->cfg.dps.id_scope),
-	    .etag = h.etag,
-	    .disable_local_auth = h.disable_local_auth,
-	    .disable_device_sas = h.disable_device_sas,
-	    .disable_module_sas = h.disable_module_sas};
-	if (core_answer(c, a, IPC_HUB, &m, e))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
-static int
-on_hub_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	(void)msg;
-	return answer_hub(c, a, e);
-}
-
-struct policy_names {
-	struct arena *arena;
-	const char *v[64];
-	size_t n;
-};
-
-static int
-note_policy(void *ctx, const struct store_policy *p, struct err *e)
-{
-	struct policy_names *names = ctx;
-	(void)e;
-	if (names->n < sizeof(names->v) / sizeof(names->v[0]))
-		names->v[names->n++] = arena_str(names->arena, span_str(p->name));
-	return 0;
-}
-
-/* authorizationPolicies = []: every policy of the hub goes (service.md 3.2). */
-static int
-clear_policies(struct core *c, struct err *e)
-{
-	struct policy_names names = {.arena = turn_arena(c->turn)};
-	if (store_policy_each(c->store, "hub", note_policy, &names, e))
-		return -1;
-	for (size_t i = 0; i < names.n; i++)
-		if (store_policy_del(c->store, "hub", names.v[i], e))
-			return -1;
-	return 0;
-}
-
-static void
-set_switch(bool *field, uint8_t asked)
-{
-	if (asked <= 1)
-		*field = asked == 1;
-}
-
-static int
-on_hub_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_hub_put *m = msg;
-	struct store_hub h;
-	if (store_hub_get(c->store, &h, e))
-		return -1;
-	if (m->if_match.len && !device_etag_matches(m->if_match, h.etag))
-		return err_set(e, ERR_CONFLICT, "hub: etag does not match");
-	set_switch(&h.disable_local_auth, m->disable_local_auth);
-	set_switch(&h.disable_device_sas, m->disable_device_sas);
-	set_switch(&h.disable_module_sas, m->disable_module_sas);
-	h.etag++;
-	if (store_hub_put(c->store, &h, e) || (m->clear_policies && clear_policies(c, e)))
-		return -1;
-	core_recheck_all(c);
-	return answer_hub(c, a, e);
-}
-
-static int
-answer_policy(
-    struct core *c, const struct ask *a, const struct store_policy *p, struct err *e)
-{
-	auto_buf rights = BUF_INIT(256);
-	policy_rights_text(p->rights, &rights);
-	struct ipc_policy m = {.name = span_str(p->name),
-	    .primary_key = p->primary_key,
-	    .secondary_key = p->secondary_key,
-	    .rights = buf_span(&rights)};
-	return core_answer(c, a, IPC_POLICY, &m, e);
-}
-
-static int
-visit_policy(void *ctx, const struct store_policy *p, struct err *e)
-{
-	struct core_list *l = ctx;
-	return answer_policy(l->c, l->a, p, e);
-}
-
-static int
-on_policy_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	const struct ipc_policy_query *m = msg;
-	struct arena *ar = turn_arena(c->turn);
-	const char *plane = arena_str(ar, m->plane);
-	struct core_list l = {.c = c, .a = a};
-	struct store_policy p;
-	if (m->name.len == 0 && store_policy_each(c->store, plane, visit_policy, &l, e))
-		return -1;
-	if (m->name.len &&
-	    (store_policy_get(c->store, plane, arena_str(ar, m->name), ar, &p, e) ||
-		answer_policy(c, a, &p, e)))
-		return -1;
-	return core_done(c, a, "", 0, e);
-}
-
 /* ---- events and the connection log ----------------------------------------------------
  */
 
@@ -387,9 +267,6 @@ core_service_handler(enum ipc_type type)
 	    [IPC_DEVICE_QUERY] = on_device_query,
 	    [IPC_TWIN_GET] = on_twin_get,
 	    [IPC_TWIN_PATCH] = on_twin_patch,
-	    [IPC_HUB_GET] = on_hub_get,
-	    [IPC_HUB_PUT] = on_hub_put,
-	    [IPC_POLICY_QUERY] = on_policy_query,
 	    [IPC_EVENTS_READ] = on_events_read,
 	    [IPC_CONNLOG_READ] = on_connlog_read,
 	};

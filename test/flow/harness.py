@@ -348,7 +348,7 @@ class Server:
 
     def policy_keys(self, plane="hub"):
         """Keys of the default policies, as bytes by name. Those of DPS are in no answer."""
-        base = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
+        base = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
         assert plane == "hub"
         got = self.operator().post(base + "/listkeys")
         assert got.status == 200, got

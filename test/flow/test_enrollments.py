@@ -9,7 +9,7 @@ import mqtt
 import pki
 from harness import derive
 
-SERVICE = ("/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/dps"
+SERVICE = ("/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/muster"
            "/certificates")
 RFC1123 = r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$"
 
@@ -359,7 +359,7 @@ class References(Enrollments):
         p = made["properties"]
         self.assertEqual((made["name"], p["isVerified"], p["subject"]),
                          ("Pop.Ca_1", False, "Proven CA"))
-        self.assertTrue(made["id"].endswith("/provisioningServices/dps/certificates/Pop.Ca_1"))
+        self.assertTrue(made["id"].endswith("/provisioningServices/muster/certificates/Pop.Ca_1"))
         self.assertEqual(made["type"], "Microsoft.Devices/provisioningServices/Certificates")
         self.assertRegex(p["thumbprint"], "^[0-9A-F]{40}$")
         for key in ("expiry", "created", "updated"):

@@ -78,7 +78,7 @@ class WholeJob(harness.Case):
 
     def switches(self, fleet):
         got = fleet.op.get(
-            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h")
+            "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster")
         self.assertEqual(got.status, 200, got)
         return got.json["properties"]
 

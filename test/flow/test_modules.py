@@ -9,7 +9,7 @@ import mqtt
 import pki
 from harness import token
 
-HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
+HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
 EVENTS = "devices/%s/modules/%s/messages/events/"
 
 

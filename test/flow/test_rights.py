@@ -10,8 +10,9 @@ import re
 import harness
 import pki
 
-DPS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/d"
-HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
+DPS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/muster"
+HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
+PROVIDER = "/subscriptions/{}/providers/Microsoft.Devices"
 GROUP = {"attestation": {"type": "symmetricKey"}}
 EST = "/.well-known/est"
 # route, the right it takes (None: open to all, "public": so, but there is nothing to get here,
@@ -56,6 +57,23 @@ NEEDS = {
     "POST " + DPS + "/certificates/{}/generateVerificationCode": ("Manage", None),
     # looked up first (Observe); what follows takes Manage (test_enrollments.py)
     "POST " + DPS + "/certificates/{}/verify": ("Observe", "CA"),
+    "GET /subscriptions": ("Observe", None),
+    "GET /subscriptions/{}": ("Observe", None),
+    "GET /subscriptions/{}/resourceGroups": ("Observe", None),
+    "GET /subscriptions/{}/resourceGroups/{}": ("Observe", None),
+    "GET " + PROVIDER: ("Observe", None),
+    "POST " + PROVIDER + "/checkNameAvailability": ("Observe", {"name": "x"}),
+    "POST " + PROVIDER + "/checkProvisioningServiceNameAvailability": ("Observe", {"name": "x"}),
+    "GET " + PROVIDER + "/IotHubs": ("Observe", None),
+    "GET " + PROVIDER + "/provisioningServices": ("Observe", None),
+    "GET " + HUB.rpartition("/")[0]: ("Observe", None),
+    "GET " + DPS.rpartition("/")[0]: ("Observe", None),
+    "PATCH " + HUB: ("Manage", {"tags": {}}),
+    "GET " + DPS: ("Observe", None),
+    "PUT " + DPS: ("Manage", {"properties": {}}),
+    "PATCH " + DPS: ("Manage", {"tags": {}}),
+    "POST " + DPS + "/listkeys": ("Manage", None),
+    "POST " + DPS + "/keys/{}/listkeys": ("Manage", None),
     "GET " + HUB: ("Observe", None),
     "PUT " + HUB: ("Manage", {"properties": {}}),
     "POST " + HUB + "/listkeys": ("Manage", None),
@@ -149,10 +167,12 @@ def source(name):
 
 def routes():
     """METHOD path of each row of the table, ARM's placeholders filled."""
-    text = source("route.def").split("#define ROUTE_ARM_HUB", 1)[1]
+    text = source("route.def").split("#define ROUTE_ARM_PROVIDER", 1)[1]
     found = []
     for method, where in re.findall(r'^ROUTE\((\w+), ([^,]+),', text, re.M):
-        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_DPS": DPS, "ROUTE_EST": EST}
+        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_DPS": DPS, "ROUTE_EST": EST,
+                  "ROUTE_ARM_HUBS": HUB.rpartition("/")[0], "ROUTE_ARM_PROVIDER": PROVIDER,
+                  "ROUTE_ARM_DPSS": DPS.rpartition("/")[0]}
         where = "".join(macros.get(part, part.strip('"')) for part in where.split())
         found.append("%s %s" % (method, where))
     return found

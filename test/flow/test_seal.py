@@ -3,7 +3,7 @@ import harness
 import mqtt
 from harness import derive, token
 
-HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/h"
+HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
 
 
 class Seal(harness.ServerCase):

@@ -5,7 +5,7 @@ import os
 
 import harness
 
-HUB = "/subscriptions/S/resourceGroups/RG/providers/Microsoft.Devices/IotHubs/my-hub"
+HUB = "/subscriptions/S/resourceGroups/RG/providers/Microsoft.Devices/IotHubs/127-0-0-1"
 
 
 class Devices(harness.ServerCase):
@@ -261,7 +261,7 @@ class Groups(harness.ServerCase):
 class Arm(harness.ServerCase):
     def test_hub_resource(self):
         got = self.good(self.op.get(HUB))
-        self.assertEqual((got["name"], got["type"]), ("my-hub", "Microsoft.Devices/IotHubs"))
+        self.assertEqual((got["name"], got["type"]), ("127-0-0-1", "Microsoft.Devices/IotHubs"))
         self.assertEqual((got["resourcegroup"], got["subscriptionid"]), ("RG", "S"))
         for name in ("disableLocalAuth", "disableDeviceSAS", "disableModuleSAS"):
             self.assertIs(got["properties"][name], False)
@@ -278,9 +278,10 @@ class Arm(harness.ServerCase):
         self.assertIn(stale.status, (200, 412))
 
     def test_t2_double_slash_and_case(self):
-        path = "/subscriptions/S/resourcegroups/RG/providers/Microsoft.Devices//IotHubs/my-hub"
+        path = "/subscriptions/S/resourcegroups/RG/providers/Microsoft.Devices//IotHubs/127-0-0-1"
         self.good(self.op.get(path))
-        self.good(self.op.get(HUB.upper().replace("MY-HUB", "my-hub").lower()))
+        self.good(self.op.get(HUB.upper()))
+        self.good(self.op.get(HUB.lower()))
 
     def test_put_merges(self):
         self.good(self.op.put(HUB, {"properties": {"disableModuleSAS": True}}))
@@ -288,7 +289,8 @@ class Arm(harness.ServerCase):
         self.assertIs(got["properties"]["disableModuleSAS"], True)
         self.assertIs(got["properties"]["disableDeviceSAS"], False)
         for body in ({"properties": {"disableDeviceSAS": "yes"}}, {"properties": 1}, [],
-                     {"properties": {"authorizationPolicies": [{"keyName": "x"}]}}):
+                     {"properties": {"authorizationPolicies": [{"keyName": "x"}]}},
+                     {"properties": {"authorizationPolicies": {}}}):
             self.assertEqual(self.op.put(HUB, body).status, 400, body)
         self.assertIs(self.good(self.op.get(HUB))["properties"]["disableDeviceSAS"], False)
 

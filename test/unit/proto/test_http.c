@@ -26,7 +26,7 @@ unknown_paths_are_404_in_the_dialect_of_their_neighbours(void **state)
 	answers(r, "GET /nothing", "", "", 404, "iothub-errorcode: NotFound",
 	    "ErrorCode:NotFound;");
 	answers(r, "GET /enrollments/x/y", "", "", 404, "json", "\"errorCode\":404000");
-	answers(r, "GET /subscriptions/s", "", "", 404, "json",
+	answers(r, "GET /subscriptions/s/x", "", "", 404, "json",
 	    "\"error\":{\"code\":\"ResourceNotFound\"");
 	answers(
 	    r, "POST /.well-known/est/fullcmc", "", "", 404, "text/plain", "Not found");

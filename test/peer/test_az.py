@@ -1,0 +1,117 @@
+"""Debian's azure-cli, unmodified: signs in with a service principal and runs the core commands of
+the two migration guides. Without az the file is skipped; the package is too large to be asked for.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
+# pylint: disable=wrong-import-position
+import harness
+import pki
+
+# As little of its own doings as can be: every call costs it a second or two.
+QUIET = {"AZURE_CORE_COLLECT_TELEMETRY": "no", "AZURE_CORE_SURVEY_MESSAGE": "no",
+         "AZURE_CORE_NO_COLOR": "yes", "AZURE_LOGGING_ENABLE_LOG_FILE": "no",
+         "AZURE_CORE_DISABLE_CONFIRM_PROMPT": "yes", "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no"}
+
+
+class Az(harness.ServerCase):
+    @classmethod
+    def setUpClass(cls):
+        harness.need(shutil.which("az"), "there is no az")
+        super().setUpClass()
+        base = "https://127.0.0.1:%d" % cls.server.https_port
+        cls.env = {**os.environ, **QUIET, "REQUESTS_CA_BUNDLE": cls.server.ca,
+                   "AZURE_CONFIG_DIR": os.path.join(cls.parent, "az")}
+        made = cls.op.put("/muster/operators/az", {"role": "owner", "newSecret": True}).json
+        cls.az("cloud", "register", "-n", "muster", "--endpoint-resource-manager", base,
+               "--endpoint-active-directory", base + "/adfs",
+               "--endpoint-active-directory-resource-id", base + "/",
+               "--endpoint-active-directory-graph-resource-id", base + "/")
+        cls.az("cloud", "set", "-n", "muster")
+        cls.account, = json.loads(cls.az("login", "--service-principal", "-u", made["appId"], "-p",
+                                         made["secret"], "--tenant", "adfs", "-o", "json"))
+
+    @classmethod
+    def az(cls, *args, status=0, cwd=None):
+        got = subprocess.run(["az", *args], env=cls.env, stdin=subprocess.DEVNULL, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180,
+                             check=False, cwd=cwd or cls.parent)
+        assert got.returncode == status, "az %s: %d\n%s" % (
+            " ".join(args[:4]), got.returncode, got.stderr[-3000:])
+        return got.stdout.strip() if not status else got.stderr
+
+    def test_signed_in(self):
+        self.assertEqual(self.account["state"], "Enabled")
+        self.assertEqual(self.account["user"]["type"], "servicePrincipal")
+
+    def test_the_tutorial_finds_hub_and_provisioning_service(self):
+        hub = self.az("iot", "hub", "list", "-g", "RG", "--query", "[0].name", "-o", "tsv")
+        self.assertEqual(hub, "127-0-0-1")
+        show = ("iot", "hub", "show", "-g", "RG", "-n", hub, "--query")
+        self.assertTrue(self.az(*show, "id", "-o", "tsv").endswith("/IotHubs/" + hub))
+        self.assertEqual(self.az(*show, "properties.hostName", "-o", "tsv"), "127.0.0.1")
+        dps = self.az("iot", "dps", "list", "-g", "RG", "--query", "[0].name", "-o", "tsv")
+        self.assertEqual(self.az("iot", "dps", "show", "-g", "RG", "-n", dps, "--query",
+                                 "properties.idScope", "-o", "tsv"), harness.SCOPE)
+        self.assertIn("north", self.az("iot", "hub", "show", "-n", "north", status=1) +
+                      self.az("iot", "dps", "show", "-g", "RG", "-n", "north", status=3))
+
+    def test_the_guide_proves_possession_of_a_ca(self):
+        ca = pki.make_ca(self.path("proven"), "Az Proven CA")
+        cert = ("iot", "dps", "certificate")
+        where = ("--dps-name", "127-0-0-1", "-g", "RG", "--certificate-name", "proven")
+        shutil.copy(ca.cert, self.path("proven.pem"))
+        self.az(*cert, "create", *where, "--path", self.path("proven.pem"))
+        etag = self.az(*cert, "show", *where, "--query", "etag", "-o", "tsv")
+        coded = json.loads(self.az(*cert, "generate-verification-code", *where, "--etag", etag,
+                                   "-o", "json"))
+        code = coded["properties"]["verificationCode"]
+        pki.openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", self.path("v.key"),
+                    "-subj", "/CN=" + code, "-out", self.path("v.csr"))
+        pki.openssl("x509", "-req", "-in", self.path("v.csr"), "-CA", ca.cert, "-CAkey", ca.key,
+                    "-set_serial", "9", "-days", "1", "-sha256", "-out", self.path("v.pem"))
+        done = json.loads(self.az(*cert, "verify", *where, "--etag", coded["etag"], "--path",
+                                  self.path("v.pem"), "-o", "json"))
+        self.assertTrue(done["properties"]["isVerified"])
+
+    def test_the_tutorial_uploads_a_verified_ca(self):
+        ca = pki.make_ca(self.path("verified"), "Az Verified CA")
+        shutil.copy(ca.cert, self.path("verified.pem"))
+        made = json.loads(self.az(
+            "iot", "dps", "certificate", "create", "--dps-name", "127-0-0-1", "--resource-group",
+            "RG", "--certificate-name", "verified", "--path", self.path("verified.pem"), "--verified", "true",
+            "-o", "json"))
+        self.assertTrue(made["properties"]["isVerified"])
+
+    def test_z_the_tutorial_seals_the_hub(self):
+        hub = ("--resource-group", "RG", "--name", "127-0-0-1")
+        keys = self.server.policy_keys()
+        caller = self.server.anybody(harness.token("127.0.0.1", keys["iothubowner"],
+                                                   policy="iothubowner"))
+        self.good(caller.get("/devices"))
+        self.az("iot", "hub", "update", *hub, "--set", "properties.disableLocalAuth=true")
+        self.assertEqual(caller.get("/devices").status, 401)
+        show = ("iot", "hub", "show", "-g", "RG", "-n", "127-0-0-1", "--query")
+        self.assertEqual(self.az(*show, "properties.disableLocalAuth", "-o", "tsv"), "true")
+        self.assertEqual(len(self.server.policy_keys()), 5, "an update leaves the keys alone")
+        self.az("iot", "hub", "policy", "create", "--hub-name", "127-0-0-1", "-g", "RG", "-n",
+                "mine", "--permissions", "RegistryRead", "ServiceConnect")
+        self.assertEqual(set(self.server.policy_keys()), {*keys, "mine"})
+        self.az("iot", "hub", "update", *hub, "--set", "properties.authorizationPolicies=[]")
+        self.assertEqual(self.server.policy_keys(), {})
+        self.assertEqual(self.az(*show, "properties.authorizationPolicies", "-o", "tsv"), "")
+        resource = self.az(*show, "id", "-o", "tsv")
+        self.az("resource", "update", "--ids", resource, "--set",
+                "properties.disableDeviceSAS=true", "properties.disableModuleSAS=true")
+        got = self.good(self.op.get(resource))["properties"]
+        self.assertEqual([got[k] for k in ("disableLocalAuth", "disableDeviceSAS",
+                                           "disableModuleSAS")], [True] * 3)
+
+
+if __name__ == "__main__":
+    harness.main()
