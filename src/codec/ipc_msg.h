@@ -69,6 +69,17 @@ enum ipc_attestation {
  * one. */
 enum ipc_enrollment_mode { IPC_MODE_PUT, IPC_MODE_CREATE, IPC_MODE_UPDATE };
 
+/* registry_item.mode (service.md 2.4). */
+enum ipc_import {
+	IPC_IMPORT_CREATE,
+	IPC_IMPORT_UPDATE,
+	IPC_IMPORT_UPDATE_IF_MATCH,
+	IPC_IMPORT_DELETE,
+	IPC_IMPORT_DELETE_IF_MATCH,
+	IPC_IMPORT_UPDATE_TWIN,
+	IPC_IMPORT_UPDATE_TWIN_IF_MATCH
+};
+
 #define IPC_TYPE_U8                     uint8_t
 #define IPC_TYPE_U32                    uint32_t
 #define IPC_TYPE_I64                    int64_t

@@ -28,6 +28,7 @@ struct group {
 struct query_groups {
 	const struct query *q;
 	struct group *all; /* in order of their first rows */
+	size_t bytes;
 };
 
 static struct group *
@@ -38,6 +39,7 @@ new_group(struct query_groups *g, struct span key)
 	memcpy(one->key, key.p, key.len);
 	one->key_len = key.len;
 	one->sums = own_alloc((g->q->n_items + 1) * sizeof(*one->sums));
+	g->bytes += 2 * key.len; /* columns show it once more */
 	HASH_ADD_KEYPTR(hh, g->all, one->key, one->key_len, one);
 	return one;
 }
@@ -125,19 +127,22 @@ add_number(struct sum *s, const struct query_value *v)
 
 /* Of several types the first one's values count. */
 static void
-keep_best(struct sum *s, enum query_op op, const struct query_value *v)
+keep_best(
+    struct query_groups *g, struct sum *s, enum query_op op, const struct query_value *v)
 {
 	struct query_value best = query_eval_walk(s->best, NULL, 0);
 	if (s->best && !query_eval_compare(op, v, &best).truth)
 		return;
 	if (v->type == QUERY_TREE || v->type == QUERY_NULL)
 		return; /* these have no order */
+	g->bytes += v->text.len - best.text.len;
 	js_free(s->best);
 	s->best = query_eval_json(v);
 }
 
 static void
-add_item(const struct query_item *it, struct sum *s, const struct query_row *row)
+add_item(struct query_groups *g, const struct query_item *it, struct sum *s,
+    const struct query_row *row)
 {
 	if (it->aggregate == QUERY_COUNT || (it->aggregate == QUERY_PLAIN && s->best))
 		return;
@@ -153,7 +158,7 @@ add_item(const struct query_item *it, struct sum *s, const struct query_row *row
 		add_number(s, &v);
 		return;
 	default:
-		keep_best(s, it->aggregate == QUERY_MIN ? QUERY_LT : QUERY_GT, &v);
+		keep_best(g, s, it->aggregate == QUERY_MIN ? QUERY_LT : QUERY_GT, &v);
 		return;
 	}
 }
@@ -166,7 +171,10 @@ query_group_add(struct query_groups *g, const struct query_row *row, struct err 
 		return -1;
 	one->rows++;
 	for (size_t i = 0; i < g->q->n_items; i++)
-		add_item(&g->q->item[i], &one->sums[i], row);
+		add_item(g, &g->q->item[i], &one->sums[i], row);
+	if (g->bytes > QUERY_GROUPS_BYTES)
+		return err_set(e, ERR_UNSUPPORTED, "query: groups of over %d MB",
+		    QUERY_GROUPS_BYTES >> 20);
 	return 0;
 }
 

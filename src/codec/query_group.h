@@ -7,6 +7,8 @@
 #include "codec/query_eval.h"
 
 #define QUERY_GROUPS_MAX 10000
+#define QUERY_GROUPS_BYTES                                                               \
+	(16 * 1024 * 1024) /* of what they are told apart by, and texts */
 
 struct query_groups;
 
@@ -15,7 +17,7 @@ struct query_groups *query_group_new(const struct query *q);
 void query_group_free(struct query_groups *g);
 own_define(struct query_groups, query_group_free);
 
-/* Counts a row in. ERR_UNSUPPORTED: over QUERY_GROUPS_MAX groups. */
+/* Counts a row in. ERR_UNSUPPORTED: over QUERY_GROUPS_MAX groups, or _BYTES of them. */
 must_check int query_group_add(
     struct query_groups *g, const struct query_row *row, struct err *e);
 /* Without GROUP BY there is one group, also of no rows. */

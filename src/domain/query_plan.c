@@ -6,12 +6,15 @@
 #include "codec/query_eval.h"
 
 #define PROBE 256 /* entries of an index that are looked at to see which is smaller */
-#define WHOLE INT64_C(9007199254740992) /* 2^53: beyond it a double is no exact number   \
-					 */
+#define WHOLE                                                                            \
+	INT64_C(9007199254740992) /* 2^53: beyond it a double is no exact number         \
+				   */
 
 /* Ranges whose union holds what a condition may be true of. */
 struct set {
-	bool all; /* nothing is known: every twin may be meant */
+	bool all;    /* nothing is known: every twin may be meant */
+	bool sized;  /* size was looked up */
+	size_t size; /* see size_of */
 	size_t n;
 	struct store_range range[QUERY_PLAN_RANGES];
 };
@@ -178,16 +181,19 @@ of_comparison(struct planner *p, const struct query_expr *x)
 
 /* How many a set holds, as far as it is looked at. */
 static int
-size_of(struct planner *p, const struct set *s, size_t *ret, struct err *e)
+size_of(struct planner *p, struct set *s, size_t *ret, struct err *e)
 {
 	int64_t unused[PROBE];
 	size_t n, sum = 0;
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->n && !s->sized; i++) {
 		if (store_range_next(p->store, &s->range[i], 0, PROBE, unused, &n, e))
 			return -1;
 		sum += n;
 	}
-	*ret = sum;
+	if (!s->sized)
+		s->size = sum;
+	s->sized = true;
+	*ret = s->size;
 	return 0;
 }
 
@@ -210,6 +216,7 @@ static void
 either(struct set *a, const struct set *b)
 {
 	a->all |= b->all;
+	a->sized = false;
 	for (size_t i = 0; i < b->n && !a->all; i++)
 		add(a, &b->range[i]);
 }

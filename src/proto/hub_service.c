@@ -12,7 +12,6 @@
 
 enum {
 	LIST_MAX = 1000,
-	STATUS_REASON_MAX = 128,
 	BODY_DEPTH = 24,
 };
 
@@ -80,28 +79,10 @@ hub_service_device_delete(struct http_call *c)
 /* ---- PUT of an identity ------------------------------------------------------------ */
 
 static int
-parse_status(const struct js *o, struct ipc_device_put *m, struct err *e)
-{
-	struct span status = SPAN_LIT("enabled");
-	if (js_opt_str(o, "status", &status, e) ||
-	    js_opt_str(o, "statusReason", &m->status_reason, e))
-		return -1;
-	if (m->status_reason.len > STATUS_REASON_MAX)
-		return err_set(
-		    e, ERR_PARSE, "statusReason: over %d characters", STATUS_REASON_MAX);
-	m->enabled = span_ieq_str(status, "enabled");
-	if (!m->enabled && !span_ieq_str(status, "disabled"))
-		return err_set(e, ERR_PARSE, "status: enabled or disabled");
-	return 0;
-}
-
-static int
 parse_identity(const struct http_call *c, const struct js *o, struct buf room[2],
     struct ipc_device_put *m, struct err *e)
 {
 	struct span id = m->id;
-	const struct js *capabilities = NULL;
-	bool iot_edge = false;
 	if (js_opt_str(o, "deviceId", &id, e))
 		return -1;
 	if (!span_eq(id, m->id))
@@ -109,13 +90,7 @@ parse_identity(const struct http_call *c, const struct js *o, struct buf room[2]
 	if (!id_is_device(m->id))
 		return err_set(
 		    e, ERR_PARSE, "deviceId: a character that IDs may not have");
-	if (js_opt(o, "capabilities", JS_OBJECT, &capabilities, e) ||
-	    js_opt_bool(capabilities, "iotEdge", &iot_edge, e))
-		return -1;
-	m->iot_edge = iot_edge;
-	if (parse_status(o, m, e))
-		return -1;
-	return identity_parse_auth(c, o, room, m, e);
+	return identity_parse_device(c, o, room, m, e);
 }
 
 void

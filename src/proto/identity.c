@@ -9,7 +9,7 @@
 #include "codec/js.h"
 #include "proto/json.h"
 
-enum { THUMB_MAX = 64 };
+enum { THUMB_MAX = 64, STATUS_REASON_MAX = 128 };
 
 /* Indexed by enum ipc_auth. */
 static const char *const auth_names[] = {
@@ -117,6 +117,37 @@ identity_parse_auth(const struct http_call *c, const struct js *o, struct buf ro
 	if (m->auth == IPC_AUTH_SELF_SIGNED && !m->primary_thumb.len)
 		return err_set(e, ERR_PARSE, "selfSigned: primaryThumbprint is missing");
 	return 0;
+}
+
+static int
+parse_status(const struct js *o, struct ipc_device_put *m, struct err *e)
+{
+	struct span status = SPAN_LIT("enabled");
+	if (js_opt_str(o, "status", &status, e) ||
+	    js_opt_str(o, "statusReason", &m->status_reason, e))
+		return -1;
+	if (m->status_reason.len > STATUS_REASON_MAX)
+		return err_set(
+		    e, ERR_PARSE, "statusReason: over %d characters", STATUS_REASON_MAX);
+	m->enabled = span_ieq_str(status, "enabled");
+	if (!m->enabled && !span_ieq_str(status, "disabled"))
+		return err_set(e, ERR_PARSE, "status: enabled or disabled");
+	return 0;
+}
+
+int
+identity_parse_device(const struct http_call *c, const struct js *o, struct buf room[2],
+    struct ipc_device_put *m, struct err *e)
+{
+	const struct js *capabilities = NULL;
+	bool iot_edge = false;
+	if (js_opt(o, "capabilities", JS_OBJECT, &capabilities, e) ||
+	    js_opt_bool(capabilities, "iotEdge", &iot_edge, e))
+		return -1;
+	m->iot_edge = iot_edge;
+	if (parse_status(o, m, e))
+		return -1;
+	return identity_parse_auth(c, o, room, m, e);
 }
 
 int

@@ -19,6 +19,10 @@ struct js *identity_auth(const struct ipc_device *m);
 must_check int identity_parse_auth(const struct http_call *c, const struct js *o,
     struct buf room[2], struct ipc_device_put *m, struct err *e);
 
+/* And status, statusReason, capabilities: all that a device's identity carries. */
+must_check int identity_parse_device(const struct http_call *c, const struct js *o,
+    struct buf room[2], struct ipc_device_put *m, struct err *e);
+
 /* The path's IDs as they are looked up: any text that fits a message. */
 must_check int identity_check_ids(const struct http_call *c, struct err *e);
 

@@ -209,6 +209,7 @@ find_handler(enum ipc_type type)
 	    core_operator_handler,
 	    core_query_handler,
 	    core_arm_handler,
+	    core_registry_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);

@@ -139,6 +139,7 @@ core_handler *core_c2d_handler(enum ipc_type type);
 core_handler *core_operator_handler(enum ipc_type type);
 core_handler *core_query_handler(enum ipc_type type);
 core_handler *core_arm_handler(enum ipc_type type);
+core_handler *core_registry_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {
@@ -223,6 +224,8 @@ must_check int core_twin_changed(
     struct core *c, const char *name, struct span change, int64_t version, struct err *e);
 /* The answer to a request that failed by class; spans borrow from why. */
 void core_failure(const struct err *why, struct ipc_done *m);
+/* Whether the store failed, not the request: the turn must not become durable. */
+bool core_is_lost(const struct err *why);
 /* What a handler's failure becomes: an answer to a (NULL: none), or a spoiled turn. */
 void core_settle(struct core *c, const struct ask *a, const struct err *why);
 /* For a store that begins no transaction: it has seen a sync fail and trusts itself no

@@ -50,8 +50,8 @@ core_give_up(struct core *c, const struct err *why)
 	loop_stop(c->loop);
 }
 
-static bool
-is_storage_failure(const struct err *e)
+bool
+core_is_lost(const struct err *e)
 {
 	return e->code == ERR_IO || e->code == ERR_FULL || e->code == ERR_CORRUPT ||
 	       e->code == ERR_INTERNAL;
@@ -62,7 +62,7 @@ core_settle(struct core *c, const struct ask *a, const struct err *why)
 {
 	struct ipc_done m;
 	struct err e;
-	if (is_storage_failure(why)) {
+	if (core_is_lost(why)) {
 		turn_spoil(c->turn, why);
 		return;
 	}

@@ -20,6 +20,9 @@ EST = "/.well-known/est"
 NEEDS = {
     "POST /devices/query": ("RegistryRead", {"query": "select * from devices"}),
     "GET /devices": ("RegistryRead", None),
+    "POST /devices": ("RegistryWrite", [{"id": "nobody", "importMode": "updateTwin", "tags": {}}]),
+    "GET /statistics/devices": ("RegistryRead", None),
+    "GET /statistics/service": ("ServiceConnect", None),
     "GET /devices/{}": ("RegistryRead", None),
     "PUT /devices/{}": ("RegistryWrite", {"status": "enabled"}),
     "DELETE /devices/{}": ("RegistryWrite", None),

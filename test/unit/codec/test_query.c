@@ -296,6 +296,29 @@ groups_have_an_end(void **state)
 	assert_fails(rc, &e, UNSUPPORTED);
 }
 
+static void
+groups_take_no_more_memory_than_they_may(void **state)
+{
+	struct err e = {0};
+	struct query q = parsed("select max(tags.s) as x from devices group by tags.i");
+	auto_(query_group_free) struct query_groups *g = query_group_new(&q);
+	char text[4001];
+	int rc = 0, n = 0;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (; n <= QUERY_GROUPS_MAX && rc == 0; n++) {
+		auto_(js_free) struct js *doc = js_object();
+		struct js *tags = js_object();
+		js_set_int(tags, "i", n);
+		js_set_text(tags, "s", text);
+		js_set(doc, "tags", tags);
+		const struct query_row row = {get, doc};
+		rc = query_group_add(g, &row, &e);
+	}
+	assert_fails(rc, &e, UNSUPPORTED);
+	assert_in_range(n, 4000, 4300);
+}
+
 /* ---- the rest of the statement ---- */
 
 static void
@@ -448,6 +471,7 @@ main(void)
 	    cmocka_unit_test(columns_have_the_last_name_of_their_path_or_an_alias),
 	    cmocka_unit_test(aggregates_are_of_groups_in_the_order_they_came),
 	    cmocka_unit_test(groups_have_an_end),
+	    cmocka_unit_test(groups_take_no_more_memory_than_they_may),
 	    cmocka_unit_test(top_from_and_fields_are_told),
 	    cmocka_unit_test(what_is_wrong_is_said_with_its_place),
 	    cmocka_unit_test(size_and_depth_have_an_end),

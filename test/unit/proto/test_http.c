@@ -340,6 +340,53 @@ what_is_no_query_is_400_and_the_core_not_asked(void **state)
 }
 
 static void
+several_identities_go_to_the_core_together(void **state)
+{
+	struct rig *r = *state;
+	struct peer p;
+	struct ipc_registry_bulk m;
+	struct ipc_registry_item item;
+	struct err e;
+	auto_answer a;
+	ask(&p, r, "POST /devices", AUTH,
+	    "[{\"id\":\"a\",\"importMode\":\"Delete\"},{\"id\":\"b\"},"
+	    "{\"id\":\"c\",\"moduleId\":\"m\",\"importMode\":\"updateTwinIfMatchETag\","
+	    "\"twinETag\":\"OQ==\",\"tags\":{\"t\":1}}]");
+	uint64_t id = rig_core_gets(r, IPC_REGISTRY_BULK, &m);
+	struct cursor items = cursor_of(m.items);
+	struct span one = cursor_take(&items, cursor_u32(&items));
+	assert_ok(ipc_msg_unpack(IPC_REGISTRY_ITEM, one, &item, &e), &e);
+	assert_int_equal(item.mode, IPC_IMPORT_DELETE);
+	assert_true(span_eq_str(item.id, "a") && span_eq_str(item.if_match, "*"));
+	one = cursor_take(&items, cursor_u32(&items));
+	assert_ok(ipc_msg_unpack(IPC_REGISTRY_ITEM, one, &item, &e), &e);
+	assert_int_equal(item.mode, IPC_IMPORT_UPDATE_TWIN_IF_MATCH);
+	assert_true(span_eq_str(item.module_id, "m") && span_eq_str(item.if_match, "9"));
+	assert_true(span_eq_str(item.tags, "{\"t\":1}") && item.desired.len == 0);
+	assert_true(cursor_done(&items));
+	const struct ipc_registry_result failed = {
+	    .id = SPAN_LIT("a"), .code = ERR_NOT_FOUND, .text = SPAN_LIT("no device a")};
+	const struct ipc_registry_result bare = {.id = SPAN_LIT("c"),
+	    .code = ERR_LIMIT,
+	    .text = SPAN_LIT("tags"),
+	    .warning = 1};
+	rig_core_says(r, id, IPC_REGISTRY_RESULT, &failed);
+	rig_core_says(r, id, IPC_REGISTRY_RESULT, &bare);
+	rig_core_done(r, id, ERR_OK, 0);
+	take(&p, &a);
+	assert_int_equal(a.status, 400);
+	has(a.head, "iothub-errorcode: BulkRegistryOperationFailure");
+	has(a.body,
+	    "{\"isSuccessful\":false,\"errors\":[{\"deviceId\":\"b\",\"moduleId\":null,"
+	    "\"errorCode\":\"ArgumentInvalid\"");
+	has(a.body,
+	    "{\"deviceId\":\"a\",\"moduleId\":null,\"errorCode\":\"DeviceNotFound\","
+	    "\"errorStatus\":\"no device a\"}],\"warnings\":[{\"deviceId\":\"c\","
+	    "\"moduleId\":null,\"warningCode\":\"DeviceRegisteredWithoutTwin\"");
+	peer_close(&p);
+}
+
+static void
 twin_patch_is_checked_and_written_anew(void **state)
 {
 	struct rig *r = *state;
@@ -740,6 +787,7 @@ main(void)
 	    T(device_put_refuses_what_it_cannot_mean),
 	    T(bodies_over_the_routes_cap_are_413),
 	    T(query_pages_by_continuation_and_omits_it_at_the_end),
+	    T(several_identities_go_to_the_core_together),
 	    T(rows_of_columns_are_handed_on),
 	    T(what_is_no_query_is_400_and_the_core_not_asked),
 	    T(twin_patch_is_checked_and_written_anew),

@@ -1,0 +1,217 @@
+/*
+ * Messages about the registry as a whole: several identities at once
+ * (protocol/service.md 2.4), and how many there are.
+ */
+#include "domain/device.h"
+#include "domain/module.h"
+#include "role/core.h"
+
+/* ---- several at once ----------------------------------------------------------------
+ *
+ * They are one turn, and so one transaction; what one of them may not do leaves the
+ * others as they are.
+ */
+
+struct item {
+	struct core *c;
+	const struct ipc_registry_bulk *bulk;
+	const struct ipc_registry_item *m;
+	struct refusal no;
+	bool warning; /* of e: the identity is there, its twin not as wanted */
+};
+
+static void
+recheck(struct item *it)
+{
+	const struct ipc_registry_item *m = it->m;
+	const char *name = module_name(&it->c->d, m->id, m->module_id);
+	if (name)
+		core_recheck_device(it->c, name);
+}
+
+static int
+put_device(struct item *it, struct span if_match, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	const struct ipc_device_put put = {.peer = it->bulk->peer,
+	    .id = m->id,
+	    .if_match = if_match,
+	    .enabled = m->enabled,
+	    .status_reason = m->status_reason,
+	    .auth = m->auth,
+	    .primary_key = m->primary_key,
+	    .secondary_key = m->secondary_key,
+	    .primary_thumb = m->primary_thumb,
+	    .secondary_thumb = m->secondary_thumb,
+	    .iot_edge = m->iot_edge};
+	struct store_device dev;
+	return device_put(&it->c->d, &put, &dev, e);
+}
+
+static int
+put_module(struct item *it, struct span if_match, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	const struct ipc_module_put put = {.peer = it->bulk->peer,
+	    .device_id = m->id,
+	    .module_id = m->module_id,
+	    .if_match = if_match,
+	    .managed_by = m->managed_by,
+	    .auth = m->auth,
+	    .primary_key = m->primary_key,
+	    .secondary_key = m->secondary_key,
+	    .primary_thumb = m->primary_thumb,
+	    .secondary_thumb = m->secondary_thumb};
+	struct store_device mod;
+	return module_put(&it->c->d, &put, &mod, &it->no, e);
+}
+
+static int
+change_twin(struct item *it, struct span if_match, bool replace, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	const struct ipc_twin_patch patch = {.peer = it->bulk->peer,
+	    .id = m->id,
+	    .module_id = m->module_id,
+	    .if_match = if_match,
+	    .replace = replace,
+	    .tags = m->tags,
+	    .desired = m->desired};
+	struct store_device dev;
+	struct span change;
+	if (device_twin_patch(&it->c->d, &patch, &dev, &change, &it->no, e))
+		return -1;
+	if (it->no.code != REFUSAL_NONE)
+		return 0;
+	return core_twin_changed(it->c, dev.id, change, dev.desired_version, e);
+}
+
+/* The identity, then the twin that came with it. */
+static int
+put(struct item *it, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	bool create = m->mode == IPC_IMPORT_CREATE;
+	struct span if_match = create ? SPAN_NONE : m->if_match;
+	if (m->module_id.len ? put_module(it, if_match, e) : put_device(it, if_match, e))
+		return -1;
+	if (it->no.code != REFUSAL_NONE)
+		return 0;
+	recheck(it);
+	if (!m->tags.len && !m->desired.len)
+		return 0;
+	it->warning = change_twin(it, SPAN_LIT("*"), create, e) != 0;
+	return it->warning ? -1 : 0;
+}
+
+static int delete (struct item *it, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	const struct ipc_module_delete module = {.peer = it->bulk->peer,
+	    .device_id = m->id,
+	    .module_id = m->module_id,
+	    .if_match = m->if_match};
+	const struct ipc_device_delete device = {
+	    .peer = it->bulk->peer, .id = m->id, .if_match = m->if_match};
+	recheck(it); /* first: later nobody knows which modules it had */
+	return m->module_id.len ? module_delete(&it->c->d, &module, &it->no, e)
+				: device_delete(&it->c->d, &device, e);
+}
+
+static int
+run(struct item *it, struct err *e)
+{
+	switch (it->m->mode) {
+	case IPC_IMPORT_CREATE:
+	case IPC_IMPORT_UPDATE:
+	case IPC_IMPORT_UPDATE_IF_MATCH:
+		return put(it, e);
+	case IPC_IMPORT_DELETE:
+	case IPC_IMPORT_DELETE_IF_MATCH:
+		return delete (it, e);
+	case IPC_IMPORT_UPDATE_TWIN:
+	case IPC_IMPORT_UPDATE_TWIN_IF_MATCH:
+		return change_twin(it, it->m->if_match, false, e);
+	default:
+		return err_set(e, ERR_PARSE, "mode unknown");
+	}
+}
+
+static int
+answer_failed(struct item *it, const struct ask *a, const struct err *why, struct err *e)
+{
+	char text[REFUSAL_TEXT];
+	struct ipc_registry_result m = {.id = it->m->id,
+	    .module_id = it->m->module_id,
+	    .code = (uint8_t)why->code,
+	    .text = span_str(why->text),
+	    .warning = it->warning};
+	if (it->no.code != REFUSAL_NONE) {
+		refusal_text(&it->no, text);
+		m.code = (uint8_t)refusal_row(it->no.code)->err;
+		m.error = (uint32_t)refusal_row(it->no.code)->hub;
+		m.text = span_str(text);
+	}
+	return core_answer(it->c, a, IPC_REGISTRY_RESULT, &m, e);
+}
+
+/* One packed item; what the store failed at fails all of them. */
+static int
+take_item(struct core *c, const struct ask *a, const struct ipc_registry_bulk *bulk,
+    struct span packed, struct err *e)
+{
+	struct ipc_registry_item m;
+	struct err why = {.code = ERR_OK};
+	if (ipc_msg_unpack(IPC_REGISTRY_ITEM, packed, &m, e))
+		return -1;
+	struct item it = {.c = c, .bulk = bulk, .m = &m};
+	int rc = run(&it, &why);
+	if (rc && core_is_lost(&why))
+		return err_copy(e, &why);
+	if (rc == 0 && it.no.code == REFUSAL_NONE)
+		return 0;
+	return answer_failed(&it, a, &why, e);
+}
+
+static int
+on_registry_bulk(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_registry_bulk *m = msg;
+	struct cursor all = cursor_of(m->items);
+	while (all.left && !all.bad) {
+		struct span packed = cursor_take(&all, cursor_u32(&all));
+		if (!all.bad && take_item(c, a, m, packed, e))
+			return -1;
+	}
+	if (all.bad)
+		return err_set(e, ERR_PARSE, "items are cut");
+	return core_done(c, a, "", 0, e);
+}
+
+/* ---- how many there are --------------------------------------------------------------
+ */
+
+static int
+on_statistics(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct store_counts n;
+	(void)msg;
+	if (store_device_counts(c->store, &n, e))
+		return -1;
+	const struct ipc_statistics m = {
+	    .total = n.total, .enabled = n.enabled, .connected = n.connected};
+	if (core_answer(c, a, IPC_STATISTICS, &m, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
+core_handler *
+core_registry_handler(enum ipc_type type)
+{
+	static core_handler *const handlers[IPC_N] = {
+	    [IPC_REGISTRY_BULK] = on_registry_bulk,
+	    [IPC_STATISTICS_DEVICES] = on_statistics,
+	    [IPC_STATISTICS_SERVICE] = on_statistics,
+	};
+	return handlers[type];
+}
