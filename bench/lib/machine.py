@@ -30,9 +30,9 @@ def raise_fd_limit():
 
 
 def edges_for(connections):
-    """How many edges hold them: each keeps four descriptors for every connection it may have
+    """How many edges hold them: each keeps five descriptors for every connection it may have
     (role/edge.c), and gets its share of the connections by chance."""
-    each = (raise_fd_limit() - 500) / 4
+    each = (raise_fd_limit() - 500) / 5
     return max(os.cpu_count() or 1, math.ceil(connections * 1.25 / each))
 
 

@@ -29,12 +29,12 @@ WAIT_S = 120 + DEVICES / 20
 
 
 def edges_for(devices):
-    """How many edges hold them: each keeps four descriptors for every connection it may have
+    """How many edges hold them: each keeps five descriptors for every connection it may have
     (role/edge.c), and gets its share of the devices by chance."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     harness.need(most - 500 > devices, "only %d descriptors for %d devices" % (most, devices))
-    return max(2, math.ceil(devices * 1.25 / ((most - 500) / 4)))
+    return max(2, math.ceil(devices * 1.25 / ((most - 500) / 5)))
 
 
 class Load:
