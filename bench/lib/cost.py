@@ -1,4 +1,6 @@
 """Processor time of a message, by its size and by how many connections there are beside."""
+import contextlib
+
 from loads import column
 from report import Row
 from servers import fleet
@@ -29,8 +31,11 @@ def by_crowd(ctx, muster, crowds):
     alone, beside = [], {crowd: [] for crowd in crowds}
     for _ in range(ctx.rounds):
         alone.append(send(ctx, muster, n))
-        for crowd in crowds:
-            with ctx.idle(muster, CONNECTIONS, crowd):
+        with contextlib.ExitStack() as stack:
+            there = 0
+            for crowd in crowds:
+                stack.enter_context(ctx.idle(muster, CONNECTIONS + there, crowd - there))
+                there = crowd
                 beside[crowd].append(send(ctx, muster, n))
     return [Row(FIGURE, "the same of 256 bytes, {:,} idle connections beside".format(crowd), "us",
                 column(beside[crowd], 1), column(alone, 1), "none beside", ("<=", 1.2))

@@ -1,9 +1,13 @@
 """What bench-load did to a server, and what it cost the server."""
 import json
 import subprocess
+import threading
 
 from machine import cpu_seconds, role_cpu_seconds
 from servers import Failed
+
+
+LATE_S = 600
 
 
 class Load:
@@ -20,7 +24,11 @@ class Load:
         return self
 
     def line(self):
+        """Its next line; what says nothing for so long never will."""
+        late = threading.Timer(LATE_S, self.process.kill)
+        late.start()
         text = self.process.stdout.readline()
+        late.cancel()
         if not text:
             raise Failed("%s: exit status %d" % (" ".join(self.words), self.process.wait()))
         return json.loads(text)

@@ -48,7 +48,8 @@ class Muster:
         self.process = None
         self.ports = {}
 
-    def start(self):
+    def launch(self):
+        """Starts it; it listens, and may not answer yet."""
         ports = os.path.join(self.home, "run/ports")
         if os.path.exists(ports):
             os.remove(ports)
@@ -59,6 +60,9 @@ class Muster:
         wait_for(lambda: os.path.exists(ports) and os.path.getsize(ports), "server")
         with open(ports, encoding="ascii") as f:
             self.ports = {k: int(v) for k, v in (line.split("=") for line in f)}
+
+    def start(self):
+        self.launch()
         wait_for(self.answers, "answer from the server")
         return self
 
