@@ -12,9 +12,7 @@
 #include "codec/js.h"
 #include "codec/uri.h"
 
-#define PAGE_MAX   (16 << 20)
-#define PAGE_DEPTH 3
-#define DAY_MS     INT64_C(86400000)
+#define DAY_MS INT64_C(86400000)
 
 struct args {
 	struct remote r;
@@ -35,28 +33,20 @@ static const struct render_column columns[] = {
     {NULL, NULL, RENDER_TEXT, 0},
 };
 
-/* A page's lines up to the one that says it is whole; *ret_next lives in the arena. */
 static int
-show_page(struct args *a, struct span body, const char **ret_next, struct err *e)
+show_row(void *ctx, const struct js *row, struct err *e)
 {
-	while (body.len) {
-		auto_(js_free) struct js *row =
-		    js_parse(span_split(&body, '\n'), PAGE_MAX, PAGE_DEPTH, e);
-		if (!row)
-			return err_wrap(e, "certificates");
-		if (js_as_bool(js_get(row, "end"))) {
-			*ret_next = arena_str(a->r.arena, js_as_str(js_get(row, "next")));
-			return 0;
-		}
-		render_row(a->show, row);
-	}
-	return err_set(e, ERR_CORRUPT, "certificates: the answer was cut off");
+	struct args *a = ctx;
+	(void)e;
+	render_row(a->show, row);
+	return 0;
 }
 
 static int
 get_page(struct args *a, const char **next, struct err *e)
 {
-	auto_buf target = BUF_INIT(4096), body = BUF_INIT(PAGE_MAX);
+	auto_buf target = BUF_INIT(4096);
+	auto_(js_free) struct js *end = NULL;
 	buf_str(&target, "/muster/certificates?deviceId=");
 	uri_encode(&target, span_str(a->device));
 	buf_str(&target, "&issuer=");
@@ -64,9 +54,10 @@ get_page(struct args *a, const char **next, struct err *e)
 	buf_str(&target, "&state=");
 	uri_encode(&target, span_str(a->state));
 	buf_printf(&target, "&expiresBeforeMs=%" PRId64 "&after=%s", a->before_ms, *next);
-	if (remote_get(&a->r, buf_text(&target), "certificates", &body, e))
+	if (remote_page(&a->r, buf_text(&target), "certificates", show_row, a, &end, e))
 		return -1;
-	return show_page(a, buf_span(&body), next, e);
+	*next = arena_str(a->r.arena, js_as_str(js_get(end, "next")));
+	return 0;
 }
 
 static int

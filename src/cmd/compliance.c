@@ -12,9 +12,6 @@
 #include "codec/uri.h"
 #include "domain/compliance.h"
 
-#define PAGE_MAX   (16 << 20)
-#define PAGE_DEPTH 3
-
 struct args {
 	struct remote r;
 	const char *policy; /* "": what the server enforces */
@@ -164,37 +161,31 @@ show_tail(const struct args *a)
 		    a->findings, a->devices);
 }
 
-/* A page's lines up to the one that says it is whole; *ret_next lives in the arena. */
 static int
-show_page(struct args *a, struct span body, const char **ret_next, struct err *e)
+visit_finding(void *ctx, const struct js *row, struct err *e)
 {
-	while (body.len) {
-		auto_(js_free) struct js *row =
-		    js_parse(span_split(&body, '\n'), PAGE_MAX, PAGE_DEPTH, e);
-		if (!row)
-			return err_wrap(e, "compliance");
-		if (js_as_bool(js_get(row, "end"))) {
-			a->devices += js_as_int(js_get(row, "devices"));
-			*ret_next = arena_str(a->r.arena, js_as_str(js_get(row, "next")));
-			return 0;
-		}
-		show_finding(a, row);
-		a->findings++;
-	}
-	return err_set(e, ERR_CORRUPT, "compliance: the answer was cut off");
+	struct args *a = ctx;
+	(void)e;
+	show_finding(a, row);
+	a->findings++;
+	return 0;
 }
 
 static int
 get_page(struct args *a, const char **next, struct err *e)
 {
-	auto_buf target = BUF_INIT(4096), body = BUF_INIT(PAGE_MAX);
+	auto_buf target = BUF_INIT(4096);
+	auto_(js_free) struct js *end = NULL;
 	buf_str(&target, "/muster/compliance?policy=");
 	uri_encode(&target, span_str(a->policy));
 	buf_str(&target, "&after=");
 	uri_encode(&target, span_str(*next));
-	if (remote_get(&a->r, buf_text(&target), "compliance", &body, e))
+	if (remote_page(
+		&a->r, buf_text(&target), "compliance", visit_finding, a, &end, e))
 		return -1;
-	return show_page(a, buf_span(&body), next, e);
+	a->devices += js_as_int(js_get(end, "devices"));
+	*next = arena_str(a->r.arena, js_as_str(js_get(end, "next")));
+	return 0;
 }
 
 static int

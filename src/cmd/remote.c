@@ -178,27 +178,38 @@ remote_send(struct remote *r, const char *method, const char *target,
 }
 
 int
-remote_each(struct remote *r, const char *target,
-    int (*visit)(void *ctx, const struct js *row, struct err *e), void *ctx,
-    struct err *e)
+remote_page(struct remote *r, const char *target, const char *what, remote_visit *visit,
+    void *ctx, struct js **ret_end, struct err *e)
 {
 	auto_buf body = BUF_INIT(ANSWER_MAX);
-	if (remote_get(r, target, target, &body, e))
+	if (remote_get(r, target, what, &body, e))
 		return -1;
 	for (struct span rest = buf_span(&body); rest.len;) {
 		struct span line = span_split(&rest, '\n');
 		auto_(js_free) struct js *row =
 		    js_parse(line, ANSWER_MAX, ANSWER_DEPTH, e);
 		if (!row)
-			return err_wrap(e, "%s", target);
-		if (js_as_bool(js_get(row, "truncated")))
-			fprintf(stderr, "there are more than are shown here\n");
-		if (js_as_bool(js_get(row, "end")))
+			return err_wrap(e, "%s", what);
+		if (js_as_bool(js_get(row, "end"))) {
+			*ret_end = TAKE(row);
 			return 0;
+		}
 		if (visit(ctx, row, e))
 			return -1;
 	}
-	return err_set(e, ERR_CORRUPT, "%s: the answer was cut off", target);
+	return err_set(e, ERR_CORRUPT, "%s: the answer was cut off", what);
+}
+
+int
+remote_each(
+    struct remote *r, const char *target, remote_visit *visit, void *ctx, struct err *e)
+{
+	auto_(js_free) struct js *end = NULL;
+	if (remote_page(r, target, target, visit, ctx, &end, e))
+		return -1;
+	if (js_as_bool(js_get(end, "truncated")))
+		fprintf(stderr, "there are more than are shown here\n");
+	return 0;
 }
 
 void

@@ -46,9 +46,13 @@ must_check int remote_send(struct remote *r, const char *method, const char *tar
     const struct js *body, struct js **ret, struct err *e);
 /* GET of newline-delimited JSON: its rows, up to the line that says it is whole; without
  * it ERR_CORRUPT. */
-must_check int remote_each(struct remote *r, const char *target,
-    int (*visit)(void *ctx, const struct js *row, struct err *e), void *ctx,
-    struct err *e);
+typedef int remote_visit(void *ctx, const struct js *row, struct err *e);
+must_check int remote_each(
+    struct remote *r, const char *target, remote_visit *visit, void *ctx, struct err *e);
+/* The same of one page: *ret_end is that line, to be freed, whose "next" is what the next
+ * page is asked after ("" = there is none). what: for errors. */
+must_check int remote_page(struct remote *r, const char *target, const char *what,
+    remote_visit *visit, void *ctx, struct js **ret_end, struct err *e);
 /* The value in one line on stdout. */
 void remote_print(const struct js *v);
 

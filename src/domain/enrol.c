@@ -587,9 +587,12 @@ enrol_poll(struct domain *d, const struct ipc_dps_poll *m, struct ipc_dps_state 
 /* The case as it was when it was put aside, with what is on record now. *ret_gone:
  * another registration took its place, or it was given up. */
 static int
-resume(struct enrol_case *c, const struct enrol_pending *p, bool *ret_gone, struct err *e)
+resume(struct enrol_case *c, const struct enrol_pending *p, bool *ret_gone,
+    struct refusal *no, struct err *e)
 {
 	struct attested *a = &c->a;
+	*no = (struct refusal){0};
+	*c->ret = (struct enrol_result){0};
 	c->assign.address = span_str(p->address);
 	c->assign.api_version = span_str(p->api_version);
 	c->csr_spki = span_of(p->spki, p->spki_len);
@@ -662,9 +665,7 @@ enrol_called(struct domain *d, const struct enrol_pending *p,
 {
 	struct enrol_case c = {.d = d, .ret = ret};
 	bool gone;
-	*no = (struct refusal){0};
-	*ret = (struct enrol_result){0};
-	if (resume(&c, p, &gone, e))
+	if (resume(&c, p, &gone, no, e))
 		return -1;
 	if (gone)
 		return 0;
@@ -684,9 +685,7 @@ enrol_issued(struct domain *d, const struct enrol_pending *p,
 {
 	struct enrol_case c = {.d = d, .ret = ret};
 	bool gone;
-	*no = (struct refusal){0};
-	*ret = (struct enrol_result){0};
-	if (resume(&c, p, &gone, e))
+	if (resume(&c, p, &gone, no, e))
 		return -1;
 	if (gone)
 		return got ? est_discard(d, got, e) : 0;

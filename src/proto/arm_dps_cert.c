@@ -131,17 +131,13 @@ on_row(struct http_call *c, enum ipc_type type, const void *msg)
 	const struct ipc_done *d = msg;
 	if (type == IPC_DPS_CERT) {
 		auto_(js_free) struct js *v = cert_json(c, msg, false);
-		buf_str(&c->out, c->list_last[0] ? "," : "");
-		js_dump(v, JS_AS_BUILT, &c->out);
-		c->list_last[0] = '+';
+		arm_json_list_add(c, v);
 		return;
 	}
-	if (d->code != ERR_OK) {
+	if (d->code == ERR_OK)
+		arm_json_list_end(c);
+	else
 		http_call_fail_done(c, d);
-		return;
-	}
-	buf_str(&c->out, "]}");
-	http_call_json_out(c, 200);
 }
 
 /* ---- certificates on their way in -------------------------------------------------- */
@@ -224,7 +220,7 @@ arm_dps_cert_list(struct http_call *c)
 		arm_json_not_found(c, "provisioning service", c->param[SERVICE]);
 		return;
 	}
-	buf_str(&c->out, "{\"value\":[");
+	arm_json_list_begin(c);
 	http_call_ask(c, IPC_DPS_CERT_QUERY, &m, on_row);
 }
 
