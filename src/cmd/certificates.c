@@ -23,9 +23,9 @@ struct args {
 
 static const struct render_column columns[] = {
     {"SUBJECT", "subject", RENDER_TEXT, RENDER_CUT},
-    {"PROFILE", "profile", RENDER_TEXT, 0},
+    {"PROFILE", "profile", RENDER_TEXT, RENDER_EXTRA},
     {"STATE", "state", RENDER_TEXT, 0},
-    {"ISSUER", "issuer", RENDER_TEXT, RENDER_CUT},
+    {"ISSUER", "issuer", RENDER_TEXT, RENDER_EXTRA},
     {"UNTIL", "notAfterMs", RENDER_MS, 0},
     {"SEEN", "seenMs", RENDER_MS, 0},
     {"CUSTODY", "custody", RENDER_TEXT, 0},

@@ -96,24 +96,32 @@ open_one(struct args *a, const struct opt_cmd *cmd, int argc, char **argv,
 /* ---- list and show -------------------------------------------------------------------
  */
 
+/* cols NULL: those of the first row. */
 static int
-list(struct args *a, struct err *e)
+query(struct args *a, struct span sql, const struct render_column *cols, struct err *e)
 {
 	auto_(js_free) struct js *body = js_object();
-	auto_buf sql = BUF_INIT(16384);
-	buf_printf(&sql, "select * from devices%s%s", a->where ? " where " : "",
-	    a->where ? a->where : "");
-	if (buf_check(&sql, "--where", e) ||
-	    js_set_str(body, "query", buf_span(&sql), e) || remote_open_any(&a->r, e))
+	if (js_set_str(body, "query", sql, e) || remote_open_any(&a->r, e))
 		return -1;
 	const struct listing l = {.plane = SIGN_IN_HUB,
 	    .method = "POST",
 	    .target = "/devices/query?api-version=" AZURE_API,
 	    .body = body,
-	    .what = "devices",
-	    .cols = list_columns,
+	    .what = cols ? "devices" : "rows",
+	    .cols = cols,
 	    .top = a->top};
 	return listing_run(&a->r, &l, e);
+}
+
+static int
+list(struct args *a, struct err *e)
+{
+	auto_buf sql = BUF_INIT(16384);
+	buf_printf(&sql, "select * from devices%s%s", a->where ? " where " : "",
+	    a->where ? a->where : "");
+	if (buf_check(&sql, "--where", e))
+		return -1;
+	return query(a, buf_span(&sql), list_columns, e);
 }
 
 static int
@@ -129,6 +137,23 @@ device_list_(int argc, char **argv, struct err *e)
 	    "Lists the devices of a hub, in its own order.", own, 0, 0};
 	int at = remote_parse(&a.r, &cmd, argc, argv, e);
 	int rc = at <= 0 ? at : list(&a, e);
+	remote_done(&a.r);
+	return rc;
+}
+
+static int
+device_query(int argc, char **argv, struct err *e)
+{
+	struct args a = {0};
+	const struct opt own[] = {{"top", "N", OPT_INT, &a.top,
+				      "at most so many rows (default: all)", 1, TOP_MAX},
+	    {0}};
+	const struct opt_cmd cmd = {"muster device query QUERY [OPTIONS]",
+	    "Shows what the hub answers to a query. A table and TSV have the members of "
+	    "the\nfirst row.",
+	    own, 1, 1};
+	int at = remote_parse(&a.r, &cmd, argc, argv, e);
+	int rc = at <= 0 ? at : query(&a, span_str(argv[at]), NULL, e);
 	remote_done(&a.r);
 	return rc;
 }
@@ -456,6 +481,7 @@ cmd_device(int argc, char **argv, struct err *e)
 {
 	static const struct verb verbs[] = {
 	    {"list", "", "the devices of the hub, or those of a query", device_list_},
+	    {"query", "QUERY", "what the hub answers to a query", device_query},
 	    {"show", "ID", "one in full", device_show},
 	    {"create", "ID", "make one", device_create},
 	    {"update", "ID", "change what it is known by", device_update},

@@ -8,16 +8,44 @@
 #include "codec/js.h"
 #include "fleet/azure.h"
 
+#define COLUMNS_MAX  24
+#define COLUMNS_MAIN 6 /* of columns that nobody chose, those that stay */
+
 struct paging {
-	struct render *show;
+	struct render *show; /* NULL before the first row */
 	char next[REST_TOKEN_MAX];
 	int64_t left; /* rows still wanted; 0: all */
 	bool more;    /* than were wanted */
 };
 
-static void
-show_page(struct paging *p, const struct js *page, int64_t top)
+static const struct render_column *
+columns_of(struct arena *a, const struct js *row)
 {
+	size_t n = 0;
+	struct render_column *v = arena_alloc(a, (COLUMNS_MAX + 1) * sizeof(*v));
+	for (struct js_iter it = js_members(row); n < COLUMNS_MAX && js_next(&it); n++) {
+		const char *name = arena_str(a, span_str(it.key));
+		v[n] = (struct render_column){.head = name,
+		    .path = name,
+		    .flags = RENDER_CUT | (n < COLUMNS_MAIN ? 0 : RENDER_EXTRA)};
+	}
+	return v;
+}
+
+static void
+begin(struct remote *r, const struct listing *l, struct paging *p, const struct js *row)
+{
+	const struct render_column *cols = l->cols ? l->cols : columns_of(r->arena, row);
+	p->show = render_new(cols, r->form, stdout, render_width(stdout));
+}
+
+static void
+show_page(
+    struct remote *r, const struct listing *l, struct paging *p, const struct js *page)
+{
+	int64_t top = l->top;
+	if (!p->show && js_len(page))
+		begin(r, l, p, js_at(page, 0));
 	for (size_t i = 0; i < js_len(page); i++) {
 		if (top && !p->left) {
 			p->more = true;
@@ -42,7 +70,7 @@ ask_page(struct remote *r, const struct listing *l, struct paging *p, struct err
 		return -1;
 	if (!js_is(page, JS_ARRAY))
 		return err_set(e, ERR_PARSE, "%s: the answer is no list", l->what);
-	show_page(p, page, l->top);
+	show_page(r, l, p, page);
 	snprintf(p->next, sizeof(p->next), "%s", answer.continuation);
 	return 0;
 }
@@ -52,7 +80,7 @@ tell(const struct remote *r, const struct listing *l, const struct paging *p)
 {
 	if (r->form != RENDER_TABLE)
 		return;
-	if (!render_count(p->show))
+	if (!p->show)
 		fprintf(stderr, "no %s\n", l->what);
 	if (p->more)
 		fprintf(stderr, "there are more; --top %lld showed these\n",
@@ -64,14 +92,12 @@ listing_run(struct remote *r, const struct listing *l, struct err *e)
 {
 	struct paging p = {.left = l->top};
 	int rc;
-	p.show = render_new(l->cols, r->form, stdout, render_width(stdout));
 	do
 		rc = ask_page(r, l, &p, e);
 	while (rc == 0 && p.next[0] && !(l->top && !p.left));
 	p.more |= rc == 0 && p.next[0];
-	render_flush(p.show);
+	render_free(p.show);
 	if (rc == 0)
 		tell(r, l, &p);
-	render_free(p.show);
 	return rc;
 }

@@ -11,7 +11,7 @@ struct listing {
 	const char *method, *target;
 	const struct js *body; /* NULL: none */
 	const char *what;      /* in errors: "devices" */
-	const struct render_column *cols;
+	const struct render_column *cols; /* NULL: the members of the first row */
 	int64_t top; /* 0: all of them */
 };
 

@@ -16,7 +16,8 @@
 #define COLUMNS_MAX 24
 #define BLOCK_ROWS  1000 /* a page of the service APIs */
 #define CELL_MAX    (1024 * 1024)
-#define CUT_MIN     12
+#define CUT_WELL    24 /* still says what it is */
+#define CUT_MIN     8
 #define GAP         2
 
 struct render {
@@ -257,12 +258,12 @@ line_width(const struct render *s)
 
 /* Takes columns from the widest that gives way, one at a time. */
 static bool
-narrow(struct render *s)
+narrow(struct render *s, size_t least)
 {
 	size_t at = s->n;
 	for (size_t c = 0; c < s->n; c++)
 		if (s->shown[c] && (s->cols[c].flags & RENDER_CUT) &&
-		    s->wide[c] > CUT_MIN && (at == s->n || s->wide[c] > s->wide[at]))
+		    s->wide[c] > least && (at == s->n || s->wide[c] > s->wide[at]))
 			at = c;
 	if (at == s->n)
 		return false;
@@ -288,9 +289,11 @@ fit(struct render *s)
 	measure(s);
 	if (!s->width)
 		return;
+	while (line_width(s) > (size_t)s->width && narrow(s, CUT_WELL))
+		;
 	while (line_width(s) > (size_t)s->width && drop(s))
 		;
-	while (line_width(s) > (size_t)s->width && narrow(s))
+	while (line_width(s) > (size_t)s->width && narrow(s, CUT_MIN))
 		;
 }
 

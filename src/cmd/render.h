@@ -27,7 +27,7 @@ enum render_kind {
 enum {
 	RENDER_IF_ANY = 1, /* not in a table where no row has it */
 	RENDER_CUT = 2,    /* gives way on a narrow terminal */
-	RENDER_EXTRA = 4,  /* goes first where all of it does not fit */
+	RENDER_EXTRA = 4,  /* goes before others are cut very short */
 };
 
 /* path: members by name, "authentication.type"; of several, "a|b", the first there is. */

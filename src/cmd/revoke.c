@@ -15,20 +15,17 @@ struct args {
 	struct cmd_alarm alarm;
 };
 
-static void
-show_table(const struct revoker_report *r)
-{
-	printf("%-12s %-12s %s\n", "EFFECT", "STATE", "");
-	for (int i = 0; i < REVOKER_EFFECTS; i++)
-		printf("%-12s %-12s %s\n", revoker_effect_name((enum revoker_effect)i),
-		    r->effect[i].state, r->effect[i].text);
-}
+static const struct render_column columns[] = {
+    {"EFFECT", "name", RENDER_TEXT, 0},
+    {"STATE", "state", RENDER_TEXT, 0},
+    {"DETAIL", "text", RENDER_TEXT, 0}, /* never cut: it says what is left to do */
+    {NULL, NULL, RENDER_TEXT, 0},
+};
 
-static void
-show_json(const struct revoker_report *r)
+static struct js *
+effects(const struct revoker_report *r)
 {
-	auto_(js_free) struct js *list = js_array();
-	auto_buf b = BUF_INIT(65536);
+	struct js *list = js_array();
 	for (int i = 0; i < REVOKER_EFFECTS; i++) {
 		struct js *o = js_object();
 		js_set_text(o, "name", revoker_effect_name((enum revoker_effect)i));
@@ -36,8 +33,21 @@ show_json(const struct revoker_report *r)
 		js_set_text(o, "text", r->effect[i].text);
 		js_append(list, o);
 	}
-	js_dump(list, JS_AS_BUILT, &b);
-	printf("%s\n", buf_text(&b));
+	return list;
+}
+
+static void
+show(const struct remote *r, const struct revoker_report *report)
+{
+	auto_(js_free) struct js *list = effects(report);
+	if (r->json) {
+		remote_print(list);
+		return;
+	}
+	struct render *t = render_new(columns, r->form, stdout, render_width(stdout));
+	for (size_t i = 0; i < js_len(list); i++)
+		render_row(t, js_at(list, i));
+	render_free(t);
 }
 
 static int
@@ -90,10 +100,7 @@ run(struct remote *r, const struct args *a, struct err *e)
 	    revoker_run(
 		revoker_find(kind), verb, r->service, &a->o, r->arena, &report, e))
 		return -1;
-	if (r->json)
-		show_json(&report);
-	else
-		show_table(&report);
+	show(r, &report);
 	return 0;
 }
 
@@ -105,6 +112,7 @@ run_issuer(struct remote *r, struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE,
 		    "--issuer revokes a CA of muster's, for ever: no DEVICE, no "
 		    "--thumbprint, --only-certificate, --undo or --allow");
+	r->tsv = false; /* what it says is no table */
 	a->alarm.reason = a->o.reason;
 	a->alarm.comment = a->o.comment;
 	return remote_open(r, e) ? -1 : cmd_revoke_issuer(r, &a->alarm, e);
@@ -115,9 +123,8 @@ cmd_revoke(int argc, char **argv, struct err *e)
 {
 	struct args a = {
 	    .o = {.device = "", .thumbprint = "", .reason = "", .comment = ""}};
-	const struct opt own[] = {
-	    {"thumbprint", "SHA256", OPT_TEXT, &a.o.thumbprint,
-		"this certificate alone, of all the device has"},
+	const struct opt own[] = {{"thumbprint", "SHA256", OPT_TEXT, &a.o.thumbprint,
+				      "this certificate alone, of all the device has"},
 	    {"reason", "REASON", OPT_TEXT, &a.o.reason,
 		"keyCompromise, superseded, cessationOfOperation, affiliationChanged, "
 		"privilegeWithdrawn, certificateHold or unspecified (default)"},
@@ -142,18 +149,14 @@ cmd_revoke(int argc, char **argv, struct err *e)
 		"bears)"},
 	    {"force", NULL, OPT_FLAG, &a.alarm.force,
 		"issuer: also where your own certificate is of that CA"},
-	};
-	enum { OWN = sizeof(own) / sizeof(own[0]) };
-	struct opt rows[OWN + REMOTE_ROWS + 1] = {{0}};
+	    {0}};
 	auto_remote r = {0};
-	memcpy(rows, own, sizeof(own));
-	remote_rows(&r, rows + OWN, argc, argv);
 	const struct opt_cmd cmd = {"muster revoke [DEVICE] [OPTIONS]",
 	    "Revokes a device: its certificates (CRL, OCSP), its identity, its "
 	    "enrollment,\n"
 	    "its open session. Doing it again changes nothing.",
-	    rows, 0, 1};
-	int at = opt_parse(&cmd, argc, argv, e);
+	    own, 0, 1};
+	int at = remote_parse(&r, &cmd, argc, argv, e);
 	if (at <= 0)
 		return at;
 	if (at < argc)

@@ -197,12 +197,6 @@ service_rest(const struct service *s)
 	return s->row ? NULL : s->rest[SIGN_IN_HUB];
 }
 
-const char *
-service_hub_host(const struct service *s)
-{
-	return s->sign_in ? sign_in_host(s->sign_in, SIGN_IN_HUB) : "";
-}
-
 int
 service_resource(
     const struct service *s, enum sign_in_plane of, const char **ret, struct err *e)

@@ -32,8 +32,6 @@ enum targets_kind service_kind(const struct service *s);
 const char *service_name(const struct service *s);
 /* muster's own server, for its own API; NULL where the target is Azure. */
 struct rest *service_rest(const struct service *s);
-/* The hub's name, as devices are told it; "" unknown. */
-const char *service_hub_host(const struct service *s);
 /* The path in ARM of hub or provisioning service. ERR_USAGE where none is known. */
 must_check int service_resource(
     const struct service *s, enum sign_in_plane of, const char **ret, struct err *e);

@@ -189,6 +189,24 @@ class Device(CliCase):
             self.ends(got, 3, "HTTP 400", "ArgumentInvalid")
             self.assertEqual(got.stdout, "")
 
+    def test_a_query_has_the_columns_that_it_asks_for(self):
+        for name, site in (("q-1", "ulm"), ("q-2", "ulm"), ("q-3", "jena")):
+            self.sas_device(name)
+            self.works(self.muster("device", "twin", name, "--patch", '{"tags":{"q":"%s"}}' % site))
+        sql = ("select tags.q as site, count() as n from devices where is_defined(tags.q) "
+               "group by tags.q")
+        for _, way in self.each_way():
+            self.assertEqual({row["site"]: row["n"] for row in self.lines(
+                "device", "query", sql, *way)}, {"ulm": 2, "jena": 1})
+            self.assertEqual(sorted(self.tsv("device", "query", sql, *way)),
+                             [["jena", "1"], ["ulm", "2"]])
+            table = self.works(self.muster("device", "query", sql, *way)).stdout
+            self.assertRegex(table, r"^site +n\n")
+            none = self.works(self.muster(
+                "device", "query", "select * from devices where deviceId = 'x'", *way))
+            self.assertEqual((none.stdout, none.stderr), ("", "no rows\n"))
+        self.ends(self.muster("device", "query", "select"), 3, "HTTP 400")
+
     def test_twins(self):
         for n, way in self.each_way():
             name = "t-%d" % n
