@@ -428,7 +428,9 @@ rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 {
 	bool plain = span_starts(span_str(o->base), SPAN_LIT("http://")) &&
 		     (is_loopback(o->base) || is_metadata(o));
-	if (!plain && !span_starts(span_str(o->base), SPAN_LIT("https://"))) {
+	/* "http://127.0.0.1:x@example.net" is a host of that name, to curl */
+	bool tricky = span_has(span_str(o->base), '@');
+	if (tricky || (!plain && !span_starts(span_str(o->base), SPAN_LIT("https://")))) {
 		err_set(e, ERR_USAGE, "server %s: https://host:port is wanted", o->base);
 		return NULL;
 	}

@@ -98,6 +98,8 @@ open_muster(struct service *s, struct loop *l, const struct service_opts *o,
 	if (row) {
 		to.server = to.server ? to.server : row->server;
 		merge(&to.ca, row->ca, s->home, a);
+	}
+	if (row && !to.operator) { /* who names an operator of the home means that one */
 		merge(&to.cert, row->cert, s->home, a);
 		merge(&to.key, row->key, s->home, a);
 	}

@@ -459,6 +459,13 @@ class Targets(CliCase):
         self.ends(self.muster("device", "list", "--target", "x"), 3, "targets.conf", "line 4",
                   "colour")
 
+    def test_the_provisioning_service_as_a_resource(self):
+        for way in ([], ["--target", "here"]):
+            shown = self.json("dps", "show", *way)
+            self.assertEqual(shown["properties"]["idScope"], harness.SCOPE)
+        self.assertRegex(self.works(self.muster("dps", "show")).stdout,
+                         r"(?m)^ID scope +%s$" % harness.SCOPE)
+
     def test_the_hub_as_a_resource(self):
         shown = self.json("hub", "show")
         self.assertEqual(shown["properties"]["hostName"], "127.0.0.1")

@@ -10,6 +10,7 @@
 
 #include "codec/sas.h"
 #include "crypto/sas_key.h"
+#include "fleet/rest.h"
 #include "fleet/sign_in.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -131,6 +132,40 @@ a_secret_that_others_may_read_is_refused(void **state)
 	assert_null(strstr(e.text, KEY));
 }
 
+/* The one address beyond loopback that is spoken with in the clear, and only as such. */
+static void
+plain_http_is_for_loopback_and_the_machines_own_endpoint(void **state)
+{
+	static const struct {
+		const char *base;
+		bool metadata, good;
+	} rows[] = {
+	    {"http://169.254.169.254", true, true},
+	    {"http://169.254.169.254:80/", true, true},
+	    {"http://169.254.169.254", false, false},
+	    {"http://169.254.169.254.example.net", true, false},
+	    {"http://169.254.169.254@example.net", true, false},
+	    {"http://169.254.169.254:80@example.net", true, false},
+	    {"http://127.0.0.1:80@example.net", false, false},
+	    {"https://127.0.0.1@example.net", false, false},
+	    {"http://10.0.0.1", true, false},
+	    {"http://127.0.0.1:40342", true, true},
+	    {"ftp://169.254.169.254", true, false},
+	    {"https://identity.example.net", true, true},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct err e = {0};
+		const struct rest_opts o = {.base = rows[i].base,
+		    .timeout_ms = 1000,
+		    .conns_max = 1,
+		    .metadata = rows[i].metadata};
+		auto_(loop_free) struct loop *l = loop_new(&clock_system, &e);
+		auto_(rest_free) struct rest *r = rest_new(l, &o, &e);
+		if ((r != NULL) != rows[i].good)
+			fail_msg("%s: %s", rows[i].base, r ? "taken" : e.text);
+	}
+}
+
 static void
 an_answer_gives_a_token_and_its_life(void **state)
 {
@@ -185,6 +220,7 @@ main(void)
 	    cmocka_unit_test_setup(a_token_is_kept_until_shortly_before_its_end, set_up),
 	    cmocka_unit_test_setup(a_connection_string_is_for_its_own_plane, set_up),
 	    cmocka_unit_test_setup(a_secret_that_others_may_read_is_refused, set_up),
+	    cmocka_unit_test(plain_http_is_for_loopback_and_the_machines_own_endpoint),
 	    cmocka_unit_test(an_answer_gives_a_token_and_its_life),
 	    cmocka_unit_test(a_refusal_is_its_first_line),
 	};
