@@ -118,11 +118,11 @@ find(struct query_groups *g, const struct query_row *row, struct group **ret,
 }
 
 static void
-add_number(struct sum *s, const struct query_value *v)
+add_number(struct sum *s, const struct query_value *v, int64_t times)
 {
 	s->spoiled |= v->type != QUERY_NUMBER;
-	s->sum += v->type == QUERY_NUMBER ? v->number : 0;
-	s->n++;
+	s->sum += v->type == QUERY_NUMBER ? v->number * (double)times : 0;
+	s->n += times;
 }
 
 /* Of several types the first one's values count. */
@@ -142,7 +142,7 @@ keep_best(
 
 static void
 add_item(struct query_groups *g, const struct query_item *it, struct sum *s,
-    const struct query_row *row)
+    const struct query_row *row, int64_t times)
 {
 	if (it->aggregate == QUERY_COUNT || (it->aggregate == QUERY_PLAIN && s->best))
 		return;
@@ -155,7 +155,7 @@ add_item(struct query_groups *g, const struct query_item *it, struct sum *s,
 		return;
 	case QUERY_SUM:
 	case QUERY_AVG:
-		add_number(s, &v);
+		add_number(s, &v, times);
 		return;
 	default:
 		keep_best(g, s, it->aggregate == QUERY_MIN ? QUERY_LT : QUERY_GT, &v);
@@ -164,14 +164,15 @@ add_item(struct query_groups *g, const struct query_item *it, struct sum *s,
 }
 
 int
-query_group_add(struct query_groups *g, const struct query_row *row, struct err *e)
+query_group_add(
+    struct query_groups *g, const struct query_row *row, int64_t times, struct err *e)
 {
 	struct group *one = NULL;
 	if (find(g, row, &one, e))
 		return -1;
-	one->rows++;
+	one->rows += times;
 	for (size_t i = 0; i < g->q->n_items; i++)
-		add_item(g, &g->q->item[i], &one->sums[i], row);
+		add_item(g, &g->q->item[i], &one->sums[i], row, times);
 	if (g->bytes > QUERY_GROUPS_BYTES)
 		return err_set(e, ERR_UNSUPPORTED, "query: groups of over %d MB",
 		    QUERY_GROUPS_BYTES >> 20);

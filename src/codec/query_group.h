@@ -17,9 +17,10 @@ struct query_groups *query_group_new(const struct query *q);
 void query_group_free(struct query_groups *g);
 own_define(struct query_groups, query_group_free);
 
-/* Counts a row in. ERR_UNSUPPORTED: over QUERY_GROUPS_MAX groups, or _BYTES of them. */
+/* Counts a row in, as that many. ERR_UNSUPPORTED: over QUERY_GROUPS_MAX groups, or _BYTES
+ * of them. */
 must_check int query_group_add(
-    struct query_groups *g, const struct query_row *row, struct err *e);
+    struct query_groups *g, const struct query_row *row, int64_t times, struct err *e);
 /* Without GROUP BY there is one group, also of no rows. */
 size_t query_group_n(const struct query_groups *g);
 /* The i-th as the columns show it. */

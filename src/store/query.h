@@ -43,4 +43,10 @@ must_check int store_device_at(struct store *s, int64_t n, bool with_twin,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e);
 
+/* Visits the kinds of devices that there are, by what alone is set of d: enabled, auth,
+ * connected; n: how many are of the kind. */
+must_check int store_device_kinds(struct store *s,
+    int (*visit)(void *ctx, const struct store_device *d, int64_t n, struct err *e),
+    void *ctx, struct err *e);
+
 #endif

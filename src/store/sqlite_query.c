@@ -86,3 +86,23 @@ store_range_next(struct store *s, const struct store_range *r, int64_t after, si
 	*ret_n = n;
 	return 0;
 }
+
+int
+store_device_kinds(struct store *s,
+    int (*visit)(void *ctx, const struct store_device *d, int64_t n, struct err *e),
+    void *ctx, struct err *e)
+{
+	auto_stmt q = {0};
+	int r;
+	if (stmt_open(s, STMT_DEVICE_COUNTS, &q, e))
+		return -1;
+	while ((r = stmt_next(&q, e)) > 0) {
+		const struct store_device d = {.auth = (enum store_auth)stmt_int(&q, 0),
+		    .enabled = stmt_int(&q, 1) != 0,
+		    .connected = stmt_int(&q, 2) != 0};
+		int stop = visit(ctx, &d, stmt_int(&q, 3), e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}

@@ -155,6 +155,12 @@ class Queries(harness.ServerCase):
         count = "select count() as n from devices where "
         self.assertEqual(self.good(self.ask(count + "tags.n < 10")), [{"n": 10}])
         self.assertEqual(self.good(self.ask(count + "tags.n < 0")), [{"n": 0}])
+        self.assertEqual(self.good(self.ask("SELECT COUNT() AS n FROM devices")), [{"n": FLEET}])
+        rows = self.good(self.ask("SELECT status, COUNT() AS n FROM devices WHERE "
+                                  "authenticationType = 'sas' GROUP BY status"))
+        self.assertEqual({r["status"]: r["n"] for r in rows}, {
+            "enabled": len(self.some(lambda i: i % 3 and i % 10)),
+            "disabled": len(self.some(lambda i: i % 3 and not i % 10))})
         text = "SELECT tags.site.name AS s, COUNT() AS n, SUM(tags.n) AS t, AVG(tags.n) AS a, " \
                "MIN(tags.n) AS lo, MAX(tags.n) AS hi FROM devices WHERE tags.n < 10 " \
                "GROUP BY tags.site.name"

@@ -30,7 +30,7 @@ answer(const struct query *q, const struct query_row *row)
 		return;
 	}
 	auto_(query_group_free) struct query_groups *g = query_group_new(q);
-	if (query_group_add(g, row, &e) == 0) {
+	if (query_group_add(g, row, 1, &e) == 0) {
 		assert(query_group_n(g) == 1);
 		js_free(query_group_at(g, 0));
 	}

@@ -268,13 +268,26 @@ aggregates_are_of_groups_in_the_order_they_came(void **state)
 		for (size_t k = 0; k < FLEET; k++) {
 			const struct query_row row = {get, docs[k]};
 			if (query_eval_where(&q, &row))
-				assert_ok(query_group_add(g, &row, &e), &e);
+				assert_ok(query_group_add(g, &row, 1, &e), &e);
 		}
 		struct js *all = js_array();
 		for (size_t k = 0; k < query_group_n(g); k++)
 			js_append(all, query_group_at(g, k));
 		assert_json(aggregates[i].text, all, aggregates[i].groups);
 	}
+}
+
+static void
+a_row_may_stand_for_many(void **state)
+{
+	struct err e;
+	struct query q = parsed("select count() as n, sum(properties.reported.rate) as s,"
+				" avg(properties.reported.rate) as a from devices");
+	auto_(query_group_free) struct query_groups *g = query_group_new(&q);
+	const struct query_row ten = {get, docs[0]}, five = {get, docs[1]};
+	assert_ok(query_group_add(g, &ten, 1, &e), &e);
+	assert_ok(query_group_add(g, &five, 4, &e), &e);
+	assert_json("sums", query_group_at(g, 0), "{'n':5,'s':30,'a':6}");
 }
 
 static void
@@ -290,7 +303,7 @@ groups_have_an_end(void **state)
 		js_set_int(tags, "i", n);
 		js_set(doc, "tags", tags);
 		const struct query_row row = {get, doc};
-		rc = query_group_add(g, &row, &e);
+		rc = query_group_add(g, &row, 1, &e);
 	}
 	assert_int_equal(n, QUERY_GROUPS_MAX + 1);
 	assert_fails(rc, &e, UNSUPPORTED);
@@ -313,7 +326,7 @@ groups_take_no_more_memory_than_they_may(void **state)
 		js_set_text(tags, "s", text);
 		js_set(doc, "tags", tags);
 		const struct query_row row = {get, doc};
-		rc = query_group_add(g, &row, &e);
+		rc = query_group_add(g, &row, 1, &e);
 	}
 	assert_fails(rc, &e, UNSUPPORTED);
 	assert_in_range(n, 4000, 4300);
@@ -470,6 +483,7 @@ main(void)
 	    cmocka_unit_test(conditions_choose_the_twins_they_say),
 	    cmocka_unit_test(columns_have_the_last_name_of_their_path_or_an_alias),
 	    cmocka_unit_test(aggregates_are_of_groups_in_the_order_they_came),
+	    cmocka_unit_test(a_row_may_stand_for_many),
 	    cmocka_unit_test(groups_have_an_end),
 	    cmocka_unit_test(groups_take_no_more_memory_than_they_may),
 	    cmocka_unit_test(top_from_and_fields_are_told),

@@ -123,6 +123,34 @@ identities_are_found_by_what_they_are_in_the_order_they_were_made(void **state)
 	assert_ids(s, (struct store_range){STORE_RANGE_MODULES_OF, .text = "b"}, "");
 }
 
+static int
+on_kind(void *ctx, const struct store_device *d, int64_t n, struct err *e)
+{
+	char text[40];
+	snprintf(text, sizeof(text), "%d%d%d:%d", d->connected, (int)d->auth, d->enabled,
+	    (int)n);
+	return see(ctx, text);
+}
+
+static void
+kinds_of_devices_are_counted_without_modules(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct seen seen = {0};
+	static const char *const ids[] = {"a", "b", "c", "d"};
+	for (int i = 0; i < 4; i++) {
+		struct store_device d = blank(ids[i]);
+		d.auth = i == 3 ? STORE_AUTH_CA : STORE_AUTH_SAS;
+		d.enabled = i != 1;
+		assert_ok(store_device_add(s, &d, &e), &e);
+	}
+	add(s, "a/m", "{}");
+	assert_ok(store_device_seen(s, "d", true, NOW, &e), &e);
+	assert_ok(store_device_kinds(s, on_kind, &seen, &e), &e);
+	assert_string_equal(seen.text, "010:1 011:2 131:1 ");
+}
+
 static void
 a_range_goes_on_behind_what_it_gave(void **state)
 {
@@ -221,6 +249,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    IN_STORE(identities_are_found_by_what_they_are_in_the_order_they_were_made),
+	    IN_STORE(kinds_of_devices_are_counted_without_modules),
 	    IN_STORE(a_range_goes_on_behind_what_it_gave),
 	    IN_STORE(tags_are_found_by_path_and_value_of_their_type),
 	    IN_STORE(the_index_of_tags_follows_the_twin),
