@@ -206,5 +206,37 @@ class Queries(harness.ServerCase):
             self.assertEqual(self.op.post("/devices/query", body).status, 400)
 
 
+class Hubs(harness.ServerCase):
+    """Two hubs in one server: each answers of its own devices and their modules."""
+
+    HOME_SET = {"hub": {"name": "one.example two.example"}}
+
+    def ask(self, hub, text, **headers):
+        return self.op.post("/devices/query", {"query": text}, Host=hub, **headers)
+
+    def test_each_hub_has_its_own(self):
+        for hub, names in (("one.example", ("a", "b")), ("two.example", ("c",))):
+            for name in names:
+                self.good(self.op.put("/devices/" + name, {"deviceId": name}, Host=hub))
+                self.good(self.op.put("/devices/%s/modules/m" % name, {
+                    "deviceId": name, "moduleId": "m"}, Host=hub))
+                self.good(self.op.call("PATCH", "/twins/" + name, {"tags": {"t": 1}}, Host=hub))
+        for text, one, two in (
+                ("select deviceId from devices", ["a", "b"], ["c"]),
+                ("select deviceId from devices where tags.t = 1", ["a", "b"], ["c"]),
+                ("select deviceId from devices where deviceId = 'c'", [], ["c"]),
+                ("select deviceId from devices.modules", ["a", "b"], ["c"])):
+            for hub, want in (("one.example", one), ("two.example", two)):
+                rows = self.good(self.ask(hub, text))
+                self.assertEqual([r["deviceId"] for r in rows], want, (hub, text))
+        for text in ("select count() as n from devices", "select count() as n from devices.modules"):
+            self.assertEqual([self.good(self.ask(hub, text)) for hub in
+                              ("one.example", "two.example")], [[{"n": 2}], [{"n": 1}]])
+        got = self.ask("one.example", "select * from devices", x_ms_max_item_count="1")
+        bad = self.ask("two.example", "select * from devices",
+                       x_ms_continuation=got.headers["x-ms-continuation"])
+        self.assertEqual(bad.status, 400, "a continuation is of its hub")
+
+
 if __name__ == "__main__":
     harness.main()
