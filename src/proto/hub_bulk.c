@@ -12,7 +12,7 @@
 
 enum {
 	ITEMS_MAX = 100,
-	BODY_MAX = 1 << 20,
+	BODY_MAX = 256 * 1024,
 	FAILED = 400013,
 	TWICE = 400011,
 };

@@ -136,7 +136,8 @@ class Queries(harness.ServerCase):
             self.assertIn("continuation", bad.text)
 
     def test_item_type(self):
-        for text, item in (("select * from devices", "twin"), ("select deviceId from devices", "raw"),
+        for text, item in (("select * from devices", "twin"),
+                           ("select deviceId from devices", "raw"),
                            ("select count() from devices", "raw"),
                            ("select * from devices.modules", "twin")):
             self.assertEqual(self.ask(text).headers["x-ms-item-type"], item)
@@ -229,7 +230,8 @@ class Hubs(harness.ServerCase):
             for hub, want in (("one.example", one), ("two.example", two)):
                 rows = self.good(self.ask(hub, text))
                 self.assertEqual([r["deviceId"] for r in rows], want, (hub, text))
-        for text in ("select count() as n from devices", "select count() as n from devices.modules"):
+        for text in ("select count() as n from devices",
+                     "select count() as n from devices.modules"):
             self.assertEqual([self.good(self.ask(hub, text)) for hub in
                               ("one.example", "two.example")], [[{"n": 2}], [{"n": 1}]])
         got = self.ask("one.example", "select * from devices", x_ms_max_item_count="1")

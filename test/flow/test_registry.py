@@ -33,10 +33,12 @@ class Bulk(harness.ServerCase):
         self.works_out(
             {"id": "c-1", "importMode": "create"},
             {"id": "c-2", "importMode": "Create", "status": "disabled", "statusReason": "new",
-             "authentication": {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumb}},
+             "authentication": {"type": "selfSigned",
+                                "x509Thumbprint": {"primaryThumbprint": thumb}},
              "capabilities": {"iotEdge": True}, "tags": {"site": "Ulm"},
              "properties": {"desired": {"rate": 5}}},
-            {"id": "c-3", "importMode": "create", "authentication": {"type": "certificateAuthority"}})
+            {"id": "c-3", "importMode": "create",
+             "authentication": {"type": "certificateAuthority"}})
         one, two, three = (self.get("c-%d" % i) for i in (1, 2, 3))
         self.assertEqual(one["authentication"]["type"], "sas")
         self.assertEqual(len(base64.b64decode(
@@ -117,9 +119,10 @@ class Bulk(harness.ServerCase):
         self.works_out({**item, "twinETag": twin["etag"]})
         self.assertEqual(self.get("t-1", "twins")["tags"], {"b": 2, "c": 4})
 
-    def test_a_twin_that_cannot_be_leaves_the_device(self):
+    def test_a_twin_that_cannot_be_makes_no_device(self):
         tags = {"k%d" % i: "x" * 4000 for i in range(3)}
-        self.fails(self.bulk({"id": "w-1", "importMode": "create", "tags": tags}), "MessageTooLarge")
+        self.fails(self.bulk({"id": "w-1", "importMode": "create", "tags": tags}),
+                   "MessageTooLarge")
         self.assertEqual(self.op.get("/devices/w-1").status, 404)
 
     def test_modules(self):
@@ -147,11 +150,15 @@ class Bulk(harness.ServerCase):
     def test_a_hundred(self):
         names = ["h-%03d" % i for i in range(100)]
         self.create(*names)
-        self.assertEqual(self.bulk(*({"id": n, "importMode": "delete"} for n in names + ["x"])).status,
-                         400)
+        over = ({"id": n, "importMode": "delete"} for n in names + ["x"])
+        self.assertEqual(self.bulk(*over).status, 400)
         self.assertEqual(self.get("h-099")["status"], "enabled")
         self.works_out(*({"id": n, "importMode": "delete"} for n in names))
         self.assertEqual(self.op.get("/devices/h-000").status, 404)
+
+    def test_a_body_over_its_cap(self):
+        item = {"id": "cap-1", "importMode": "updateTwin", "tags": {"t": "x" * 300000}}
+        self.assertEqual(self.bulk(item).status, 413)
 
     def test_bodies_that_are_no_list(self):
         for body in ([], {}, "x", 7, None):
