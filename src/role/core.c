@@ -25,6 +25,7 @@
 #include "role/core_pki.h"
 #include "role/core_query.h"
 #include "role/core_upload.h"
+#include "store/audit.h"
 #include "store/c2d.h"
 #include "store/pki.h"
 
@@ -210,6 +211,7 @@ find_handler(enum ipc_type type)
 	    core_query_handler,
 	    core_arm_handler,
 	    core_registry_handler,
+	    core_audit_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -226,6 +228,22 @@ is_throttled(struct core *c, uint32_t right)
 {
 	return policy_is_dps(right) &&
 	       !throttle_take(&c->operations, loop_now_ms(c->loop));
+}
+
+/* A line that cannot be written takes with it what it would tell of. Of a turn that the
+ * store has lost there is nothing to tell. */
+static int
+handle_audited(
+    struct core *c, core_handler *fn, const struct ask *a, const void *msg, struct err *e)
+{
+	struct err bad;
+	c->last_done.id = 0;
+	int rc = fn(c, a, msg, e);
+	if (rc && core_is_lost(e))
+		return rc;
+	if (core_audit(c, a, msg, rc ? e : NULL, &bad))
+		turn_spoil(c->turn, &bad);
+	return rc;
 }
 
 static int
@@ -245,7 +263,7 @@ handle(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (is_throttled(c, right))
 		return core_refused(
 		    c, a, &throttled, refusal_row(throttled.code)->dps, e);
-	return fn(c, a, msg, e);
+	return handle_audited(c, fn, a, msg, e);
 }
 
 static void
@@ -373,6 +391,9 @@ trim(struct core *c, struct err *e)
 		(int64_t)c->cfg.hub.retention_bytes, TRIM_BATCH, &events, e) ||
 	    store_conn_trim(c->store, now - c->cfg.hub.connlog_retention_ms, CONNLOG_ROWS,
 		TRIM_BATCH, &conns, e))
+		return -1;
+	if (store_audit_trim(
+		c->store, now - c->cfg.hub.audit_retention_ms, TRIM_BATCH, e))
 		return -1;
 	bool messages;
 	if (core_c2d_tidy(c, C2D_BATCH, &messages, e))

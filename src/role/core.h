@@ -104,6 +104,12 @@ struct core {
 	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
 	struct loop_timer *job_timer;
+	/* the last answer that ended a request: whose, and how */
+	struct {
+		uint64_t id;
+		unsigned edge;
+		enum err_code code;
+	} last_done;
 	char home[4096];
 	int status;
 };
@@ -140,6 +146,7 @@ core_handler *core_operator_handler(enum ipc_type type);
 core_handler *core_query_handler(enum ipc_type type);
 core_handler *core_arm_handler(enum ipc_type type);
 core_handler *core_registry_handler(enum ipc_type type);
+core_handler *core_audit_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {
@@ -174,6 +181,14 @@ must_check int core_refused(struct core *c, const struct ask *a, const struct re
 /* "operator:NAME", of the turn's memory: whoever a message's right let in, where no
  * policy may have it. */
 const char *core_operator_of(struct core *c, const struct ipc_cred *cred);
+/* Writes the line of a message that its handler has seen, where tbl/audit.def has it.
+ * why: what the handler failed with, NULL: it did not. */
+must_check int core_audit(struct core *c, const struct ask *a, const void *msg,
+    const struct err *why, struct err *e);
+/* One of several things that a message did; what is static. */
+must_check int core_audit_item(struct core *c, const struct ipc_peer *peer,
+    const struct ipc_cred *cred, const char *what, struct span target,
+    const struct err *why, struct err *e);
 /* "none", "sas", "x509", "token", "bearer". */
 const char *core_auth_name(const struct ipc_cred *cred);
 /* Writes a line of the connection log (rate limited where it is a refusal). */

@@ -12,6 +12,12 @@ int
 core_answer(struct core *c, const struct ask *a, enum ipc_type type, const void *msg,
     struct err *e)
 {
+	if (type == IPC_DONE) {
+		const struct ipc_done *d = msg;
+		c->last_done.id = a->id;
+		c->last_done.edge = a->edge;
+		c->last_done.code = (enum err_code)d->code;
+	}
 	return turn_send(c->turn, a->edge, type, a->id, msg, e);
 }
 

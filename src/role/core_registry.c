@@ -155,22 +155,42 @@ answer_failed(struct item *it, const struct ask *a, const struct err *why, struc
 	return core_answer(it->c, a, IPC_REGISTRY_RESULT, &m, e);
 }
 
+/* As if it had come alone. */
+static int
+audit(struct item *it, const struct err *why, struct err *e)
+{
+	static const char *const whats[] = {[IPC_IMPORT_DELETE] = "device delete",
+	    [IPC_IMPORT_DELETE_IF_MATCH] = "device delete",
+	    [IPC_IMPORT_UPDATE_TWIN] = "twin patch",
+	    [IPC_IMPORT_UPDATE_TWIN_IF_MATCH] = "twin patch"};
+	size_t mode = it->m->mode;
+	const char *what = mode < sizeof(whats) / sizeof(whats[0]) ? whats[mode] : NULL;
+	struct err refused = *why;
+	if (it->no.code != REFUSAL_NONE)
+		err_set(&refused, refusal_row(it->no.code)->err, "%s",
+		    refusal_row(it->no.code)->words);
+	return core_audit_item(it->c, &it->bulk->peer, &it->bulk->cred,
+	    what ? what : "device put", it->m->id, &refused, e);
+}
+
 /* One packed item; what the store failed at fails all of them. */
 static int
 take_item(struct core *c, const struct ask *a, const struct ipc_registry_bulk *bulk,
     struct span packed, struct err *e)
 {
 	struct ipc_registry_item m;
-	struct err why = {.code = ERR_OK};
+	struct err why;
+	static const struct err fine = {.code = ERR_OK};
 	if (ipc_msg_unpack(IPC_REGISTRY_ITEM, packed, &m, e))
 		return -1;
 	struct item it = {.c = c, .bulk = bulk, .m = &m};
 	int rc = run(&it, &why);
 	if (rc && core_is_lost(&why))
 		return err_copy(e, &why);
-	if (rc == 0 && it.no.code == REFUSAL_NONE)
-		return 0;
-	return answer_failed(&it, a, &why, e);
+	bool good = rc == 0 && it.no.code == REFUSAL_NONE;
+	if (audit(&it, rc ? &why : &fine, e))
+		return -1;
+	return good ? 0 : answer_failed(&it, a, rc ? &why : &fine, e);
 }
 
 static int

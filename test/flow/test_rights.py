@@ -22,7 +22,7 @@ NEEDS = {
     "GET /devices": ("RegistryRead", None),
     "POST /devices": ("RegistryWrite", [{"id": "nobody", "importMode": "updateTwin", "tags": {}}]),
     "GET /statistics/devices": ("RegistryRead", None),
-    "GET /statistics/service": ("ServiceConnect", None),
+    "GET /statistics/service": ("ServiceRead", None),
     "GET /devices/{}": ("RegistryRead", None),
     "PUT /devices/{}": ("RegistryWrite", {"status": "enabled"}),
     "DELETE /devices/{}": ("RegistryWrite", None),
@@ -137,6 +137,7 @@ NEEDS = {
     **{"GET /adfs%s/.well-known/openid-configuration" % more: (None, None)
        for more in ("", "/adfs")},
     "POST /adfs/oauth2/token": ("sign in", {}),
+    "GET /muster/audit": ("Observe", None),
     "GET /muster/operators": ("Observe", None),
     "GET /muster/operators/{}": ("Observe", None),
     "PUT /muster/operators/{}": ("Manage", {"role": "none"}),
