@@ -13,12 +13,10 @@
 #include "codec/js.h"
 #include "fleet/azure.h"
 
-#define DAY_MS     INT64_C(86400000)
-#define PAGE       1000
-#define ROW_MAX    (1024 * 1024)
-#define LINE_DEPTH 72 /* around a device's message of 64 levels */
-#define EVERY_MS   1000
-#define TOP_MAX    1000000000
+#define DAY_MS   INT64_C(86400000)
+#define PAGE     200 /* of events of 300 KB at most */
+#define EVERY_MS 1000
+#define TOP_MAX  1000000000
 
 struct log {
 	const char *what; /* in errors */
@@ -32,7 +30,7 @@ struct args {
 	const struct log *log;
 	struct azure_log_filter f;
 	const char *since;
-	int64_t top, left;
+	int64_t top, left, rows;
 	bool follow;
 	struct render *show;
 };
@@ -67,42 +65,31 @@ static const struct log connection_log = {
 /* ---- a page --------------------------------------------------------------------------
  */
 
-/* Rows up to the line that says it is whole; *ret_rows is their number. */
 static int
-show_page(struct args *a, struct span body, int64_t *ret_rows, struct err *e)
+show_row(void *ctx, const struct js *row, struct err *e)
 {
-	*ret_rows = 0;
-	while (body.len) {
-		int64_t next;
-		auto_(js_free) struct js *row =
-		    js_parse(span_split(&body, '\n'), ROW_MAX, LINE_DEPTH, e);
-		if (!row)
-			return err_wrap(e, "%s", a->log->what);
-		if (js_as_bool(js_get(row, "end"))) {
-			if (num_ok(js_as_str(js_get(row, "next")), a->f.after_seq,
-				INT64_MAX, &next))
-				a->f.after_seq = next;
-			return 0;
-		}
-		render_row(a->show, row);
-		++*ret_rows;
-	}
-	return err_set(e, ERR_CORRUPT, "%s: the answer was cut off", a->log->what);
+	struct args *a = ctx;
+	render_row(a->show, row);
+	a->rows++;
+	return 0;
 }
 
+/* *ret_rows is the number of its rows. */
 static int
 get_page(struct args *a, int64_t *ret_rows, struct err *e)
 {
-	auto_buf body = BUF_INIT(REST_BODY_MAX);
+	auto_(js_free) struct js *end = NULL;
+	/* its own, however long it follows */
+	auto_(arena_free) struct arena *arena = arena_new(65536);
 	struct rest_request q;
-	struct arena *arena = arena_new(65536); /* a request's, however long it follows */
+	int64_t next, before = a->rows;
 	a->f.limit = a->top && a->left < PAGE ? a->left : PAGE;
 	a->log->request(arena, &a->f, &q);
-	int rc =
-	    service_call(a->r.service, SIGN_IN_HUB, &q, a->log->what, &body, NULL, e);
-	arena_free(arena);
-	if (rc || show_page(a, buf_span(&body), ret_rows, e))
+	if (remote_page(&a->r, q.target, a->log->what, show_row, a, &end, e))
 		return -1;
+	if (num_ok(js_as_str(js_get(end, "next")), a->f.after_seq, INT64_MAX, &next))
+		a->f.after_seq = next;
+	*ret_rows = a->rows - before;
 	a->left -= a->top ? *ret_rows : 0;
 	return 0;
 }
@@ -147,7 +134,7 @@ run(struct args *a, struct err *e)
 	a->left = a->top;
 	a->show = render_new(a->log->cols, a->r.form, stdout, render_width(stdout));
 	int rc = show_all(a, e);
-	if (rc == 0 && !render_count(a->show) && a->r.form == RENDER_TABLE)
+	if (rc == 0 && !a->rows && a->r.form == RENDER_TABLE)
 		fprintf(stderr, "nothing in the last %s\n", a->since);
 	render_free(a->show);
 	return rc;

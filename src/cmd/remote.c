@@ -8,7 +8,6 @@
 
 #include "codec/js.h"
 #include "codec/uri.h"
-#include "fleet/azure.h"
 #include "io/loop.h"
 
 #define ARENA_MAX    (16 << 20)
@@ -114,12 +113,8 @@ int
 remote_get(struct remote *r, const char *target, const char *what, struct buf *body,
     struct err *e)
 {
-	struct rest_response answer;
 	const struct rest_request q = {.method = "GET", .target = target};
-	if (rest_wait(r->rest, &q, body, &answer, e))
-		return err_wrap(e, "%s", what);
-	answer.body = buf_span(body);
-	return azure_check(&answer, what, e);
+	return service_call(r->service, SIGN_IN_HUB, &q, what, body, NULL, e);
 }
 
 int
@@ -158,23 +153,12 @@ int
 remote_send(struct remote *r, const char *method, const char *target,
     const struct js *body, struct js **ret, struct err *e)
 {
-	auto_buf text = BUF_INIT(65536), got = BUF_INIT(ANSWER_MAX);
-	struct rest_response answer;
-	got.secret = true;
+	auto_buf text = BUF_INIT(65536);
 	if (body)
 		js_dump(body, JS_AS_BUILT, &text);
 	const struct rest_request q = {
 	    .method = method, .target = target, .body = buf_span(&text), .once = true};
-	if (rest_wait(r->rest, &q, &got, &answer, e))
-		return -1;
-	answer.body = buf_span(&got);
-	if (azure_check(&answer, target, e))
-		return -1;
-	*ret = NULL;
-	if (!answer.body.len)
-		return 0;
-	*ret = js_parse(answer.body, ANSWER_MAX, ANSWER_DEPTH, e);
-	return *ret ? 0 : -1;
+	return remote_ask(r, SIGN_IN_HUB, &q, target, ret, NULL, e);
 }
 
 int

@@ -389,6 +389,14 @@ class Logs(CliCase):
         none = self.works(self.muster("events", "--device", "e-1", "--since", "1ms"))
         self.assertEqual((none.stdout, none.stderr), ("", "nothing in the last 1ms\n"))
 
+    def test_more_events_than_a_page(self):
+        client = self.hub("e-2", key=self.sas_device("e-2"))
+        for n in range(410):
+            client.publish("devices/e-2/messages/events/", b"%d" % n, qos=1)
+        rows = self.lines("events", "--device", "e-2")
+        self.assertEqual([r["body"] for r in rows], list(range(410)))
+        self.assertEqual(len(self.lines("events", "--device", "e-2", "--top", "205")), 205)
+
     def test_connections(self):
         key = self.sas_device("n-1")
         self.hub("n-1", key=key).disconnect()
