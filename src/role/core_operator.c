@@ -109,6 +109,8 @@ on_signin(struct core *c, const struct ask *a, const void *msg, struct err *e)
 			return -1;
 		return core_refused(c, a, &no, row->hub, e);
 	}
+	log_event(LOG_INFO, "core.signin", LOG_SPAN("application", m->app_id),
+	    LOG_SPAN("resource", m->resource), LOG_SPAN("peer", m->peer.address));
 	const struct ipc_bearer got = {.token = span_str(token), .life_s = SIGNIN_LIFE_S};
 	return core_answer(c, a, IPC_BEARER, &got, e);
 }

@@ -44,6 +44,8 @@ class Operators(harness.ServerCase):
         self.assertEqual(got.headers["Cache-Control"], "no-store")
         self.assertEqual(got.json["token_type"], "Bearer")
         self.assertEqual(got.json["expires_in"], 3600)
+        self.assertIn("event=core.signin application=" + who["appId"], self.server.log)
+        self.assertNotIn(got.json["access_token"], self.server.log)
         self.good(self.bearer(who, ARM).get(ARM_HUB))
         self.good(self.bearer(who, "https://management.azure.com").get(ARM_HUB))
         self.good(self.bearer(who, HUB).get("/devices"))
