@@ -6,7 +6,6 @@ import threading
 from machine import cpu_seconds, role_cpu_seconds
 from servers import Failed
 
-
 LATE_S = 600
 
 
@@ -27,8 +26,10 @@ class Load:
         """Its next line; what says nothing for so long never will."""
         late = threading.Timer(LATE_S, self.process.kill)
         late.start()
-        text = self.process.stdout.readline()
-        late.cancel()
+        try:
+            text = self.process.stdout.readline()
+        finally:
+            late.cancel()
         if not text:
             raise Failed("%s: exit status %d" % (" ".join(self.words), self.process.wait()))
         return json.loads(text)
