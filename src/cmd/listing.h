@@ -9,10 +9,10 @@
 struct listing {
 	enum sign_in_plane plane;
 	const char *method, *target;
-	const struct js *body; /* NULL: none */
-	const char *what;      /* in errors: "devices" */
+	const struct js *body;            /* NULL: none */
+	const char *what;                 /* in errors: "devices" */
 	const struct render_column *cols; /* NULL: the members of the first row */
-	int64_t top; /* 0: all of them */
+	int64_t top;                      /* 0: all of them */
 };
 
 /* r is open. Prints; where nothing is listed, or more is there, standard error says so.
