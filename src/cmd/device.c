@@ -310,7 +310,7 @@ put(struct args *a, const char *id, const struct js *v, const char *if_match,
 	struct rest_request q;
 	azure_device_put(a->r.arena, id, v, !if_match, &q);
 	q.if_match = if_match;
-	q.once = !if_match; /* a second try would find its own first one */
+	q.once = true; /* a second try would find its own first one */
 	if (remote_ask(&a->r, SIGN_IN_HUB, &q, what(a, id), &got, NULL, e))
 		return -1;
 	show(a, got);
@@ -451,6 +451,7 @@ static int delete (struct args *a, const char *id, struct err *e)
 	azure_device_delete(a->r.arena, id, &q);
 	if (a->etag)
 		q.if_match = quoted(a, a->etag);
+	q.once = true; /* the same */
 	if (remote_ask(&a->r, SIGN_IN_HUB, &q, what(a, id), NULL, NULL, e))
 		return -1;
 	if (a->r.form == RENDER_TABLE)

@@ -105,7 +105,8 @@ change_twin(struct args *a, const char *id, struct js **ret, struct err *e)
 	const struct rest_request q = {.method = replaces ? "PUT" : "PATCH",
 	    .target = twin_path(a, id, ""),
 	    .body = azure_body(a->r.arena, doc),
-	    .if_match = arena_printf(a->r.arena, "\"%s\"", etag)};
+	    .if_match = arena_printf(a->r.arena, "\"%s\"", etag),
+	    .once = a->etag}; /* a second try would find its own first one */
 	return remote_ask(&a->r, SIGN_IN_HUB, &q, what(a, id), ret, NULL, e);
 }
 

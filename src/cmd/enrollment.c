@@ -125,7 +125,8 @@ ask(struct args *a, const char *id, const char *method, const char *tail,
 	const struct rest_request q = {.method = method,
 	    .target = azure_path(a->r.arena, a->kind->path, id, tail, AZURE_DPS),
 	    .body = body ? azure_body(a->r.arena, body) : SPAN_NONE,
-	    .if_match = if_match};
+	    .if_match = if_match,
+	    .once = if_match}; /* a second try would find what the first one did */
 	return remote_ask(&a->r, SIGN_IN_DPS, &q, what(a, id), ret, NULL, e);
 }
 

@@ -84,7 +84,8 @@ ask(struct args *a, const char *id, const char *method, struct js **ret, struct 
 	const char *etag = a->etag ? a->etag : "*";
 	const struct rest_request q = {.method = method,
 	    .target = azure_path(a->r.arena, "/registrations/", id, "", AZURE_DPS),
-	    .if_match = ret ? NULL : etag};
+	    .if_match = ret ? NULL : etag,
+	    .once = !ret};
 	return remote_ask(&a->r, SIGN_IN_DPS, &q,
 	    arena_printf(a->r.arena, "registration %s", id), ret, NULL, e);
 }

@@ -95,7 +95,8 @@ static const struct {
     {ERR_NOT_FOUND,
 	"make sure that the device is on the hub and muster-agent on the device"},
     {ERR_TIMEOUT, "make sure that the device is on the network and not overloaded"},
-    {ERR_UNAVAILABLE, "make sure that the device is on the network"},
+    {ERR_UNAVAILABLE, "make sure that the device is on the network, and that the server "
+		      "takes requests"},
     {ERR_BUSY, "wait: the server throttles"},
     {ERR_DENIED, "check the credential that was refused, and the connection log"},
     {ERR_UNSUPPORTED, "update muster-agent on the device"},

@@ -11,8 +11,9 @@
 #include "io/file.h"
 #include "io/loop.h"
 
-#define ARENA_MAX (size_t)(1024 * 1024 * 1024)
-#define LOG_PAGE  5000
+#define ARENA_MAX  (size_t)(1024 * 1024 * 1024)
+#define LOG_PAGE   5000
+#define WAIT_MAX_S 600 /* nobody watches, and a device stands half-way */
 
 const char *
 migration_path(struct migration *m, const char *name)
@@ -42,6 +43,7 @@ open_server(struct migration *m, struct err *e)
 	m->loop = loop_new(&clock_system, e);
 	if (!m->loop || target_find(&m->o->target, m->arena, &m->target, e))
 		return -1;
+	m->target.rest.wait_max_s = WAIT_MAX_S;
 	m->rest = rest_new(m->loop, &m->target.rest, e);
 	return m->rest ? 0 : -1;
 }

@@ -9,6 +9,7 @@
 
 #include <curl/curl.h>
 
+#include "base/num.h"
 #include "base/rand.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -23,7 +24,7 @@ struct rest {
 	struct loop_timer *timer;
 	struct list calls;
 	char *base, *ca, *cert, *key;
-	int64_t timeout_ms;
+	int64_t timeout_ms, wait_max_s;
 	bool local, plain;
 };
 
@@ -38,8 +39,9 @@ struct rest_call {
 	char said[CURL_ERROR_SIZE];
 	rest_fn fn;
 	void *arg;
+	int64_t again_ms; /* of a Retry-After that names a day: wall time; 0: none */
 	int tries;
-	bool once, running;
+	bool once, looks, running; /* looks: it changes nothing */
 };
 
 /* A socket that curl wants watched. */
@@ -151,6 +153,30 @@ is_header(struct span line, const char *name, struct span *ret_value)
 	return true;
 }
 
+/* 0 where it is none. */
+static int64_t
+date_ms(struct span s)
+{
+	char text[64];
+	time_t at = span_to_str(s, text, sizeof(text)) ? curl_getdate(text, NULL) : -1;
+	return at > 0 ? (int64_t)at * 1000 : 0;
+}
+
+/* RFC 9110 10.2.3: seconds or a date. curl's own reading of it takes some numbers for
+ * dates, and a date by this machine's clock. */
+static void
+take_retry_after(struct rest_call *c, struct span s)
+{
+	size_t digits = 0;
+	while (digits < s.len && s.p[digits] >= '0' && s.p[digits] <= '9')
+		digits++;
+	c->again_ms = digits < s.len ? date_ms(s) : 0;
+	c->response.retry_after_s = 0;
+	if (s.len && digits == s.len &&
+	    !num_ok(s, 0, INT32_MAX, &c->response.retry_after_s))
+		c->response.retry_after_s = INT32_MAX;
+}
+
 static size_t
 on_header(char *p, size_t one, size_t n, void *arg)
 {
@@ -160,11 +186,10 @@ on_header(char *p, size_t one, size_t n, void *arg)
 	    !span_to_str(
 		value, c->response.continuation, sizeof(c->response.continuation)))
 		return 0; /* a page that would be lost */
-	char date[64];
-	if (is_header(line, "date", &value) && span_to_str(value, date, sizeof(date))) {
-		time_t at = curl_getdate(date, NULL);
-		c->response.server_ms = at > 0 ? (int64_t)at * 1000 : 0;
-	}
+	if (is_header(line, "date", &value))
+		c->response.server_ms = date_ms(value);
+	if (is_header(line, "retry-after", &value))
+		take_retry_after(c, value);
 	return n;
 }
 
@@ -173,6 +198,7 @@ begin(struct rest_call *c)
 {
 	buf_reset(&c->in);
 	c->response = (struct rest_response){0};
+	c->again_ms = 0;
 	c->said[0] = '\0';
 	c->tries++;
 	c->running = true;
@@ -185,7 +211,8 @@ on_retry(void *arg)
 	begin(arg);
 }
 
-/* Who answers so has not done what was asked, or says that it does not matter. */
+/* Who answers 429 has not done what was asked; who answers 503 may be about to lose the
+ * answer to a method that a device carries out. */
 static bool
 is_worth_retrying(const struct rest_call *c, CURLcode rc)
 {
@@ -193,7 +220,8 @@ is_worth_retrying(const struct rest_call *c, CURLcode rc)
 		return false;
 	switch (rc) {
 	case CURLE_OK:
-		return c->response.status == 429 || c->response.status == 503;
+		return c->response.status == 429 ||
+		       (c->response.status == 503 && (!c->once || c->looks));
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; a bad certificate is
 					 another */
@@ -212,11 +240,9 @@ is_worth_retrying(const struct rest_call *c, CURLcode rc)
 static void
 retry_later(struct rest_call *c)
 {
-	int64_t wait = BACKOFF_MIN_MS << (c->tries - 1);
-	if (c->response.retry_after_s > 0)
-		wait = c->response.retry_after_s * 1000;
-	if (wait > BACKOFF_MAX_MS)
-		wait = BACKOFF_MAX_MS;
+	int64_t told = c->response.retry_after_s * 1000;
+	int64_t own = BACKOFF_MIN_MS << (c->tries - 1);
+	int64_t wait = told ? told : own < BACKOFF_MAX_MS ? own : BACKOFF_MAX_MS;
 	loop_timer_start(c->retry, wait + (int64_t)rand_below((uint64_t)wait / 2 + 1));
 }
 
@@ -243,6 +269,30 @@ explain(const struct rest_call *c, CURLcode rc, struct err *e)
 	    e, code, "%s: %s", c->r->base, c->said[0] ? c->said : curl_easy_strerror(rc));
 }
 
+/* From the server's clock, where it tells it. */
+static void
+count_seconds(struct rest_call *c)
+{
+	int64_t now = c->response.server_ms;
+	if (!now)
+		now = clock_wall_ms(loop_clock(c->r->loop));
+	if (c->again_ms > now)
+		c->response.retry_after_s = (c->again_ms - now + 999) / 1000;
+}
+
+/* To ask before the time that was told would be one request more for who has too many. */
+static void
+give_up(struct rest_call *c)
+{
+	struct err why;
+	err_set(&why, ERR_UNAVAILABLE,
+	    "%s: HTTP %d, and not to be asked again for %lld s: longer than is waited "
+	    "here (%lld s)",
+	    c->r->base, c->response.status, (long long)c->response.retry_after_s,
+	    (long long)c->r->wait_max_s);
+	c->fn(c->arg, NULL, &why);
+}
+
 static void
 finish(struct rest_call *c, CURLcode rc)
 {
@@ -251,16 +301,18 @@ finish(struct rest_call *c, CURLcode rc)
 	curl_multi_remove_handle(c->r->multi, c->easy);
 	c->running = false;
 	c->response.status = (int)status;
-	curl_off_t told_s = 0;
-	curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &told_s);
-	c->response.retry_after_s = told_s;
-	if (is_worth_retrying(c, rc)) {
+	count_seconds(c);
+	bool again = is_worth_retrying(c, rc);
+	bool too_long = again && c->response.retry_after_s > c->r->wait_max_s;
+	if (again && !too_long) {
 		retry_later(c);
 		return;
 	}
 	struct err why;
 	c->response.body = buf_span(&c->in);
-	if (rc == CURLE_OK)
+	if (too_long)
+		give_up(c);
+	else if (rc == CURLE_OK)
 		c->fn(c->arg, &c->response, NULL);
 	else {
 		explain(c, rc, &why);
@@ -344,6 +396,9 @@ set_request(struct rest_call *c, const struct rest_request *q)
 	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)c->r->timeout_ms);
 	if (c->r->local)
 		curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
+	/* on a kept connection that ends without an answer curl would ask again by itself
+	 */
+	curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, c->once && !c->looks ? 1L : 0L);
 	if (q->body.p || strcmp(q->method, "POST") == 0) {
 		curl_easy_setopt(c->easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS,
@@ -371,6 +426,7 @@ rest_start(struct rest *r, const struct rest_request *q, rest_fn fn, void *arg)
 	    .fn = fn,
 	    .arg = arg,
 	    .once = q->once,
+	    .looks = strcmp(q->method, "GET") == 0,
 	};
 	c->in.secret = true; /* identities come with their keys */
 	c->retry = loop_timer_new(r->loop, on_retry, c);
@@ -449,6 +505,7 @@ rest_new(struct loop *l, const struct rest_opts *o, struct err *e)
 	    .cert = copy(o->cert),
 	    .key = copy(o->key),
 	    .timeout_ms = o->timeout_ms,
+	    .wait_max_s = o->wait_max_s ? o->wait_max_s : REST_WAIT_S,
 	    .local = is_loopback(o->base) || o->metadata,
 	    .plain = plain,
 	};

@@ -3,8 +3,9 @@
 /*
  * HTTPS requests to one server on the loop (libcurl multi): certificate checked against
  * one pinned CA file (or, for what the world's CAs vouch for, the system's), operator's
- * certificate, time-outs, retries with back-off on 429, 503 and lost connections,
- * honouring Retry-After. It knows no API.
+ * certificate, time-outs, retries with back-off on 429, 503 and lost connections, none
+ * before the time that Retry-After tells: where that is too long, none at all. It knows
+ * no API.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ struct rest_call;
 #define REST_BODY_MAX  (64 * 1024 * 1024)
 #define REST_TOKEN_MAX 4096
 #define REST_TRIES     6
+#define REST_WAIT_S    60
 
 struct rest_opts {
 	const char *base; /* "https://127.0.0.1:443"; http:// on loopback, and metadata */
@@ -26,6 +28,7 @@ struct rest_opts {
 	const char *cert, *key; /* the operator's PEM files; NULL: none */
 	int64_t timeout_ms;     /* of one try */
 	int64_t conns_max;
+	int64_t wait_max_s; /* the longest Retry-After that is obeyed; 0: REST_WAIT_S */
 	/* a machine's own identity endpoint: http:// to 169.254.169.254, which no router
 	 * passes on and no certificate can name, is allowed too; never by a proxy */
 	bool metadata;
@@ -43,7 +46,7 @@ struct rest_request {
 	const char *authorization; /* replaces the operator's certificate: a secret */
 	const char *const
 	    *headers; /* more of them, "name: value"; NULL ends; NULL: none */
-	bool once;    /* do not retry what may have been done */
+	bool once;    /* do not retry what may have been done: a lost connection, 503 */
 };
 
 struct rest_response {
@@ -63,7 +66,8 @@ const char *rest_base(const struct rest *r);
 
 /* Begins a request, whose texts are copied (the body is not). fn is called once, from the
  * loop: with a response (any status that was not retried), borrowed, or with NULL and why
- * (ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_DENIED for a server that is not the pinned one). */
+ * (ERR_UNAVAILABLE: no connection, or a Retry-After beyond wait_max_s; ERR_TIMEOUT;
+ * ERR_DENIED for a server that is not the pinned one). */
 typedef void (*rest_fn)(
     void *arg, const struct rest_response *response, const struct err *why);
 struct rest_call *rest_start(

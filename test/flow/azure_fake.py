@@ -52,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fake.requests.append(request)
             rows = fake.rules.get((request.method, request.path), [(404, {}, {})])
             status, headers, body = rows.pop(0) if len(rows) > 1 else rows[0]
+        if status is None:
+            self.close_connection = True
+            return
         text = json.dumps(body).encode() if body is not None else b""
         self.send_response(status)
         for name, value in headers.items():
@@ -84,7 +87,8 @@ class Fake:
         case.addCleanup(self.http.shutdown)
 
     def on(self, method, path, *answers):
-        """An answer is a body, or (status, headers, body)."""
+        """An answer is a body, or (status, headers, body); status None: the connection ends
+        without one."""
         self.rules[(method, path)] = [a if isinstance(a, tuple) else (200, {}, a) for a in answers]
 
     def seen(self, method, path):

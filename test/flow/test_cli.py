@@ -10,6 +10,8 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
+import time
+from email.utils import formatdate
 
 import azure_fake
 import harness
@@ -613,6 +615,48 @@ class Azure(CliCase):
             "Message": "ErrorCode:ThrottlingException;slow"}))
         self.ends(self.muster("device", "show", "d-1", "--target", "sp"), 7, "device d-1",
                   "HTTP 429", "ThrottlingException: slow", "try again in 1 s")
+
+    def test_told_to_wait_longer_than_anybody_waits(self):
+        """Not asked again before the time: given up at once, with what was told."""
+        year_2020 = 1577836800
+        for told, says in (({"Retry-After": "3600"}, "3600 s"),
+                           ({"Retry-After": "9" * 30}, "2147483647 s"),
+                           ({"Retry-After": formatdate(time.time() + 5400, usegmt=True)}, "s: longer"),
+                           ({"Retry-After": formatdate(year_2020 + 3600, usegmt=True),
+                             "Date": formatdate(year_2020, usegmt=True)}, "3600 s")):
+            for status in (429, 503):
+                with self.subTest(told=told, status=status):
+                    self.fake.requests.clear()
+                    self.fake.on("GET", "/devices/d-1", (status, told, {}), self.identity)
+                    self.ends(self.muster("device", "show", "d-1", "--target", "sp"), 7,
+                              "device d-1", "HTTP %d" % status, "not to be asked again for",
+                              says, "60 s")
+                    self.assertEqual(len(self.fake.seen("GET", "/devices/d-1")), 1)
+
+    def test_a_time_to_wait_that_is_none(self):
+        for told in ("yesterday", "-5", formatdate(1577836800, usegmt=True), ""):
+            with self.subTest(told=told):
+                self.fake.on("GET", "/devices/d-1", (503, {"Retry-After": told}, {}),
+                             self.identity)
+                self.json("device", "show", "d-1", "--target", "sp")
+
+    def test_what_may_have_been_done_is_not_done_again(self):
+        """Or it would be told of what the first try did: it is not there, it was changed."""
+        lost = (None, {}, None)
+        self.fake.on("DELETE", "/devices/d-1", lost, (404, {}, {}))
+        self.ends(self.muster("device", "delete", "d-1", "--target", "sp"), 7, "d-1")
+        self.fake.on("PUT", "/devices/d-1", lost, (412, {}, {}))
+        self.ends(self.muster("device", "disable", "d-1", "--target", "sp"), 7, "d-1")
+        for path in ("/enrollmentGroups/g", "/registrations/g"):
+            self.fake.on("DELETE", path, lost, (404, {}, {}))
+        self.ends(self.muster("group", "delete", "g", "--target", "sp"), 7, "group g")
+        self.ends(self.muster("registration", "delete", "g", "--target", "sp"), 7,
+                  "registration g")
+        self.assertEqual(len([r for r in self.fake.requests if r.method == "DELETE"]), 3)
+        self.fake.on("POST", "/twins/d-1/methods", (503, {"Retry-After": "1"}, {}),
+                     {"status": 200, "payload": None})
+        self.ends(self.muster("device", "method", "d-1", "reboot", "--target", "sp"), 7, "reboot")
+        self.assertEqual(len(self.fake.seen("POST", "/twins/d-1/methods")), 1)
 
     def test_what_azure_refuses_is_told(self):
         inner = json.dumps({"errorCode": 404001, "message": "no such device", "trackingId": "x"})
