@@ -4,7 +4,9 @@
 #include "cmd/listing.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "cmd/output.h"
 #include "codec/js.h"
 #include "fleet/azure.h"
 
@@ -70,6 +72,9 @@ ask_page(struct remote *r, const struct listing *l, struct paging *p, struct err
 		return -1;
 	if (!js_is(page, JS_ARRAY))
 		return err_set(e, ERR_PARSE, "%s: the answer is no list", l->what);
+	if (p->next[0] && strcmp(p->next, answer.continuation) == 0)
+		return err_set(
+		    e, ERR_CORRUPT, "%s: the page that follows is the same one", l->what);
 	show_page(r, l, p, page);
 	snprintf(p->next, sizeof(p->next), "%s", answer.continuation);
 	return 0;
@@ -93,7 +98,7 @@ listing_run(struct remote *r, const struct listing *l, struct err *e)
 	struct paging p = {.left = l->top};
 	int rc;
 	do
-		rc = ask_page(r, l, &p, e);
+		rc = ask_page(r, l, &p, e) || output_check(e) ? -1 : 0;
 	while (rc == 0 && p.next[0] && !(l->top && !p.left));
 	p.more |= rc == 0 && p.next[0];
 	render_free(p.show);

@@ -3,12 +3,12 @@
  * came, went and was refused. Pages of newline-delimited JSON, the last line of which
  * says "end"; to follow is to ask again for what comes behind it.
  */
-#include <poll.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/num.h"
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "cmd/remote.h"
 #include "codec/js.h"
 #include "fleet/azure.h"
@@ -113,15 +113,15 @@ show_all(struct args *a, struct err *e)
 {
 	int64_t rows;
 	do {
-		if (get_page(a, &rows, e))
+		if (get_page(a, &rows, e) || output_check(e))
 			return -1;
 		if (rows == PAGE && !a->top)
 			continue;
 		if (!a->follow && !rows)
 			return 0;
 		render_flush(a->show);
-		if (a->follow && !rows)
-			poll(NULL, 0, EVERY_MS);
+		if (a->follow && !rows && output_wait(EVERY_MS, e))
+			return -1;
 	} while (!a->top || a->left);
 	return 0;
 }

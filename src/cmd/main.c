@@ -3,9 +3,11 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "crypto/tls.h"
 
 struct subcommand {
@@ -84,6 +86,14 @@ cmd_version(int argc, char **argv, struct err *e)
 	return 0;
 }
 
+/* Secrets, tokens and keys pass through here; what is left of a crash lies about. */
+static void
+leave_no_core(void)
+{
+	static const struct rlimit none = {0, 0};
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -100,7 +110,10 @@ main(int argc, char **argv)
 		    stderr, "muster: no command '%s'; muster help lists them\n", name);
 		return err_row(ERR_USAGE)->exit;
 	}
+	leave_no_core();
 	int status = tls_init(&e) ? -1 : sub->run(argc - 1, argv + 1, &e);
+	if (status == 0)
+		status = output_check(&e);
 	if (status >= 0)
 		return status;
 	fprintf(stderr, "muster %s: %s\n", sub->name, e.text);

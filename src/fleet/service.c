@@ -276,6 +276,8 @@ service_call(struct service *s, enum sign_in_plane p, const struct rest_request 
 {
 	struct rest_response answer;
 	bool fresh;
+	if (q->if_match && !q->if_match[0]) /* without the header it would match all */
+		return err_set(e, ERR_USAGE, "%s: an empty ETag is no version", what);
 	if (ask(s, p, q, body, &answer, &fresh, e))
 		return err_wrap(e, "%s", what);
 	/* a token that was kept may have been withdrawn, or the clock set */

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -424,6 +425,17 @@ class Logs(CliCase):
             run.terminate()
             run.communicate(timeout=20)
 
+    def test_following_ends_with_its_reader(self):
+        self.hub("f-2", key=self.sas_device("f-2")).disconnect()
+        run = subprocess.Popen(
+            [harness.MUSTER, "connections", "-f", "--device", "f-2", "--home", self.home],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.stdout.readline()
+        run.stdout.close()
+        self.assertEqual(run.stderr.read(), b"")
+        run.stderr.close()
+        self.assertEqual(run.wait(60), -signal.SIGPIPE)
+
     def test_azure_keeps_no_such_logs(self):
         for command in ("events", "connections"):
             self.ends(self.muster(command, "--target", "keys"), 3, "is Azure")
@@ -516,6 +528,17 @@ class Principal(CliCase):
         self.works(self.muster("operator", "rotate", "lee"))
         self.ends(self.muster("device", "show", "sp-1", "--target", "lee"), 6, "target lee",
                   "service-principal")
+
+
+class Endless(list):
+    """Rules of the stand-in that are made one by one."""
+
+    def __init__(self, make):
+        super().__init__([None])
+        self.make = make
+
+    def __getitem__(self, at):
+        return self.make()
 
 
 class Azure(CliCase):
@@ -657,6 +680,42 @@ class Azure(CliCase):
                      {"status": 200, "payload": None})
         self.ends(self.muster("device", "method", "d-1", "reboot", "--target", "sp"), 7, "reboot")
         self.assertEqual(len(self.fake.seen("POST", "/twins/d-1/methods")), 1)
+
+    def test_a_page_that_follows_itself(self):
+        self.fake.on("POST", "/devices/query",
+                     (200, {"x-ms-continuation": "t"}, [{"deviceId": "a"}]))
+        self.ends(self.muster("device", "list", "--target", "sp"), 9, "the same one")
+
+    def test_a_list_that_nobody_reads_any_more(self):
+        """A page is 1000 rows at most, so there are pages without end."""
+        token = iter(range(10 ** 9))
+        rows = [{"deviceId": "a" * 100} for _ in range(1000)]
+        self.fake.rules[("POST", "/devices/query")] = Endless(
+            lambda: (200, {"x-ms-continuation": "t%d" % next(token)}, rows))
+        run = subprocess.Popen(
+            [harness.MUSTER, "device", "list", "--target", "sp", "-o", "json", "--home",
+             self.home], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        run.stdout.readline()
+        run.stdout.close()
+        self.assertEqual(run.stderr.read(), b"")
+        run.stderr.close()
+        self.assertEqual(run.wait(60), -signal.SIGPIPE)
+
+    def test_a_list_that_finds_no_room(self):
+        with open("/dev/full", "wb") as full:
+            run = subprocess.run([harness.MUSTER, "device", "show", "d-1", "--target", "sp",
+                                  "--home", self.home], stdout=full, stderr=subprocess.PIPE,
+                                 text=True, timeout=60, check=False)
+        self.assertEqual(run.returncode, 8)
+        self.assertIn("standard output", run.stderr)
+
+    def test_an_etag_that_is_empty(self):
+        """Of a script whose variable was never set: it would have matched all."""
+        for command in (("group", "delete", "g"), ("enrollment", "disable", "g"),
+                        ("registration", "delete", "g")):
+            self.fake.on("GET", "/enrollments/g", {"registrationId": "g", "etag": "e"})
+            self.ends(self.muster(*command, "--target", "sp", "--etag", ""), 2, "empty ETag")
+        self.assertFalse([r for r in self.fake.requests if r.method in ("DELETE", "PUT")])
 
     def test_what_azure_refuses_is_told(self):
         inner = json.dumps({"errorCode": 404001, "message": "no such device", "trackingId": "x"})
