@@ -28,9 +28,13 @@ err_row(enum err_code code)
 static void
 make_printable(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* C1: another escape */
+			s[0] = s[1] = '?';
+		else if (c < ' ' || c == 0x7f)
 			*s = '?';
+	}
 }
 
 static int

@@ -26,6 +26,9 @@ read_stdin(struct buf *out, struct err *e)
 		if (n == 0)
 			return buf_check(out, "standard input", e);
 		buf_put(out, part, (size_t)n);
+		own_wipe(part, sizeof(part)); /* it may be a key */
+		if (out->bad)
+			return buf_check(out, "standard input", e);
 	}
 }
 
@@ -41,6 +44,7 @@ doc_arg_json(const char *text, const char *what, struct err *e)
 	auto_buf read = BUF_INIT(DOC_MAX);
 	struct span doc = span_str(text);
 	bool here = text[0] && strchr("{[\"0123456789", text[0]);
+	here |= text[0] == '-' && text[1] >= '0' && text[1] <= '9';
 	here |= strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
 		strcmp(text, "null") == 0;
 	if (!here) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/num.h"
 #include "cmd/cmd.h"
 #include "cmd/operator.h"
@@ -26,31 +25,23 @@ text_of(const struct js *row, const char *key)
 	return js_as_text(js_get(row, key));
 }
 
-static void
-time_of(const struct js *row, const char *key, char out[CLOCK_TEXT])
-{
-	int64_t ms = js_as_int(js_get(row, key));
-	snprintf(out, CLOCK_TEXT, "-");
-	if (ms)
-		clock_iso(ms, 0, out);
-}
+/* On a narrow terminal who it is and what it may stay; -o json has all. */
+static const struct render_column columns[] = {
+    {"NAME", "name", RENDER_TEXT, RENDER_CUT},
+    {"ROLE", "role", RENDER_TEXT, 0},
+    {"APPLICATION", "appId", RENDER_TEXT, 0},
+    {"CERTS", "certificates", RENDER_TEXT, 0},
+    {"SIGNED IN", "signedInMs", RENDER_MS, RENDER_EXTRA},
+    {"SECRET ENDS", "secretEndsMs", RENDER_MS, RENDER_EXTRA},
+    {"SECRET MADE", "secretMs", RENDER_MS, RENDER_EXTRA},
+    {NULL, NULL, RENDER_TEXT, 0},
+};
 
 static int
 show(void *ctx, const struct js *row, struct err *e)
 {
-	const struct args *a = ctx;
-	char made[CLOCK_TEXT], ends[CLOCK_TEXT], in[CLOCK_TEXT];
 	(void)e;
-	if (a->r.json) {
-		remote_print(row);
-		return 0;
-	}
-	time_of(row, "secretMs", made);
-	time_of(row, "secretEndsMs", ends);
-	time_of(row, "signedInMs", in);
-	printf("%-20s %-8s %-36s %-20s %-20s %-20s %lld\n", text_of(row, "name"),
-	    text_of(row, "role"), text_of(row, "appId"), made, ends, in,
-	    (long long)js_as_int(js_get(row, "certificates")));
+	render_row(ctx, row);
 	return 0;
 }
 
@@ -58,10 +49,10 @@ static int
 op_list(struct args *a, const char *name, struct err *e)
 {
 	(void)name;
-	if (!a->r.json)
-		printf("%-20s %-8s %-36s %-20s %-20s %-20s %s\n", "NAME", "ROLE",
-		    "APPLICATION", "SECRET MADE", "SECRET ENDS", "SIGNED IN", "CERTS");
-	return remote_each(&a->r, "/muster/operators", show, a, e);
+	struct render *t = render_new(columns, a->r.form, stdout, render_width(stdout));
+	int rc = remote_each(&a->r, "/muster/operators", show, t, e);
+	render_free(t);
+	return rc;
 }
 
 /* The secret goes to stdout alone, so that a script can pass it on. */

@@ -29,6 +29,7 @@ struct render {
 	char **cells;
 	size_t rows, total; /* that wait; in all */
 	size_t wide[COLUMNS_MAX];
+	bool seen[COLUMNS_MAX]; /* some row had it */
 	bool shown[COLUMNS_MAX];
 	bool begun; /* widths are decided */
 };
@@ -70,13 +71,40 @@ is_tail(uint8_t c)
 	return (c & 0xc0) == 0x80;
 }
 
-/* Characters, each taken for one column. */
+/* What terminals give two columns (Unicode's East Asian Width W and F), and none. */
+static const struct {
+	uint32_t first, last;
+	uint8_t columns;
+} widths[] = {{0x300, 0x36f, 0}, {0x1100, 0x115f, 2}, {0x200b, 0x200d, 0},
+    {0x20d0, 0x20ff, 0}, {0x2e80, 0x303e, 2}, {0x3041, 0xa4cf, 2}, {0xac00, 0xd7a3, 2},
+    {0xf900, 0xfaff, 2}, {0xfe00, 0xfe0f, 0}, {0xfe30, 0xfe6f, 2}, {0xff00, 0xff60, 2},
+    {0xffe0, 0xffe6, 2}, {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2},
+    {0x1f900, 0x1faff, 2}, {0x20000, 0x3fffd, 2}};
+
+/* The columns of the character that begins at s, 0 inside one. */
+static size_t
+columns_at(const char *s)
+{
+	uint8_t c = (uint8_t)*s;
+	if (c < 0x80)
+		return 1;
+	if (is_tail(c))
+		return 0;
+	uint32_t code = c < 0xe0 ? c & 0x1f : c < 0xf0 ? c & 0x0f : c & 0x07;
+	for (s++; is_tail((uint8_t)*s); s++)
+		code = code << 6 | (*s & 0x3f);
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+		if (code >= widths[i].first && code <= widths[i].last)
+			return widths[i].columns;
+	return 1;
+}
+
 static size_t
 width_of(const char *s)
 {
 	size_t n = 0;
 	for (; *s; s++)
-		n += !is_tail((uint8_t)*s);
+		n += columns_at(s);
 	return n;
 }
 
@@ -85,7 +113,8 @@ static bool
 is_unsafe(struct span s)
 {
 	uint8_t a = s.p[0], b = s.len > 1 ? s.p[1] : 0, c = s.len > 2 ? s.p[2] : 0;
-	if (a < ' ' || a == 0x7f || (a == 0xc2 && b < 0xa0))
+	if (a < ' ' || is_tail(a) || (a == 0xd8 && b == 0x9c) || a == 0x7f ||
+	    (a == 0xc2 && b < 0xa0))
 		return true;
 	bool turns = (c >= 0xaa && c <= 0xae) || c == 0x8e || c == 0x8f;
 	return a == 0xe2 && ((b == 0x80 && (turns || c == 0xa8 || c == 0xa9)) ||
@@ -107,11 +136,13 @@ render_text(struct buf *out, struct span s)
 	}
 }
 
-/* A character of TSV stands for itself, but for those that TSV is made of. */
+/* A character of TSV stands for itself, but for those that TSV is made of, and for what a
+ * terminal would obey. */
 static void
 put_tsv(FILE *out, const char *s)
 {
 	for (; *s; s++) {
+		uint8_t c = (uint8_t)s[0], next = (uint8_t)s[1];
 		if (*s == '\t')
 			fputs("\\t", out);
 		else if (*s == '\n')
@@ -120,6 +151,10 @@ put_tsv(FILE *out, const char *s)
 			fputs("\\r", out);
 		else if (*s == '\\')
 			fputs("\\\\", out);
+		else if (c < ' ' || c == 0x7f)
+			fprintf(out, "\\u%04x", c);
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			fprintf(out, "\\u%04x", (uint8_t) * ++s);
 		else
 			fputc(*s, out);
 	}
@@ -241,7 +276,8 @@ measure(struct render *s)
 			wide = len > wide ? len : wide;
 		}
 		size_t head = strlen(s->cols[c].head);
-		s->shown[c] = wide || !(s->cols[c].flags & RENDER_IF_ANY);
+		s->seen[c] |= wide > 0;
+		s->shown[c] = s->seen[c] || !(s->cols[c].flags & RENDER_IF_ANY);
 		s->wide[c] = wide > head ? wide : head;
 	}
 }
@@ -297,7 +333,7 @@ fit(struct render *s)
 		;
 }
 
-/* At most wide characters; a cut one ends in an ellipsis. Returns those written. */
+/* At most wide columns; a cut one ends in an ellipsis. Returns those written. */
 static size_t
 put_cut(FILE *out, const char *text, size_t wide, bool cut)
 {
@@ -307,13 +343,14 @@ put_cut(FILE *out, const char *text, size_t wide, bool cut)
 		return len;
 	}
 	for (; *text; text++) {
-		n += !is_tail((uint8_t)*text);
-		if (n >= wide)
+		size_t more = columns_at(text);
+		if (n + more >= wide && !is_tail((uint8_t)*text))
 			break;
+		n += more;
 		fputc(*text, out);
 	}
 	fputs("\xe2\x80\xa6", out);
-	return wide;
+	return n + 1;
 }
 
 static void
@@ -353,10 +390,24 @@ put_tsv_line(const struct render *s, char *const *cells)
 	fputc('\n', s->out);
 }
 
+/* Something that earlier blocks had no column for: the reason of a refusal, say, for
+ * somebody who has watched devices come and go for an hour. */
+static bool
+is_new_to_it(const struct render *s)
+{
+	for (size_t c = 0; c < s->n; c++) {
+		bool found = s->seen[c] || !(s->cols[c].flags & RENDER_IF_ANY);
+		for (size_t r = 0; r < s->rows && !found; r++)
+			if (s->cells[r * s->n + c][0])
+				return true;
+	}
+	return false;
+}
+
 void
 render_flush(struct render *s)
 {
-	if (s->rows && s->form == RENDER_TABLE && !s->begun) {
+	if (s->rows && s->form == RENDER_TABLE && (!s->begun || is_new_to_it(s))) {
 		s->begun = true;
 		fit(s);
 		put_head(s);

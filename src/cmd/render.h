@@ -43,7 +43,8 @@ int render_width(FILE *out);
 /* cols end with one without a head, and are borrowed. */
 struct render *render_new(
     const struct render_column *cols, enum render_form form, FILE *out, int width);
-/* JSON: an object a line. A table comes in blocks: the first rows decide the widths. */
+/* JSON: an object a line. A table comes in blocks: the first rows decide the widths, for
+ * themselves and for those that follow, until a column is wanted that they had not. */
 void render_row(struct render *s, const struct js *row);
 /* Writes what waits, for somebody who watches. */
 void render_flush(struct render *s);

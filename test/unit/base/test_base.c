@@ -39,6 +39,10 @@ err_text_lets_no_control_character_through(void **state)
 	assert_string_equal(e.text, "'a?[2J?b?'");
 	err_wrap(&e, "line %s", "\t1");
 	assert_string_equal(e.text, "line ?1: 'a?[2J?b?'");
+	err_set(&e, ERR_PARSE, "%s",
+	    "\xc2\x9b"
+	    "2J\xc3\xa9"); /* CSI of one character */
+	assert_string_equal(e.text, "??2J\xc3\xa9");
 }
 
 static void

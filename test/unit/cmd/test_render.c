@@ -131,6 +131,10 @@ what_drives_a_terminal_does_not_reach_it(void **state)
 	assert_rows(RENDER_TABLE, 0, rows,
 	    "NAME               STATE  SEEN  AT\n"
 	    "a?[2Jb?1mc?d?e f\xc3\xa9  -      -     -\n");
+	assert_rows(RENDER_TSV, 0, rows,
+	    "a\\u001b[2Jb\\u009b1mc\xe2\x80\xae"
+	    "d\xe2\x81\xa6"
+	    "e\\nf\xc3\xa9\t\t\t\t\n");
 }
 
 static void
@@ -151,6 +155,50 @@ blocks_after_the_first_keep_its_widths(void **state)
 				 "wide-one  -      -     -\n"
 				 "b         -      -     -\n");
 	free(got);
+}
+
+static void
+a_column_that_comes_late_gets_its_place(void **state)
+{
+	char *got = NULL;
+	size_t len;
+	FILE *out = open_memstream(&got, &len);
+	struct render *r = render_new(columns, RENDER_TABLE, out, 0);
+	auto_(js_free) struct js *a = parse("{\"id\":\"a\"}");
+	auto_(js_free) struct js *b = parse("{\"id\":\"b\",\"why\":\"lost\"}");
+	render_row(r, a);
+	render_flush(r);
+	render_row(r, b);
+	render_flush(r);
+	render_row(r, a);
+	render_free(r);
+	fclose(out);
+	assert_string_equal(got, "NAME  STATE  SEEN  AT\n"
+				 "a     -      -     -\n"
+				 "NAME  STATE  SEEN  AT  WHY\n"
+				 "b     -      -     -   lost\n"
+				 "a     -      -     -   -\n");
+	free(got);
+}
+
+/* Two columns a Chinese character, none an accent of its own. */
+static void
+a_character_takes_what_a_terminal_gives_it(void **state)
+{
+	const char *const rows[] = {
+	    "{\"id\":\"\u6e29\u5ea6\u8ba1\",\"auth\":{\"state\":\"on\"}}",
+	    "{\"id\":\"e\u0301a\",\"auth\":{\"state\":\"on\"}}", NULL};
+	assert_rows(RENDER_TABLE, 0, rows,
+	    "NAME    STATE  SEEN  AT\n"
+	    "\xe6\xb8\xa9\xe5\xba\xa6\xe8\xae\xa1  on     -     -\n"
+	    "e\xcc\x81"
+	    "a      on     -     -\n");
+	const char *const long_one[] = {
+	    "{\"id\":\"\u6e29\u6e29\u6e29\u6e29\u6e29\u6e29\"}", NULL};
+	/* eight columns: three of them and an ellipsis are seven */
+	assert_rows(RENDER_TABLE, 21, long_one,
+	    "NAME      STATE  SEEN\n"
+	    "\xe6\xb8\xa9\xe6\xb8\xa9\xe6\xb8\xa9\xe2\x80\xa6   -      -\n");
 }
 
 static void
@@ -212,6 +260,8 @@ main(void)
 	    cmocka_unit_test(json_is_an_object_a_line),
 	    cmocka_unit_test(what_drives_a_terminal_does_not_reach_it),
 	    cmocka_unit_test(blocks_after_the_first_keep_its_widths),
+	    cmocka_unit_test(a_column_that_comes_late_gets_its_place),
+	    cmocka_unit_test(a_character_takes_what_a_terminal_gives_it),
 	    cmocka_unit_test(one_thing_is_a_line_a_column),
 	    cmocka_unit_test(a_section_is_its_paths),
 	};
