@@ -14,11 +14,11 @@ struct sum {
 	int64_t n; /* of numbers, for AVG */
 	double sum;
 	bool spoiled;    /* something that is no number was among them */
-	struct js *best; /* MIN, MAX; a plain column's value; NULL: none yet */
+	struct js *best; /* MIN, MAX; NULL: none yet */
 };
 
 struct group {
-	char *key; /* the group's values as a JSON array */
+	char *key; /* the group's values as a JSON array; plain columns show them */
 	size_t key_len;
 	int64_t rows;
 	struct sum *sums; /* one a column */
@@ -27,19 +27,22 @@ struct group {
 
 struct query_groups {
 	const struct query *q;
-	struct group *all; /* in order of their first rows */
-	size_t bytes;
+	struct group *all;
+	struct group *at[QUERY_GROUPS_MAX]; /* in order of their first rows */
+	size_t n, bytes;
 };
 
 static struct group *
 new_group(struct query_groups *g, struct span key)
 {
 	struct group *one = own_alloc(sizeof(*one));
+	size_t sums = (g->q->n_items + 1) * sizeof(*one->sums);
 	one->key = own_alloc(key.len + 1);
 	memcpy(one->key, key.p, key.len);
 	one->key_len = key.len;
-	one->sums = own_alloc((g->q->n_items + 1) * sizeof(*one->sums));
-	g->bytes += 2 * key.len; /* columns show it once more */
+	one->sums = own_alloc(sums);
+	g->bytes += key.len + sizeof(*one) + sums;
+	g->at[g->n++] = one;
 	HASH_ADD_KEYPTR(hh, g->all, one->key, one->key_len, one);
 	return one;
 }
@@ -67,13 +70,11 @@ query_group_new(const struct query *q)
 void
 query_group_free(struct query_groups *g)
 {
-	struct group *one, *next;
 	if (!g)
 		return;
-	HASH_ITER (hh, g->all, one, next) {
-		HASH_DEL(g->all, one);
-		free_group(g->q, one);
-	}
+	HASH_CLEAR(hh, g->all);
+	for (size_t i = 0; i < g->n; i++)
+		free_group(g->q, g->at[i]);
 	free(g);
 }
 
@@ -110,7 +111,7 @@ find(struct query_groups *g, const struct query_row *row, struct group **ret,
 	if (put_key(g->q, row, &key, e))
 		return -1;
 	HASH_FIND(hh, g->all, key.p, key.len, one);
-	if (!one && HASH_COUNT(g->all) >= QUERY_GROUPS_MAX)
+	if (!one && g->n == QUERY_GROUPS_MAX)
 		return err_set(
 		    e, ERR_UNSUPPORTED, "query: over %d groups", QUERY_GROUPS_MAX);
 	*ret = one ? one : new_group(g, buf_span(&key));
@@ -144,23 +145,15 @@ static void
 add_item(struct query_groups *g, const struct query_item *it, struct sum *s,
     const struct query_row *row, int64_t times)
 {
-	if (it->aggregate == QUERY_COUNT || (it->aggregate == QUERY_PLAIN && s->best))
+	if (it->aggregate == QUERY_COUNT || it->aggregate == QUERY_PLAIN)
 		return;
 	struct query_value v = row->get(row->arg, &it->path);
 	if (v.type == QUERY_UNDEFINED)
 		return;
-	switch (it->aggregate) {
-	case QUERY_PLAIN:
-		s->best = query_eval_json(&v);
-		return;
-	case QUERY_SUM:
-	case QUERY_AVG:
+	if (it->aggregate == QUERY_SUM || it->aggregate == QUERY_AVG)
 		add_number(s, &v, times);
-		return;
-	default:
+	else
 		keep_best(g, s, it->aggregate == QUERY_MIN ? QUERY_LT : QUERY_GT, &v);
-		return;
-	}
 }
 
 int
@@ -184,7 +177,7 @@ query_group_add(
 size_t
 query_group_n(const struct query_groups *g)
 {
-	return HASH_COUNT(g->all);
+	return g->n;
 }
 
 static struct js *
@@ -206,17 +199,33 @@ shown(const struct query_item *it, const struct group *one, const struct sum *s)
 	}
 }
 
+/* What GROUP BY has of a plain column, out of the group's key. */
+static struct js *
+shown_plain(const struct query *q, const struct query_item *it, const struct js *values)
+{
+	size_t i = 0;
+	while (i < q->n_groups && !query_path_eq(&q->group_by[i], &it->path))
+		i++;
+	const struct js *v = js_at(js_at(values, i), 0);
+	return v ? js_copy(v) : NULL;
+}
+
 struct js *
 query_group_at(const struct query_groups *g, size_t i)
 {
-	const struct group *one = g->all;
+	struct err e;
+	const struct group *one = g->at[i];
+	const struct query *q = g->q;
 	struct js *o = js_object();
-	while (one && i--)
-		one = one->hh.next;
-	for (size_t k = 0; one && k < g->q->n_items; k++) {
-		struct js *v = shown(&g->q->item[k], one, &one->sums[k]);
+	auto_(js_free) struct js *values =
+	    js_parse(span_of(one->key, one->key_len), KEY_MAX, JS_TWIN_DEPTH + 16, &e);
+	for (size_t k = 0; k < q->n_items; k++) {
+		const struct query_item *it = &q->item[k];
+		struct js *v = it->aggregate == QUERY_PLAIN
+				   ? shown_plain(q, it, values)
+				   : shown(it, one, &one->sums[k]);
 		if (v)
-			js_set(o, g->q->item[k].name, v);
+			js_set(o, it->name, v);
 	}
 	return o;
 }

@@ -8,7 +8,7 @@
 
 #define QUERY_GROUPS_MAX 10000
 #define QUERY_GROUPS_BYTES                                                               \
-	(16 * 1024 * 1024) /* of what they are told apart by, and texts */
+	(16 * 1024 * 1024) /* of what they are told apart by, sums and texts */
 
 struct query_groups;
 
@@ -23,7 +23,7 @@ must_check int query_group_add(
     struct query_groups *g, const struct query_row *row, int64_t times, struct err *e);
 /* Without GROUP BY there is one group, also of no rows. */
 size_t query_group_n(const struct query_groups *g);
-/* The i-th as the columns show it. */
+/* The i-th, less than query_group_n, as the columns show it. */
 struct js *query_group_at(const struct query_groups *g, size_t i);
 
 #endif

@@ -332,6 +332,56 @@ groups_take_no_more_memory_than_they_may(void **state)
 	assert_in_range(n, 4000, 4300);
 }
 
+/* Adds rows that are all of one size, each a group of its own; how many there was room
+ * for. */
+static int
+fill(struct query_groups *g, int most)
+{
+	struct err e = {0};
+	int rc = 0, n = 0;
+	for (; n < most && rc == 0; n++) {
+		auto_(js_free) struct js *doc = js_object();
+		struct js *tags = js_object(), *o = js_object();
+		js_set_int(o, "i", n);
+		js_set(tags, "o", o);
+		js_set(doc, "tags", tags);
+		const struct query_row row = {get, doc};
+		rc = query_group_add(g, &row, 1, &e);
+	}
+	if (rc)
+		assert_fails(rc, &e, UNSUPPORTED);
+	return n;
+}
+
+/* However often columns show the same value, a group holds it once. */
+static void
+columns_show_what_their_group_holds(void **state)
+{
+	auto_buf text = BUF_INIT(4096);
+	for (int i = 0; i < 60; i++)
+		buf_printf(&text, "%s tags.o as a%d", i ? "," : "select", i);
+	buf_str(&text, ", count() as n from devices group by status, tags.o");
+	struct query q = parsed(buf_text(&text));
+	auto_(query_group_free) struct query_groups *g = query_group_new(&q);
+	assert_int_equal(fill(g, 50), 50);
+	assert_int_equal(query_group_n(g), 50);
+	auto_(js_free) struct js *last = query_group_at(g, 49);
+	assert_int_equal(js_len(last), 61);
+	assert_int_equal(js_as_int(js_get(js_get(last, "a59"), "i")), 49);
+}
+
+static void
+columns_count_as_memory_of_groups(void **state)
+{
+	auto_buf text = BUF_INIT(4096);
+	for (int i = 0; i < QUERY_ITEMS; i++)
+		buf_printf(&text, "%s sum(tags.x) as a%d", i ? "," : "select", i);
+	buf_str(&text, " from devices group by tags.o");
+	struct query q = parsed(buf_text(&text));
+	auto_(query_group_free) struct query_groups *g = query_group_new(&q);
+	assert_true(fill(g, QUERY_GROUPS_MAX) < QUERY_GROUPS_MAX);
+}
+
 /* ---- the rest of the statement ---- */
 
 static void
@@ -486,6 +536,8 @@ main(void)
 	    cmocka_unit_test(a_row_may_stand_for_many),
 	    cmocka_unit_test(groups_have_an_end),
 	    cmocka_unit_test(groups_take_no_more_memory_than_they_may),
+	    cmocka_unit_test(columns_show_what_their_group_holds),
+	    cmocka_unit_test(columns_count_as_memory_of_groups),
 	    cmocka_unit_test(top_from_and_fields_are_told),
 	    cmocka_unit_test(what_is_wrong_is_said_with_its_place),
 	    cmocka_unit_test(size_and_depth_have_an_end),
