@@ -7,7 +7,8 @@
 
 #define PROBE 256 /* entries of an index that are looked at to see which is smaller */
 #define WHOLE                                                                            \
-	INT64_C(9007199254740992) /* 2^53: beyond it a double is no exact number         \
+	INT64_C(9007199254740992) /* 2^53: from it on several whole numbers are one      \
+				   * double                                              \
 				   */
 
 /* Ranges whose union holds what a condition may be true of. */
@@ -99,24 +100,32 @@ of_member(struct planner *p, const struct query_expr *x, enum query_field field)
 static bool
 is_whole(double v)
 {
-	return v >= -(double)WHOLE && v <= (double)WHOLE && v == (double)(int64_t)v;
+	return v > -(double)WHOLE && v < (double)WHOLE && v == (double)(int64_t)v;
+}
+
+/* The path of a tag as the index has it; NULL where it has none. In the arena once,
+ * however many values it is compared with. */
+static const char *
+tag_name(struct planner *p, const struct query_path *path)
+{
+	auto_buf name = BUF_INIT(STORE_TAG_NAME + 1);
+	for (size_t i = 1; i < path->n; i++) {
+		if (span_has(path->seg[i], '.'))
+			return NULL; /* no key has one, but a path could look like it */
+		buf_printf(&name, "%s%s", i > 1 ? "." : "", (const char *)path->seg[i].p);
+	}
+	if (path->n < 2 || name.bad || name.len > STORE_TAG_NAME)
+		return NULL;
+	return arena_str(p->arena, buf_span(&name));
 }
 
 /* False where the index cannot say: null is in no index, fractions may be there in
  * another rounding. */
 static bool
-tag_range(struct planner *p, const struct query_path *path, const struct query_value *v,
+tag_range(struct planner *p, const char *name, const struct query_value *v,
     struct store_range *ret)
 {
-	auto_buf name = BUF_INIT(QUERY_BYTES);
 	struct store_range r = {.kind = STORE_RANGE_TAG_TEXT};
-	for (size_t i = 1; i < path->n; i++) {
-		if (span_has(path->seg[i], '.'))
-			return false; /* no key has one, but a path could look like it */
-		buf_printf(&name, "%s%s", i > 1 ? "." : "", (const char *)path->seg[i].p);
-	}
-	if (path->n < 2 || name.bad)
-		return false;
 	if (v->type == QUERY_STRING)
 		r.text = arena_str(p->arena, v->text);
 	else if (v->type == QUERY_BOOL)
@@ -127,7 +136,7 @@ tag_range(struct planner *p, const struct query_path *path, const struct query_v
 		    .kind = STORE_RANGE_TAG_NUMBER, .number = (int64_t)v->number};
 	else
 		return false;
-	r.tag = arena_str(p->arena, buf_span(&name));
+	r.tag = name;
 	*ret = r;
 	return true;
 }
@@ -149,14 +158,15 @@ of_values(struct planner *p, const struct query_path *path, const struct query_v
     size_t n)
 {
 	struct set *s = nothing(p);
-	for (size_t i = 0; i < n; i++) {
+	bool is_tag = path->field == QUERY_FIELD_TAGS;
+	const char *tag = is_tag ? tag_name(p, path) : NULL;
+	s->all = n > QUERY_PLAN_RANGES || (is_tag && !tag);
+	for (size_t i = 0; i < n && !s->all; i++) {
 		struct store_range r;
-		bool known = path->field == QUERY_FIELD_TAGS
-				 ? tag_range(p, path, &v[i], &r)
-				 : id_range(p, &v[i], &r);
-		if (!known)
-			return everything(p);
-		add(s, &r);
+		if (is_tag ? tag_range(p, tag, &v[i], &r) : id_range(p, &v[i], &r))
+			add(s, &r);
+		else
+			s->all = true;
 	}
 	return s;
 }

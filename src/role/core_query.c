@@ -22,7 +22,8 @@
 #include "role/core_list.h"
 
 #define SLICE_ROWS  500
-#define SLICE_MS    1
+#define SLICE_MS    1 /* until the next */
+#define WORK_MS     5 /* what a slice takes: a row costs what the query makes of it */
 #define QUERIES_MAX 32
 #define PAGE_ROWS   1000
 #define PAGE_BYTES                                                                       \
@@ -80,7 +81,7 @@ take_token(struct one_query *k, struct span token, struct err *e)
 	if (!token.len)
 		return 0;
 	if (!num_ok(last, 0, INT64_MAX, &k->last) ||
-	    !num_ok(rest, 0, INT64_MAX, &k->given))
+	    !num_ok(rest, 0, INT64_MAX / 2, &k->given))
 		return err_set(e, ERR_PARSE, "x-ms-continuation is not one of ours");
 	if (!span_eq_str(key, k->key))
 		return err_set(
@@ -246,6 +247,7 @@ look(struct one_query *k, struct err *e)
 	size_t n;
 	bool twin = k->q.fields & TWIN_FIELDS;
 	struct store *s = k->core->store;
+	int64_t end = clock_mono_ms(k->core->d.clock) + WORK_MS;
 	if (is_by_kind(k))
 		return store_device_kinds(s, visit_kind, k, e) ? -1 : 1;
 	if (query_plan_next(s, &k->plan, k->at, SLICE_ROWS, some, &n, e))
@@ -255,6 +257,8 @@ look(struct one_query *k, struct err *e)
 		int rc = store_device_at(s, some[i], twin, visit, k, e);
 		if (rc)
 			return rc;
+		if (clock_mono_ms(k->core->d.clock) >= end && i + 1 < n)
+			return 0;
 	}
 	return n < SLICE_ROWS;
 }
@@ -323,7 +327,7 @@ begin(struct one_query *k, const struct ipc_query *m, struct err *e)
 	if (query_parse(text, k->arena, &k->q, e) || take_token(k, m->after, e) ||
 	    query_plan_make(c->store, &k->q, k->arena, &k->plan, e))
 		return -1;
-	if (k->q.top && k->given > k->q.top)
+	if (k->q.top && k->given >= k->q.top)
 		return err_set(e, ERR_PARSE, "x-ms-continuation is not one of ours");
 	if (!k->q.aggregates)
 		return 0;

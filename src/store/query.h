@@ -23,13 +23,14 @@ enum store_range_kind {
 };
 
 #define STORE_TAG_CHARS 100 /* of a text that tell it apart */
+#define STORE_TAG_NAME  255 /* a longer path is in no index: each value repeats it */
 
 struct store_range {
 	enum store_range_kind kind;
 	int64_t number; /* AUTH, ENABLED, CONNECTED, a tag's number or boolean */
 	const char
 	    *text; /* ID, MODULES_OF, a tag's text; a longer one's beginning counts */
-	const char *tag; /* its path, names joined by '.' */
+	const char *tag; /* its path, names joined by '.', at most STORE_TAG_NAME */
 };
 
 /* The numbers of up to max identities after one (0: from the first), ascending, in

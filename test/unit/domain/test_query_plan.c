@@ -83,6 +83,9 @@ static const struct {
     {"devices where tags.site != 'Ulm'", "all=0 ", "a b c "},
     {"devices where tags.n = 2", "number:n=2 ", "b "},
     {"devices where tags.n = 2.5", "all=0 ", "a b c "},
+    /* 2^53 + 1 is the same double */
+    {"devices where tags.n = 9007199254740991", "number:n=-1 ", ""},
+    {"devices where tags.n = 9007199254740992", "all=0 ", "a b c "},
     {"devices where tags.n = null", "all=0 ", "a b c "},
     {"devices where tags.n in [1, 2]", "number:n=1 number:n=2 ", "a b "},
     {"devices where tags.live", "bool:live=1 ", "b "},
@@ -179,6 +182,62 @@ more_ranges_than_fit_are_a_walk(void **state)
 	assert_int_equal(p.range[0].kind, STORE_RANGE_ALL);
 }
 
+/* As long a text as there may be, of which each value repeats the most. */
+static void
+a_long_list_of_a_long_name_fits_the_arena(void **state)
+{
+	struct world *w = *state;
+	struct query q;
+	struct query_plan p;
+	auto_buf text = BUF_INIT(QUERY_BYTES);
+	auto_(arena_free) struct arena *a = arena_new(4 * 1024 * 1024);
+	buf_str(&text, "select * from devices where tags.");
+	for (int i = 0; i < 7000; i++)
+		buf_str(&text, "\xc3\xa9");
+	buf_str(&text, " in [1");
+	for (int i = 0; i < 500; i++)
+		buf_str(&text, ",1");
+	buf_str(&text, "]");
+	assert_ok(query_parse(buf_span(&text), a, &q, &w->e), &w->e);
+	assert_ok(query_plan_make(w->d.store, &q, a, &p, &w->e), &w->e);
+	assert_int_equal(p.range[0].kind, STORE_RANGE_ALL);
+}
+
+static void
+a_name_longer_than_the_index_has_is_a_walk(void **state)
+{
+	struct world *w = *state;
+	for (size_t len = STORE_TAG_NAME; len <= STORE_TAG_NAME + 1; len++) {
+		struct query q;
+		struct query_plan p;
+		int64_t n[8];
+		size_t found;
+		char name[STORE_TAG_NAME + 2] = "";
+		auto_buf text = BUF_INIT(1024);
+		auto_buf tags = BUF_INIT(1024);
+		auto_(arena_free) struct arena *a = arena_new(4 * 1024 * 1024);
+		memset(name, 'x', len - 2); /* and ".y" */
+		buf_printf(&tags, "{\"%s\":{\"y\":7}}", name);
+		add(w, len == STORE_TAG_NAME ? "fits" : "long", STORE_AUTH_SAS, true,
+		    buf_text(&tags));
+		buf_printf(&text, "select * from devices where tags.%s.y = 7", name);
+		assert_ok(query_parse(buf_span(&text), a, &q, &w->e), &w->e);
+		assert_ok(query_plan_make(w->d.store, &q, a, &p, &w->e), &w->e);
+		assert_int_equal(p.n, 1);
+		assert_int_equal(p.range[0].kind,
+		    len == STORE_TAG_NAME ? STORE_RANGE_TAG_NUMBER : STORE_RANGE_ALL);
+		assert_ok(query_plan_next(w->d.store, &p, 0, 8, n, &found, &w->e), &w->e);
+		assert_int_equal(found, len == STORE_TAG_NAME ? 1 : 5);
+		struct store_range r = {.kind = STORE_RANGE_TAG_NUMBER, .number = 7};
+		buf_reset(&text);
+		buf_printf(&text, "%s.y", name);
+		r.tag = buf_text(&text);
+		assert_ok(
+		    store_range_next(w->d.store, &r, 0, 8, n, &found, &w->e), &w->e);
+		assert_int_equal(found, len == STORE_TAG_NAME ? 1 : 0);
+	}
+}
+
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
 
 int
@@ -188,6 +247,8 @@ main(void)
 	    IN_WORLD(conditions_become_ranges_of_indexes),
 	    IN_WORLD(candidates_come_a_few_at_a_time_each_once),
 	    IN_WORLD(more_ranges_than_fit_are_a_walk),
+	    IN_WORLD(a_long_list_of_a_long_name_fits_the_arena),
+	    IN_WORLD(a_name_longer_than_the_index_has_is_a_walk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
