@@ -77,6 +77,7 @@ set_switch(bool *field, uint8_t asked)
 		*field = asked == 1;
 }
 
+/* Policies come first: they alone can be refused, and then nothing has changed. */
 static int
 change_hub(struct core *c, const struct ipc_hub_put *m, const char *host, struct err *e)
 {
@@ -86,15 +87,23 @@ change_hub(struct core *c, const struct ipc_hub_put *m, const char *host, struct
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, h.etag + r.etag - 1))
 		return err_set(e, ERR_CONFLICT, "hub: etag does not match");
+	if (m->set_policies && policy_replace(&c->d, "hub", m->policies, e))
+		return -1;
 	set_switch(&h.disable_local_auth, m->disable_local_auth);
 	set_switch(&h.disable_device_sas, m->disable_device_sas);
 	set_switch(&h.disable_module_sas, m->disable_module_sas);
 	h.etag++;
 	if (store_hub_put(c->store, &h, e))
 		return -1;
-	if (m->set_tags && put_resource(c, &r, &m->tags, e))
-		return -1;
-	return m->set_policies ? policy_replace(&c->d, "hub", m->policies, e) : 0;
+	return m->set_tags ? put_resource(c, &r, &m->tags, e) : 0;
+}
+
+/* Whether it can end sessions. */
+static bool
+tightens(const struct ipc_hub_put *m)
+{
+	return m->set_policies || m->disable_local_auth == 1 ||
+	       m->disable_device_sas == 1 || m->disable_module_sas == 1;
 }
 
 static int
@@ -106,7 +115,8 @@ on_hub_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "there is no such hub");
 	if (change_hub(c, m, host, e))
 		return -1;
-	core_recheck_all(c);
+	if (tightens(m))
+		core_recheck_all(c);
 	return answer_hub(c, a, host, e) ? -1 : core_done(c, a, "", 0, e);
 }
 
@@ -142,8 +152,8 @@ on_dps_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	if (m->if_match.len && !device_etag_matches(m->if_match, r.etag))
 		return err_set(
 		    e, ERR_CONFLICT, "provisioning service: etag does not match");
-	if (put_resource(c, &r, m->set_tags ? &m->tags : NULL, e) ||
-	    (m->set_policies && policy_replace(&c->d, "dps", m->policies, e)))
+	if ((m->set_policies && policy_replace(&c->d, "dps", m->policies, e)) ||
+	    put_resource(c, &r, m->set_tags ? &m->tags : NULL, e))
 		return -1;
 	return answer_dps(c, a, e);
 }

@@ -294,6 +294,14 @@ class Arm(harness.ServerCase):
             self.assertEqual(self.op.put(HUB, body).status, 400, body)
         self.assertIs(self.good(self.op.get(HUB))["properties"]["disableDeviceSAS"], False)
 
+    def test_a_refused_put_changes_nothing(self):
+        before = self.good(self.op.get(HUB))
+        got = self.op.put(HUB, {"tags": {"half": "done"}, "properties": {
+            "disableDeviceSAS": True,
+            "authorizationPolicies": [{"keyName": "x", "rights": "Manage"}]}})
+        self.assertEqual(got.status, 400)
+        self.assertEqual(self.good(self.op.get(HUB)), before)
+
     def test_keys(self):
         rows = self.good(self.op.post(HUB + "/listkeys"))["value"]
         names = {r["keyName"]: r["rights"] for r in rows}
