@@ -215,6 +215,9 @@ check_claims(struct domain *d, const struct jwt_claims *c,
 	if (c->secret_ms != p->secret_ms)
 		return refusal_set(no, REFUSAL_BEARER,
 		    "operator %s: its secret was rotated since", p->name);
+	if (p->secret_end_ms && domain_now(d) >= p->secret_end_ms)
+		return refusal_set(no, REFUSAL_BEARER,
+		    "operator %s: the time of its secret is over", p->name);
 	return 0;
 }
 

@@ -124,6 +124,19 @@ tokens_end_and_so_do_secrets(void **state)
 }
 
 static void
+a_token_ends_with_its_secret(void **state)
+{
+	struct world *w = *state;
+	struct store_principal p;
+	const char *secret = add(w, "op", "reader", 60000, &p);
+	const char *token = sign_in(w, p.app_id, secret, HUB);
+	w->clock.skew_ms += 59999;
+	assert_int_equal(may(w, token, RIGHT_REGISTRY_READ), REFUSAL_NONE);
+	w->clock.skew_ms += 1;
+	assert_int_equal(may(w, token, RIGHT_REGISTRY_READ), REFUSAL_BEARER);
+}
+
+static void
 a_rotated_secret_takes_its_tokens_with_it(void **state)
 {
 	struct world *w = *state;
@@ -232,6 +245,7 @@ main(void)
 	    IN_WORLD(a_role_gives_its_rights_on_the_plane_the_token_is_for),
 	    IN_WORLD(every_role_is_known_and_has_what_it_says),
 	    IN_WORLD(tokens_end_and_so_do_secrets),
+	    IN_WORLD(a_token_ends_with_its_secret),
 	    IN_WORLD(a_rotated_secret_takes_its_tokens_with_it),
 	    IN_WORLD(keys_rotate_and_old_tokens_stay_good),
 	    IN_WORLD(wrong_secrets_use_up_what_an_address_and_an_application_may),
