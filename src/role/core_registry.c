@@ -200,6 +200,7 @@ on_registry_bulk(struct core *c, const struct ask *a, const void *msg, struct er
 	struct cursor all = cursor_of(m->items);
 	while (all.left && !all.bad) {
 		struct span packed = cursor_take(&all, cursor_u32(&all));
+		arena_reset(turn_arena(c->turn)); /* twins of all would not fit */
 		if (!all.bad && take_item(c, a, m, packed, e))
 			return -1;
 	}
