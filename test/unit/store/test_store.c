@@ -330,6 +330,35 @@ device_counts_add_up(void **state)
 	assert_int_equal(c.by_auth[STORE_AUTH_CA], 1);
 }
 
+static void
+device_counts_follow_what_changes(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct store_counts c;
+	struct store_device d = {.id = "1", .enabled = true, .auth = STORE_AUTH_SAS};
+	assert_ok(store_device_add(s, &d, &e), &e);
+	assert_ok(store_device_add(s, &(struct store_device){.id = "2"}, &e), &e);
+	assert_ok(store_device_seen(s, "1", true, 7, &e), &e);
+	assert_ok(store_device_seen(s, "1", true, 8, &e), &e);
+	assert_ok(store_device_counts(s, &c, &e), &e);
+	assert_int_equal(c.connected, 1);
+	d.auth = STORE_AUTH_CA;
+	d.enabled = false;
+	assert_ok(store_device_put(s, &d, &e), &e);
+	assert_ok(store_device_counts(s, &c, &e), &e);
+	assert_int_equal(c.total, 2);
+	assert_int_equal(c.enabled, 0);
+	assert_int_equal(c.by_auth[STORE_AUTH_SAS], 0);
+	assert_int_equal(c.by_auth[STORE_AUTH_CA], 1);
+	assert_ok(store_device_all_gone(s, 9, &e), &e);
+	assert_ok(store_device_del(s, "2", &e), &e);
+	assert_ok(store_device_counts(s, &c, &e), &e);
+	assert_int_equal(c.connected, 0);
+	assert_int_equal(c.total, 1);
+	assert_int_equal(c.by_auth[STORE_AUTH_NONE], 0);
+}
+
 static const struct store_registration full_registration = {
     .id = "Reg-1",
     .group_id = "Line-7",
@@ -894,6 +923,7 @@ main(void)
 	    IN_STORE(device_each_of_knows_hubs_without_case_and_those_of_none),
 	    IN_STORE(a_visitor_may_call_the_store),
 	    IN_STORE(device_counts_add_up),
+	    IN_STORE(device_counts_follow_what_changes),
 	    IN_STORE(registration_put_inserts_then_rewrites_whatever_the_case),
 	    IN_STORE(registration_each_filters_by_group),
 	    IN_STORE(events_come_back_whole_in_order_and_filtered),
