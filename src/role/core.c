@@ -35,6 +35,7 @@
 #define C2D_BATCH                   500
 #define REFUSALS_PER_MIN            12000 /* lines; beyond, refusals are counted but not written */
 #define CONNLOG_ROWS                10000000 /* some GB, whatever comes */
+#define AUDIT_ROWS                  20000000 /* likewise: each message and method is one */
 #define AZURE_REGISTRATIONS_PER_MIN 1000
 #define AZURE_OPERATIONS_PER_MIN    1000
 #define AZURE_POLLS_PER_10S         5
@@ -392,13 +393,15 @@ trim(struct core *c, struct err *e)
 	    store_conn_trim(c->store, now - c->cfg.hub.connlog_retention_ms, CONNLOG_ROWS,
 		TRIM_BATCH, &conns, e))
 		return -1;
-	if (store_audit_trim(
-		c->store, now - c->cfg.hub.audit_retention_ms, TRIM_BATCH, e))
+	int64_t lines;
+	if (store_audit_trim(c->store, now - c->cfg.hub.audit_retention_ms, AUDIT_ROWS,
+		TRIM_BATCH, &lines, e))
 		return -1;
 	bool messages;
 	if (core_c2d_tidy(c, C2D_BATCH, &messages, e))
 		return -1;
-	bool more = messages || events == TRIM_BATCH || conns == TRIM_BATCH;
+	bool more = messages || events == TRIM_BATCH || conns == TRIM_BATCH ||
+		    lines == TRIM_BATCH;
 	loop_timer_repeat(c->housekeeping, more ? BACKLOG_MS : HOUSEKEEPING_MS);
 	return 0;
 }

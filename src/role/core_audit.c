@@ -128,8 +128,13 @@ on_read(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_audit_read *m = msg;
 	struct core_list l = {.c = c, .a = a, .left = core_list_page(m->limit, PAGE)};
+	int64_t next = 0;
 	int rc = store_audit_each(
-	    c->store, m->after_seq, m->since_ms, l.left + 1, visit, &l, e);
+	    c->store, m->after_seq, m->since_ms, l.left + 1, visit, &l, &next, e);
+	if (rc == 0 && next) { /* the page has room, but has looked at enough */
+		l.more = true;
+		snprintf(l.last, sizeof(l.last), "%lld", (long long)next);
+	}
 	return core_list_end(&l, rc, e);
 }
 

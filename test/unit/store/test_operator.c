@@ -185,25 +185,67 @@ audit_lines_are_read_in_order_and_trimmed_by_age(void **state)
 	    .agent = "g"};
 	struct lines all = {.n = 0}, some = {.n = 0}, rest = {.n = 0};
 	struct err e;
+	int64_t next, dropped;
 	for (a.at_ms = 1; a.at_ms <= 5; a.at_ms++)
 		assert_ok(store_audit_add(s, &a, &e), &e);
-	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &all, &e), &e);
+	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &all, &next, &e), &e);
 	assert_int_equal(all.n, 5);
-	assert_ok(store_audit_each(s, 1, 3, 2, on_line, &some, &e), &e);
+	assert_ok(store_audit_each(s, 1, 3, 2, on_line, &some, &next, &e), &e);
 	assert_int_equal(some.n, 2);
 	assert_int_equal(some.first.at_ms, 3);
-	assert_ok(store_audit_trim(s, 4, 2, &e), &e);
-	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &rest, &e), &e);
+	assert_ok(store_audit_trim(s, 4, 100, 2, &dropped, &e), &e);
+	assert_int_equal(dropped, 2);
+	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &rest, &next, &e), &e);
 	assert_int_equal(rest.first.at_ms, 3);
 	rest = (struct lines){.n = 0};
-	assert_ok(store_audit_trim(s, 4, 100, &e), &e);
-	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &rest, &e), &e);
+	assert_ok(store_audit_trim(s, 4, 100, 100, &dropped, &e), &e);
+	assert_int_equal(dropped, 1);
+	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &rest, &next, &e), &e);
 	assert_int_equal(rest.n, 2);
-	assert_ok(store_audit_trim(s, 100, 100, &e), &e);
+	assert_ok(store_audit_trim(s, 0, 1, 100, &dropped, &e), &e); /* too many */
+	assert_int_equal(dropped, 1);
+	rest = (struct lines){.n = 0};
+	assert_ok(store_audit_each(s, 0, 0, 100, on_line, &rest, &next, &e), &e);
+	assert_int_equal(rest.first.at_ms, 5);
+	assert_ok(store_audit_trim(s, 100, 100, 100, &dropped, &e), &e);
 	a.at_ms = 9;
 	assert_ok(store_audit_add(s, &a, &e), &e);
+	rest = (struct lines){.n = 0};
+	assert_ok(store_audit_each(s, all.last, 0, 100, on_line, &rest, &next, &e), &e);
+	assert_int_equal(rest.n, 1);
+	assert_int_equal(next, 0);
+}
+
+/* Nobody waits for a walk over a year to find what was yesterday. */
+static void
+audit_lines_are_walked_a_piece_at_a_time(void **state)
+{
+	struct store *s = begun(state);
+	struct store_audit a = {.who = "operator:ann",
+	    .auth = "x509",
+	    .what = "hub put",
+	    .target = "h",
+	    .result = "OK",
+	    .detail = "d",
+	    .peer = "p",
+	    .agent = "g"};
+	struct lines none = {.n = 0}, found = {.n = 0};
+	struct err e;
+	int64_t next, dropped;
+	for (a.at_ms = 1; a.at_ms <= STORE_AUDIT_WALK + 3; a.at_ms++)
+		assert_ok(store_audit_add(s, &a, &e), &e);
+	assert_ok(store_audit_trim(s, 2, INT64_MAX, 10, &dropped, &e), &e);
+	assert_int_equal(dropped, 1);
 	assert_ok(
-	    store_audit_each(s, all.last, 0, 100, on_line, &(struct lines){0}, &e), &e);
+	    store_audit_each(s, 0, STORE_AUDIT_WALK + 2, 9, on_line, &none, &next, &e),
+	    &e);
+	assert_int_equal(none.n, 0);
+	assert_int_equal(next, STORE_AUDIT_WALK + 1); /* from the second on */
+	assert_ok(store_audit_each(
+		      s, next, STORE_AUDIT_WALK + 2, 9, on_line, &found, &next, &e),
+	    &e);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(next, 0);
 }
 
 #define IN_STORE(f) cmocka_unit_test_setup_teardown(f, dir_setup_store, dir_teardown)
@@ -217,6 +259,7 @@ main(void)
 	    IN_STORE(the_youngest_key_of_tokens_signs_and_old_ones_go),
 	    IN_STORE(resources_are_of_a_kind_and_a_name_without_case),
 	    IN_STORE(audit_lines_are_read_in_order_and_trimmed_by_age),
+	    IN_STORE(audit_lines_are_walked_a_piece_at_a_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

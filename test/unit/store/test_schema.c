@@ -159,6 +159,7 @@ static const struct {
     {"CRL_MARK", "SCAN CONSTANT ROW"},
     {"CRL_MARK", "SCAN sqlite_sequence"},
     {"TAG_SAME", "SCAN CONSTANT ROW"},
+    {"AUDIT_ENDS", "SCAN CONSTANT ROW"},
     /* the tags of one twin */
     {"TAG_ADD", "SCAN json_each VIRTUAL TABLE INDEX 1:"},
     {"TAG_ADD", "SCAN e VIRTUAL TABLE INDEX 1:"},
