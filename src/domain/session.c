@@ -416,9 +416,26 @@ session_leave(struct session_table *t, int64_t id)
 		return false;
 	if (!s->superseded)
 		HASH_DELETE(hh_name, t->by_name, s);
+	if (t->walk == s)
+		t->walk = s->hh.next;
 	HASH_DELETE(hh, t->by_id, s);
 	free(s);
 	return true;
+}
+
+void
+session_walk_begin(struct session_table *t)
+{
+	t->walk = t->by_id;
+}
+
+const struct session *
+session_walk(struct session_table *t)
+{
+	const struct session *s = t->walk;
+	if (s)
+		t->walk = s->hh.next;
+	return s;
 }
 
 static bool

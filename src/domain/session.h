@@ -42,6 +42,7 @@ struct session {
 
 struct session_table {
 	struct session *by_id, *by_name;
+	struct session *walk; /* the next of session_walk */
 	int64_t next_id;
 };
 
@@ -76,6 +77,10 @@ void session_subscribe(struct session_table *t, int64_t id, uint32_t subs);
  * policy's key, else "device". */
 const char *session_auth(const struct session *s);
 const char *session_scope(const struct session *s);
+/* A walk over the table with turns between its steps: one that leaves is not met, one
+ * that comes may be. There is one walk; begun again, it begins at the first. */
+void session_walk_begin(struct session_table *t);
+const struct session *session_walk(struct session_table *t); /* NULL: the end */
 /* Removes by ID; false when it is gone already. */
 bool session_leave(struct session_table *t, int64_t id);
 

@@ -522,6 +522,7 @@ start(struct core *c, int fd, struct err *e)
 	c->methods = core_method_new(c);
 	c->queries = core_query_new(c);
 	c->hook = core_hook_new(c);
+	c->rechecks = loop_timer_new(c->loop, core_recheck_slice, c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
 	core_rotate_tickets(c);
@@ -542,6 +543,7 @@ stop(struct core *c)
 	loop_timer_free(c->housekeeping);
 	core_forget_rollovers(c, CORE_EDGES_MAX);
 	loop_timer_free(c->job_timer);
+	loop_timer_free(c->rechecks);
 	turn_free(c->turn);
 	session_table_done(&c->sessions);
 	sighting_free(c->sightings);

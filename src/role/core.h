@@ -86,6 +86,8 @@ struct core {
 	struct ipc_link *main, *signer;
 	struct core_edge edges[CORE_EDGES_MAX];
 	struct session_table sessions;
+	struct loop_timer *rechecks; /* of all sessions, under way */
+	bool recheck_again;          /* once more when it ends */
 	struct sightings *sightings; /* of devices over HTTPS */
 	struct core_asked *asked;    /* of the signer */
 	uint64_t next_id;
@@ -280,9 +282,11 @@ void core_issuers_changed(struct core *c);
 must_check int core_put_issuers(
     struct core *c, unsigned purposes, unsigned states, struct buf *out, struct err *e);
 /* After the turn: closes the sessions that the identity or the hub no longer admits; a
- * device's modules' too (before they are deleted with it). name: as domain/session.h. */
+ * device's modules' too (before they are deleted with it). name: as domain/session.h.
+ * All: in slices, with turns of others between them. */
 void core_recheck_device(struct core *c, const char *name);
 void core_recheck_all(struct core *c);
+void core_recheck_slice(void *core); /* c->rechecks */
 /* Why a session must go, as the store has it now; NULL where it may stay. */
 must_check int core_session_ends(
     struct core *c, const struct session *s, const char **ret_why, struct err *e);

@@ -10,6 +10,8 @@
 #include "role/core_method.h"
 #include "store/module.h"
 
+#define RECHECK_WORK_MS 5 /* of a slice */
+
 static void
 close_session(struct core *c, const struct session *s, const char *reason)
 {
@@ -88,14 +90,31 @@ after_recheck(void *arg, const void *item)
 		recheck(c, s);
 }
 
+/* All of a fleet's sessions would be many seconds in which nobody else is served. */
+void
+core_recheck_slice(void *arg)
+{
+	struct core *c = arg;
+	int64_t end = clock_mono_ms(c->d.clock) + RECHECK_WORK_MS;
+	if (!c->sessions.walk) {
+		session_walk_begin(&c->sessions);
+		c->recheck_again = false;
+	}
+	while (c->sessions.walk && clock_mono_ms(c->d.clock) < end)
+		recheck(c, session_walk(&c->sessions));
+	if (c->sessions.walk || c->recheck_again)
+		loop_timer_start(c->rechecks, 1);
+}
+
+/* What was looked at before the change is looked at again, when the walk has ended. */
 static void
 after_recheck_all(void *arg, const void *item)
 {
 	struct core *c = arg;
-	struct session *s, *next;
 	(void)item;
-	HASH_ITER (hh, c->sessions.by_id, s, next)
-		recheck(c, s);
+	c->recheck_again = true;
+	if (!c->sessions.walk)
+		core_recheck_slice(c);
 }
 
 static int

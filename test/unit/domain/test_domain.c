@@ -596,6 +596,34 @@ session_table_keeps_one_connection_a_device(void **state)
 	session_table_done(&t);
 }
 
+static void
+a_walk_over_sessions_steps_over_those_that_leave(void **state)
+{
+	struct session_table t;
+	struct session old;
+	int64_t id[4];
+	static const char *const names[] = {"a", "b", "c", "d"};
+	session_table_init(&t);
+	session_walk_begin(&t);
+	assert_null(session_walk(&t));
+	for (int i = 0; i < 4; i++) {
+		struct session s = {.name = names[i]};
+		session_blanks(&s);
+		session_enter(&t, &s, &old, &id[i]);
+	}
+	session_walk_begin(&t);
+	assert_string_equal(session_walk(&t)->name, "a");
+	assert_true(session_leave(&t, id[0])); /* behind */
+	assert_true(session_leave(&t, id[1])); /* the next */
+	assert_true(session_leave(&t, id[2])); /* and the one that was it then */
+	assert_string_equal(session_walk(&t)->name, "d");
+	assert_null(session_walk(&t));
+	session_walk_begin(&t);
+	assert_string_equal(session_walk(&t)->name, "d");
+	session_table_done(&t);
+	assert_null(t.walk);
+}
+
 static struct session
 whole(const char *name, const uint8_t (*ca)[32], size_t n_ca)
 {
@@ -906,6 +934,7 @@ main(void)
 	    row(session_by_key_ends_with_that_key_or_with_the_identity),
 	    row(session_by_certificate_ends_with_what_admitted_it),
 	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
+	    cmocka_unit_test(a_walk_over_sessions_steps_over_those_that_leave),
 	    cmocka_unit_test(session_table_has_its_own_texts),
 	    row(policy_tokens_may_do_what_their_rights_say_and_no_more),
 	    row(policy_lets_only_registered_enabled_unexpired_operators_in),
