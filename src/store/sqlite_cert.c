@@ -77,11 +77,7 @@ int
 store_cert_by_sha256(struct store *s, const char *sha256, struct arena *a,
     struct store_cert *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_CERT_BY_SHA256, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, sha256);
-	return stmt_one(&q, &sqlite_cert, sha256, a, ret, e);
+	return stmt_get(s, STMT_CERT_BY_SHA256, &sqlite_cert, sha256, a, ret, e);
 }
 
 int
@@ -325,11 +321,7 @@ int
 store_operator_get(struct store *s, const char *sha256, struct arena *a,
     struct store_operator *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_OPERATOR_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, sha256);
-	return stmt_one(&q, &operators, sha256, a, ret, e);
+	return stmt_get(s, STMT_OPERATOR_GET, &operators, sha256, a, ret, e);
 }
 
 int

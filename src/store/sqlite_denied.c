@@ -40,11 +40,7 @@ int
 store_foreign_by_sha256(struct store *s, const char *sha256, struct arena *a,
     struct store_foreign *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_FOREIGN_BY_SHA256, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, sha256);
-	return stmt_one(&q, &foreign, sha256, a, ret, e);
+	return stmt_get(s, STMT_FOREIGN_BY_SHA256, &foreign, sha256, a, ret, e);
 }
 
 int
@@ -72,11 +68,7 @@ int
 store_blocked_get(struct store *s, const char *registration_id, struct arena *a,
     struct store_blocked *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_BLOCKED_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, registration_id);
-	return stmt_one(&q, &blocked, registration_id, a, ret, e);
+	return stmt_get(s, STMT_BLOCKED_GET, &blocked, registration_id, a, ret, e);
 }
 
 int

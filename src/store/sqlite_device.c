@@ -49,11 +49,7 @@ int
 store_device_get(struct store *s, const char *id, struct arena *a,
     struct store_device *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, id);
-	return stmt_one(&q, &device, id, a, ret, e);
+	return stmt_get(s, STMT_DEVICE_GET, &device, id, a, ret, e);
 }
 
 /* ---- tags, for queries ---- */

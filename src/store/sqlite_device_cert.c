@@ -33,11 +33,7 @@ int
 store_device_cert_get(struct store *s, const char *device_id, struct arena *a,
     struct store_device_cert *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_CERT_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, device_id);
-	return stmt_one(&q, &used, device_id, a, ret, e);
+	return stmt_get(s, STMT_DEVICE_CERT_GET, &used, device_id, a, ret, e);
 }
 
 int

@@ -17,29 +17,18 @@ static const struct stmt_col cols[] = {
 };
 static const struct stmt_shape shape = STMT_SHAPE("certificate", cols);
 
-static int
-get(struct store *s, enum stmt_id id, const char *key, struct arena *a,
-    struct store_dps_cert *ret, struct err *e)
-{
-	auto_stmt q = {0};
-	if (stmt_open(s, id, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, key);
-	return stmt_one(&q, &shape, key, a, ret, e);
-}
-
 int
 store_dps_cert_get(struct store *s, const char *name, struct arena *a,
     struct store_dps_cert *ret, struct err *e)
 {
-	return get(s, STMT_DPS_CERT_GET, name, a, ret, e);
+	return stmt_get(s, STMT_DPS_CERT_GET, &shape, name, a, ret, e);
 }
 
 int
 store_dps_cert_by_sha256(struct store *s, const char *sha256, struct arena *a,
     struct store_dps_cert *ret, struct err *e)
 {
-	return get(s, STMT_DPS_CERT_BY_SHA256, sha256, a, ret, e);
+	return stmt_get(s, STMT_DPS_CERT_BY_SHA256, &shape, sha256, a, ret, e);
 }
 
 int

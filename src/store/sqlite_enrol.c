@@ -42,11 +42,7 @@ int
 store_token_get(struct store *s, const char *device_id, struct arena *a,
     struct store_token *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_TOKEN_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, device_id);
-	return stmt_one(&q, &token, device_id, a, ret, e);
+	return stmt_get(s, STMT_TOKEN_GET, &token, device_id, a, ret, e);
 }
 
 int
@@ -91,11 +87,7 @@ int
 store_enrol_get(struct store *s, const char *id, struct arena *a, struct store_enrol *ret,
     struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_ENROL_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, id);
-	return stmt_one(&q, &enrol, id, a, ret, e);
+	return stmt_get(s, STMT_ENROL_GET, &enrol, id, a, ret, e);
 }
 
 int
@@ -144,11 +136,7 @@ int
 store_allow_get(struct store *s, const char *device_id, struct arena *a,
     struct store_allow *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_ALLOW_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, device_id);
-	return stmt_one(&q, &allow, device_id, a, ret, e);
+	return stmt_get(s, STMT_ALLOW_GET, &allow, device_id, a, ret, e);
 }
 
 int

@@ -88,11 +88,7 @@ int
 store_enrollment_by_ca(struct store *s, const char *name, struct arena *a,
     struct store_enrollment *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_ENROLLMENT_BY_CA, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, name);
-	return stmt_one(&q, &by_ca, name, a, ret, e);
+	return stmt_get(s, STMT_ENROLLMENT_BY_CA, &by_ca, name, a, ret, e);
 }
 
 int

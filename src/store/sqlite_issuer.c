@@ -38,22 +38,14 @@ int
 store_issuer_get(struct store *s, const char *sha256, struct arena *a,
     struct store_issuer *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_ISSUER_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, sha256);
-	return stmt_one(&q, &issuer, sha256, a, ret, e);
+	return stmt_get(s, STMT_ISSUER_GET, &issuer, sha256, a, ret, e);
 }
 
 int
 store_issuer_by_name(struct store *s, const char *name, struct arena *a,
     struct store_issuer *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_ISSUER_BY_NAME, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, name);
-	return stmt_one(&q, &issuer, name, a, ret, e);
+	return stmt_get(s, STMT_ISSUER_BY_NAME, &issuer, name, a, ret, e);
 }
 
 int

@@ -26,29 +26,18 @@ static const struct stmt_col key_cols[] = {
 };
 static const struct stmt_shape key_shape = STMT_SHAPE("key of tokens", key_cols);
 
-static int
-get(struct store *s, enum stmt_id id, const char *key, struct arena *a,
-    struct store_principal *ret, struct err *e)
-{
-	auto_stmt q = {0};
-	if (stmt_open(s, id, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, key);
-	return stmt_one(&q, &shape, key, a, ret, e);
-}
-
 int
 store_principal_get(struct store *s, const char *name, struct arena *a,
     struct store_principal *ret, struct err *e)
 {
-	return get(s, STMT_PRINCIPAL_GET, name, a, ret, e);
+	return stmt_get(s, STMT_PRINCIPAL_GET, &shape, name, a, ret, e);
 }
 
 int
 store_principal_by_app(struct store *s, const char *app_id, struct arena *a,
     struct store_principal *ret, struct err *e)
 {
-	return get(s, STMT_PRINCIPAL_BY_APP, app_id, a, ret, e);
+	return stmt_get(s, STMT_PRINCIPAL_BY_APP, &shape, app_id, a, ret, e);
 }
 
 int
@@ -122,11 +111,7 @@ int
 store_token_key_get(struct store *s, const char *kid, struct arena *a,
     struct store_token_key *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_TOKEN_KEY_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, kid);
-	return stmt_one(&q, &key_shape, kid, a, ret, e);
+	return stmt_get(s, STMT_TOKEN_KEY_GET, &key_shape, kid, a, ret, e);
 }
 
 int

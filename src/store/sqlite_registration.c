@@ -32,11 +32,7 @@ int
 store_registration_get(struct store *s, const char *id, struct arena *a,
     struct store_registration *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_REGISTRATION_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, id);
-	return stmt_one(&q, &registration, id, a, ret, e);
+	return stmt_get(s, STMT_REGISTRATION_GET, &registration, id, a, ret, e);
 }
 
 int

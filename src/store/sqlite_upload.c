@@ -31,11 +31,7 @@ int
 store_upload_get(struct store *s, const char *id, struct arena *a,
     struct store_upload *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_UPLOAD_GET, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, id);
-	return stmt_one(&q, &upload, id, a, ret, e);
+	return stmt_get(s, STMT_UPLOAD_GET, &upload, id, a, ret, e);
 }
 
 int
@@ -118,11 +114,7 @@ int
 store_notice_by_token(struct store *s, const char *token, struct arena *a,
     struct store_notice *ret, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_NOTICE_BY_TOKEN, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, token);
-	return stmt_one(&q, &notice, token, a, ret, e);
+	return stmt_get(s, STMT_NOTICE_BY_TOKEN, &notice, token, a, ret, e);
 }
 
 int

@@ -254,6 +254,17 @@ stmt_one(struct stmt *q, const struct stmt_shape *sh, const char *key, struct ar
 }
 
 int
+stmt_get(struct store *s, enum stmt_id id, const struct stmt_shape *sh, const char *key,
+    struct arena *a, void *row, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, id, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, key);
+	return stmt_one(&q, sh, key, a, row, e);
+}
+
+int
 stmt_run(struct stmt *q, struct err *e)
 {
 	struct store *s = q->s;

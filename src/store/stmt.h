@@ -100,6 +100,9 @@ must_check int stmt_row(
  * small; *row is untouched then. */
 must_check int stmt_one(struct stmt *q, const struct stmt_shape *sh, const char *key,
     struct arena *a, void *row, struct err *e);
+/* The same of a read whose one parameter is key. */
+must_check int stmt_get(struct store *s, enum stmt_id id, const struct stmt_shape *sh,
+    const char *key, struct arena *a, void *row, struct err *e);
 
 /* A write. Any failure but EXISTS dooms the transaction. */
 must_check int stmt_run(struct stmt *q, struct err *e);
