@@ -126,17 +126,6 @@ initial_twin_json(const struct ipc_enrollment *m)
 	return o;
 }
 
-static struct js *
-hubs_json(struct span hubs)
-{
-	struct js *a = js_array();
-	for (struct span rest = hubs; rest.p && rest.len;) {
-		struct err e;
-		js_append(a, js_str(span_split(&rest, ' '), &e));
-	}
-	return a;
-}
-
 static void
 put_names(struct js *o, const struct ipc_enrollment *m, struct span state)
 {
@@ -171,7 +160,7 @@ put_policies(struct js *o, const struct ipc_enrollment *m)
 	json_put_time(o, "createdDateTimeUtc", m->created_ms);
 	json_put_time(o, "lastUpdatedDateTimeUtc", m->updated_ms);
 	json_put_span(o, "allocationPolicy", m->allocation);
-	js_set(o, "iotHubs", hubs_json(m->hubs));
+	js_set(o, "iotHubs", json_words(m->hubs));
 	if (m->webhook_url.len)
 		js_set(o, "customAllocationDefinition", webhook_json(m));
 }

@@ -85,17 +85,6 @@ context_json(const struct ipc_hook_call *m)
 	return o;
 }
 
-static struct js *
-hubs_json(struct span hubs)
-{
-	struct js *a = js_array();
-	for (struct span rest = hubs; rest.p && rest.len;) {
-		struct err e;
-		js_append(a, js_str(span_split(&rest, ' '), &e));
-	}
-	return a;
-}
-
 int
 hook_json_request(const struct ipc_hook_call *m, struct buf *out, struct err *e)
 {
@@ -107,7 +96,7 @@ hook_json_request(const struct ipc_hook_call *m, struct buf *out, struct err *e)
 	js_set(o, group ? "enrollmentGroup" : "individualEnrollment",
 	    enrollment_json(&n, SPAN_NONE));
 	js_set(o, "deviceRuntimeContext", context_json(m));
-	js_set(o, "linkedHubs", hubs_json(m->hubs));
+	js_set(o, "linkedHubs", json_words(m->hubs));
 	js_dump(o, JS_AS_BUILT, out);
 	return buf_check(out, "question to the webhook", e);
 }

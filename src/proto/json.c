@@ -70,6 +70,17 @@ json_put_key(struct js *o, const char *key, struct span bytes)
 }
 
 struct js *
+json_words(struct span words)
+{
+	struct js *a = js_array();
+	for (struct span rest = words; rest.p && rest.len;) {
+		struct err e;
+		js_append(a, js_str(span_split(&rest, ' '), &e));
+	}
+	return a;
+}
+
+struct js *
 json_doc(struct span text)
 {
 	struct err e;

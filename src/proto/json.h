@@ -20,6 +20,8 @@ void json_put_key(struct js *o, const char *key, struct span bytes);
 /* A document that was validated on its way in; {} when empty. */
 void json_put_doc(struct js *o, const char *key, struct span text);
 struct js *json_doc(struct span text); /* the same as a value */
+/* Words with a space between them, as an array of texts. */
+struct js *json_words(struct span words);
 void json_put_etag(struct js *o, const char *key, int64_t etag);
 
 /* An entity tag as Azure's services show theirs: base64 of the decimal number. */
