@@ -17,7 +17,7 @@
 #include "cmd/operator.h"
 #include "cmd/opt.h"
 #include "crypto/ca.h"
-#include "domain/policy.h"
+#include "domain/access/policy.h"
 #include "io/file.h"
 #include "role/ca_dir.h"
 #include "store/store.h"

@@ -24,8 +24,8 @@
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "crypto/profile.h"
-#include "domain/issue.h"
-#include "domain/issuer.h"
+#include "domain/pki/issue.h"
+#include "domain/pki/issuer.h"
 #include "role/ca_dir.h"
 #include "role/signer_client.h"
 

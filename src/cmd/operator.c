@@ -8,9 +8,9 @@
 
 #include "base/hex.h"
 #include "crypto/cert.h"
-#include "domain/issue.h"
-#include "domain/issuer.h"
-#include "domain/principal.h"
+#include "domain/pki/issue.h"
+#include "domain/pki/issuer.h"
+#include "domain/access/principal.h"
 #include "io/file.h"
 #include "role/signer_client.h"
 

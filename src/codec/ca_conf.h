@@ -9,7 +9,7 @@
  *	key = file:device-ca.key
  *
  * Only read and written here. What a CA may do now is no configuration but the core's
- * decision (domain/issuer.h).
+ * decision (domain/pki/issuer.h).
  */
 #include "base/buf.h"
 #include "codec/key_uri.h"

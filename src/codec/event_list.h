@@ -6,7 +6,7 @@
  */
 #include "base/buf.h"
 
-/* Properties are a JSON object (proto/props.h). */
+/* Properties are a JSON object (proto/hub/props.h). */
 void event_list_put(struct buf *out, struct span props, struct span body);
 /* The next of *rest, which moves on: 1, 0 at the end, -1 with ERR_PARSE. What is returned
  * points into the list. */

@@ -10,7 +10,7 @@
 #include "codec/ext.h"
 #include "crypto/chain.h"
 #include "crypto/key.h"
-#include "domain/issuer.h"
+#include "domain/pki/issuer.h"
 #include "store/pki.h"
 
 #define DAY_MS      INT64_C(86400000)

@@ -11,8 +11,8 @@
 
 #include "base/hex.h"
 #include "crypto/profile.h"
-#include "domain/enrollment.h"
-#include "domain/issuer.h"
+#include "domain/dps/enrollment.h"
+#include "domain/pki/issuer.h"
 #include "store/pki.h"
 
 #define DAY_MS    INT64_C(86400000)
@@ -240,8 +240,8 @@ report_used(struct device *v, struct err *e)
 }
 
 /* Is the certificate of a registered thumbprint one that a CA issued? It is where the
- * device came with it and its chain (one without is its own issuer: domain/revoke.h), or
- * where it is ours. One by SHA-1 nobody can tell. */
+ * device came with it and its chain (one without is its own issuer: domain/pki/revoke.h),
+ * or where it is ours. One by SHA-1 nobody can tell. */
 static int
 is_issued(struct device *v, const char *thumb, bool *ret, struct err *e)
 {

@@ -19,7 +19,7 @@ struct domain {
 	const struct config *cfg;
 	const struct clock *clock;
 	struct arena *arena;               /* freed when the request is done */
-	const struct issuer_book *issuers; /* domain/issuer.h; NULL: not known yet */
+	const struct issuer_book *issuers; /* domain/pki/issuer.h; NULL: not known yet */
 	struct throttle *throttle;         /* registrations, azure profile */
 	struct est_guard *est;             /* enrolments under way */
 	struct poll_guard *polls;          /* of devices; NULL: no limit */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "crypto/cert.h"
-#include "domain/clone.h"
-#include "domain/crl_plan.h"
+#include "domain/hub/clone.h"
+#include "domain/pki/crl_plan.h"
 #include "store/pki.h"
 
 #define DAY_MS        INT64_C(86400000)

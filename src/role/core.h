@@ -6,12 +6,12 @@
  * durable.
  */
 #include "crypto/tls.h"
-#include "domain/issuer.h"
-#include "domain/est_guard.h"
-#include "domain/session.h"
-#include "domain/poll_guard.h"
-#include "domain/signin_guard.h"
-#include "domain/throttle.h"
+#include "domain/pki/issuer.h"
+#include "domain/access/est_guard.h"
+#include "domain/hub/session.h"
+#include "domain/access/poll_guard.h"
+#include "domain/access/signin_guard.h"
+#include "domain/access/throttle.h"
 #include "io/ipc.h"
 #include "io/loop.h"
 #include "role/turn.h"
@@ -235,7 +235,7 @@ void core_send_late(
     struct core *c, unsigned edge, enum ipc_type type, uint64_t id, const void *msg);
 /* The session an edge names, if it is one of its own; NULL: it is over. */
 const struct session *core_session(struct core *c, const struct ask *a, int64_t id);
-/* Tells the device that its desired properties changed (change: from domain/twin.h,
+/* Tells the device that its desired properties changed (change: from domain/hub/twin.h,
  * empty: they did not), where it is connected and wants to know. */
 must_check int core_twin_changed(
     struct core *c, const char *name, struct span change, int64_t version, struct err *e);
@@ -282,7 +282,7 @@ void core_issuers_changed(struct core *c);
 must_check int core_put_issuers(
     struct core *c, unsigned purposes, unsigned states, struct buf *out, struct err *e);
 /* After the turn: closes the sessions that the identity or the hub no longer admits; a
- * device's modules' too (before they are deleted with it). name: as domain/session.h.
+ * device's modules' too (before they are deleted with it). name: as domain/hub/session.h.
  * All: in slices, with turns of others between them. */
 void core_recheck_device(struct core *c, const char *name);
 void core_recheck_all(struct core *c);

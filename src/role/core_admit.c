@@ -1,11 +1,11 @@
 /*
  * Devices that come by HTTPS: each request is judged by its own credential, as a
  * connection is, and is none. Nothing is kept of it but the connection log's line
- * (domain/sighting.h).
+ * (domain/hub/sighting.h).
  */
 #include <string.h>
 
-#include "domain/sighting.h"
+#include "domain/hub/sighting.h"
 #include "role/core.h"
 
 #define UNAUTHORIZED 401002

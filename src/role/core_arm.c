@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "codec/hub_conf.h"
-#include "domain/device.h"
-#include "domain/policy.h"
+#include "domain/hub/device.h"
+#include "domain/access/policy.h"
 #include "role/core.h"
 #include "store/resource.h"
 

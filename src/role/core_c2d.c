@@ -1,6 +1,6 @@
 /*
  * Cloud-to-device messages: what the service sends and reads, what devices fetch over
- * HTTPS, and the pushing to sessions. Rules are in domain/c2d.c.
+ * HTTPS, and the pushing to sessions. Rules are in domain/hub/c2d.c.
  */
 #include "role/core_c2d.h"
 
@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "codec/topic.h"
-#include "domain/hubs.h"
-#include "domain/c2d.h"
+#include "domain/hub/hubs.h"
+#include "domain/hub/c2d.h"
 #include "proto/mqtt_session.h"
 
 #define SESSIONS_A_TURN 64

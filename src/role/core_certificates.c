@@ -3,7 +3,7 @@
  */
 #include <inttypes.h>
 
-#include "domain/certificates.h"
+#include "domain/pki/certificates.h"
 #include "role/core.h"
 
 struct page {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "domain/crl_plan.h"
+#include "domain/pki/crl_plan.h"
 #include "role/core_pki.h"
 
 /* ---- making them ----------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /*
  * What edges ask for themselves: their own certificate, and what they refused.
  */
-#include "domain/issue.h"
+#include "domain/pki/issue.h"
 #include "role/core.h"
 
 static int

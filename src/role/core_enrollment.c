@@ -3,10 +3,10 @@
  * provisioning service. By the time a handler runs the credential has been found good for
  * the right in the message's row.
  */
-#include "domain/device.h"
-#include "domain/dps_cert.h"
-#include "domain/enrol.h"
-#include "domain/enrollment.h"
+#include "domain/hub/device.h"
+#include "domain/pki/dps_cert.h"
+#include "domain/dps/enrol.h"
+#include "domain/dps/enrollment.h"
 #include "role/core_hook.h"
 #include "role/core_list.h"
 
@@ -283,7 +283,7 @@ visit_cert(void *ctx, const struct store_dps_cert *r, struct err *e)
 	return answer_cert(l->c, l->a, r, e);
 }
 
-/* All there are: they are few (domain/dps_cert.h). */
+/* All there are: they are few (domain/pki/dps_cert.h). */
 static int
 on_dps_cert_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {

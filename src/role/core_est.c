@@ -8,11 +8,11 @@
 
 #include "base/hex.h"
 #include "crypto/digest.h"
-#include "domain/est.h"
-#include "domain/est_request.h"
-#include "domain/est_token.h"
-#include "domain/leaf.h"
-#include "domain/renew.h"
+#include "domain/pki/est.h"
+#include "domain/pki/est_request.h"
+#include "domain/pki/est_token.h"
+#include "domain/pki/leaf.h"
+#include "domain/pki/renew.h"
 #include "role/core_pki.h"
 
 #define LIST_MAX 10000

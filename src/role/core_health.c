@@ -3,7 +3,7 @@
  * line when something gets worse or better.
  */
 #include "base/log.h"
-#include "domain/clone.h"
+#include "domain/hub/clone.h"
 #include "role/core_pki.h"
 
 #define WATCH_MS   60000

@@ -6,8 +6,8 @@
  * to be called. What waits is forgotten with the core; the record's own deadline ends it
  * then.
  */
-#include "domain/enrol.h"
-#include "domain/enrollment.h"
+#include "domain/dps/enrol.h"
+#include "domain/dps/enrollment.h"
 #include "role/core.h"
 
 struct core_hook;

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "codec/topic.h"
-#include "domain/sighting.h"
+#include "domain/hub/sighting.h"
 #include "role/boot.h"
 #include "role/core.h"
 

@@ -14,7 +14,7 @@
 
 #include "base/rand.h"
 #include "codec/topic.h"
-#include "domain/module.h"
+#include "domain/hub/module.h"
 
 enum {
 	CALLS_MAX = 10000,

@@ -3,9 +3,9 @@
  */
 #include <string.h>
 
-#include "domain/device.h"
-#include "domain/module.h"
-#include "domain/policy.h"
+#include "domain/hub/device.h"
+#include "domain/hub/module.h"
+#include "domain/access/policy.h"
 #include "role/core.h"
 #include "store/module.h"
 

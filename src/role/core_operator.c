@@ -2,9 +2,9 @@
  * Messages about operators: who they are, and their signing in.
  */
 #include "base/log.h"
-#include "domain/leaf.h"
-#include "domain/principal.h"
-#include "domain/signin.h"
+#include "domain/pki/leaf.h"
+#include "domain/access/principal.h"
+#include "domain/access/signin.h"
 #include "role/core.h"
 
 const char *

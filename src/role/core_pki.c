@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "domain/revoke.h"
+#include "domain/pki/revoke.h"
 #include "store/pki.h"
 
 #define FIRST_MS        200 /* until the signer has named its CAs */

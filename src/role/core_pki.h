@@ -6,7 +6,7 @@
  * commit of a turn, so that nothing is signed that could be rolled back.
  */
 #include "domain/health.h"
-#include "domain/ocsp_book.h"
+#include "domain/pki/ocsp_book.h"
 #include "role/core.h"
 
 struct core_pki {

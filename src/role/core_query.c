@@ -16,9 +16,9 @@
 #include "codec/js.h"
 #include "codec/query_group.h"
 #include "crypto/digest.h"
-#include "domain/hubs.h"
-#include "domain/query_plan.h"
-#include "proto/twin_row.h"
+#include "domain/hub/hubs.h"
+#include "domain/hub/query_plan.h"
+#include "proto/hub/twin_row.h"
 #include "role/core_list.h"
 
 #define SLICE_ROWS  500

@@ -2,8 +2,8 @@
  * Messages about the registry as a whole: several identities at once
  * (protocol/service.md 2.4), and how many there are.
  */
-#include "domain/device.h"
-#include "domain/module.h"
+#include "domain/hub/device.h"
+#include "domain/hub/module.h"
 #include "role/core.h"
 
 /* ---- several at once ----------------------------------------------------------------

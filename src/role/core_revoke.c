@@ -5,11 +5,11 @@
 #include <inttypes.h>
 
 #include "base/log.h"
-#include "domain/clone.h"
-#include "domain/device_cert.h"
-#include "domain/leaf.h"
-#include "domain/revoke.h"
-#include "domain/revoke_allow.h"
+#include "domain/hub/clone.h"
+#include "domain/pki/device_cert.h"
+#include "domain/pki/leaf.h"
+#include "domain/pki/revoke.h"
+#include "domain/pki/revoke_allow.h"
 #include "role/core_pki.h"
 #include "store/module.h"
 

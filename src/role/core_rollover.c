@@ -10,8 +10,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/crl.h"
-#include "domain/leaf.h"
-#include "domain/rollover.h"
+#include "domain/pki/leaf.h"
+#include "domain/pki/rollover.h"
 #include "role/core.h"
 
 #define SLICE_ROWS  4000

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "domain/device.h"
-#include "domain/hubs.h"
-#include "domain/module.h"
-#include "domain/policy.h"
+#include "domain/hub/device.h"
+#include "domain/hub/hubs.h"
+#include "domain/hub/module.h"
+#include "domain/access/policy.h"
 #include "role/core_list.h"
 #include "store/c2d.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "domain/hubs.h"
+#include "domain/hub/hubs.h"
 #include "role/core_c2d.h"
 #include "role/core_method.h"
 #include "store/module.h"

@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/ca.h"
-#include "domain/issue.h"
+#include "domain/pki/issue.h"
 #include "role/boot.h"
 #include "role/core.h"
 #include "store/pki.h"

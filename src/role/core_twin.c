@@ -2,7 +2,7 @@
  * Twins as their devices see them: GET, reports, and the push of desired properties.
  */
 #include "codec/topic.h"
-#include "domain/twin.h"
+#include "domain/hub/twin.h"
 #include "role/core.h"
 
 static int

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "domain/upload.h"
+#include "domain/hub/upload.h"
 #include "io/file.h"
 #include "role/core.h"
 

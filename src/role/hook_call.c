@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "io/loop.h"
-#include "proto/hook_json.h"
+#include "proto/dps/hook_json.h"
 
 struct hook_call_pool {
 	struct loop *loop;

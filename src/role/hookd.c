@@ -12,7 +12,7 @@
 #include "io/file.h"
 #include "io/ipc.h"
 #include "io/loop.h"
-#include "proto/hook_json.h"
+#include "proto/dps/hook_json.h"
 #include "role/boot.h"
 #include "role/hook_call.h"
 

@@ -3,7 +3,7 @@
 /*
  * Cloud-to-device messages, a queue a device, and the feedback on them. The contracts of
  * time, memory and errors are store.h's. A message is free where no session holds it and
- * its lock, if it ever had one, is over. What that means is domain/c2d.h's.
+ * its lock, if it ever had one, is over. What that means is domain/hub/c2d.h's.
  */
 #include "store/store.h"
 

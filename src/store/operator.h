@@ -10,7 +10,7 @@ struct store_principal {
 	const char *name;   /* primary key; store_operator.name is one of these */
 	const char *app_id; /* unique */
 	const char *role;
-	struct span salt, secret; /* domain/principal.h; empty: it has none */
+	struct span salt, secret; /* domain/access/principal.h; empty: it has none */
 	int64_t added_ms, secret_ms, secret_end_ms; /* end 0: none is set */
 	int64_t signin_ms;                          /* the last; 0: never */
 };

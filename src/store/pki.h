@@ -119,7 +119,7 @@ must_check int store_blocked_del(
 struct store_issuer {
 	const char *sha256, *name;
 	const char *purpose; /* root, device, service, cross */
-	const char *state;   /* domain/issuer.h */
+	const char *state;   /* domain/pki/issuer.h */
 	int reason;
 	const char *custody;
 	struct span cert; /* DER */
@@ -259,7 +259,7 @@ must_check int store_allow_each(struct store *s,
 struct store_rollover {
 	int64_t n; /* 0: not stored yet */
 	const char *from_issuer, *to_issuer;
-	const char *state; /* domain/rollover.h */
+	const char *state; /* domain/pki/rollover.h */
 	int64_t share, spread_ms, started_ms, wave_ms, ended_ms;
 };
 /* Adds (n = 0) or rewrites. EXISTS when one between the same two started in the same

@@ -78,8 +78,8 @@ struct store_device {
 	const char *managed_by; /* of a module: who looks after it, "" = nobody said */
 	struct span tags, desired, reported; /* JSON objects */
 	int64_t desired_version, reported_version, twin_etag;
-	const char *hub; /* that serves it; "" = any does (domain/hubs.h) */
-	struct span desired_meta, reported_meta; /* JSON objects, domain/twin.h */
+	const char *hub; /* that serves it; "" = any does (domain/hub/hubs.h) */
+	struct span desired_meta, reported_meta; /* JSON objects, domain/hub/twin.h */
 };
 
 must_check int store_device_get(struct store *s, const char *id, struct arena *a,
@@ -247,7 +247,7 @@ struct store_policy {
 	const char *name;
 	const char *plane;                      /* "hub" or "dps" */
 	struct span primary_key, secondary_key; /* raw bytes */
-	uint32_t rights;                        /* bits of enum in domain/policy.h */
+	uint32_t rights; /* bits of enum in domain/access/policy.h */
 };
 must_check int store_policy_get(struct store *s, const char *plane, const char *name,
     struct arena *a, struct store_policy *ret, struct err *e);

@@ -148,7 +148,7 @@ NEEDS = {
 }
 
 
-# What a role may, and whom a token must be for to use it (tbl/role.def, domain/signin.c).
+# What a role may, and whom a token must be for to use it (tbl/role.def, domain/access/signin.c).
 SEES = {"RegistryRead", "ServiceRead", "EnrollmentRead", "RegistrationStatusRead", "Observe"}
 ROLES = {"owner": None, "none": set(), "reader": SEES,
          "registry": SEES | {"RegistryWrite", "ServiceConnect", "EnrollmentWrite",

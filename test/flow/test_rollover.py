@@ -15,7 +15,7 @@ from harness import run
 
 
 def place(name):
-    """Where a device lies among ten thousand (domain/census.h)."""
+    """Where a device lies among ten thousand (domain/pki/census.h)."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[8:12], "big") % 10000
 
 

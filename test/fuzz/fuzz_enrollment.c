@@ -6,7 +6,7 @@
 
 #include "codec/id.h"
 #include "codec/js.h"
-#include "proto/enrollment_body.h"
+#include "proto/dps/enrollment_body.h"
 
 static void
 is_complete(const struct ipc_enrollment_put *m)

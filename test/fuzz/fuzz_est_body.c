@@ -8,8 +8,8 @@
 
 #include "base/base64.h"
 #include "crypto/csr.h"
-#include "proto/est_body.h"
-#include "proto/est_parts.h"
+#include "proto/est/est_body.h"
+#include "proto/est/est_parts.h"
 
 static void
 is_header_text(const struct buf *odd)

@@ -9,9 +9,9 @@
 #include "codec/event_list.h"
 #include "codec/ipc_msg.h"
 #include "codec/js.h"
-#include "proto/event_batch.h"
-#include "proto/props.h"
-#include "proto/props_http.h"
+#include "proto/hub/event_batch.h"
+#include "proto/hub/props.h"
+#include "proto/hub/props_http.h"
 
 static void
 check_props(struct span text)

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-#include "proto/hook_json.h"
+#include "proto/dps/hook_json.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

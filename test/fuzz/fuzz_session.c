@@ -22,9 +22,9 @@
 #include "io/sock.h"
 #include "io/stream.h"
 #include "proto/core_link.h"
-#include "proto/dps_mqtt.h"
+#include "proto/dps/dps_mqtt.h"
 #include "proto/env.h"
-#include "proto/hub_mqtt.h"
+#include "proto/hub/hub_mqtt.h"
 #include "proto/mqtt_server.h"
 
 enum { RAW, HUB, DPS, OPENINGS };

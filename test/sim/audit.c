@@ -9,8 +9,8 @@
 #include "base/map.h"
 #include "crypto/crl.h"
 #include "base/hex.h"
-#include "domain/crl_plan.h"
-#include "domain/ocsp_book.h"
+#include "domain/pki/crl_plan.h"
+#include "domain/pki/ocsp_book.h"
 #include "store/journal.h"
 #include "store/pki.h"
 

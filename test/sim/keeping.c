@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-#include "domain/crl_plan.h"
-#include "domain/est_request.h"
-#include "domain/issue.h"
-#include "domain/ocsp_book.h"
-#include "domain/revoke.h"
+#include "domain/pki/crl_plan.h"
+#include "domain/pki/est_request.h"
+#include "domain/pki/issue.h"
+#include "domain/pki/ocsp_book.h"
+#include "domain/pki/revoke.h"
 
 #define ROUNDS 100 /* of CRLs in one go */
 

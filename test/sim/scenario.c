@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "dice.h"
-#include "domain/rollover.h"
+#include "domain/pki/rollover.h"
 #include "server_impl.h"
 
 /* Days of the calendar. */
@@ -148,7 +148,7 @@ struct reading {
 	bool late[4096], over[4096];
 };
 
-/* What has ended under a CA that was revoked is good for nothing (domain/renew.h). */
+/* What has ended under a CA that was revoked is good for nothing (domain/pki/renew.h). */
 static bool
 is_late(struct device *d)
 {

@@ -10,11 +10,11 @@
 #include "crypto/csr.h"
 #include "crypto/issuer.h"
 #include "crypto/ocsp.h"
-#include "domain/est_guard.h"
-#include "domain/issuer.h"
-#include "domain/ocsp_book.h"
-#include "domain/session.h"
-#include "domain/throttle.h"
+#include "domain/access/est_guard.h"
+#include "domain/pki/issuer.h"
+#include "domain/pki/ocsp_book.h"
+#include "domain/hub/session.h"
+#include "domain/access/throttle.h"
 #include "agent/renew.h"
 
 #define MINUTE  INT64_C(60000)

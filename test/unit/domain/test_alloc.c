@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "domain/alloc.h"
+#include "domain/dps/alloc.h"
 
 static void
 set_conf(struct world *w, const char *key, const char *value)

@@ -3,8 +3,8 @@
  */
 #include "world.h"
 
-#include "domain/assign.h"
-#include "domain/device.h"
+#include "domain/dps/assign.h"
+#include "domain/hub/device.h"
 #include "store/c2d.h"
 
 static void

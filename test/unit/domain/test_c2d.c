@@ -3,7 +3,7 @@
  */
 #include "world.h"
 
-#include "domain/c2d.h"
+#include "domain/hub/c2d.h"
 
 #define HOUR_MS INT64_C(3600000)
 

@@ -8,15 +8,15 @@
 
 #include "crypto/chain.h"
 #include "domain/compliance_report.h"
-#include "domain/device.h"
-#include "domain/device_cert.h"
-#include "domain/est.h"
-#include "domain/est_guard.h"
-#include "domain/est_token.h"
-#include "domain/issuer.h"
-#include "domain/leaf.h"
-#include "domain/renew.h"
-#include "domain/session.h"
+#include "domain/hub/device.h"
+#include "domain/pki/device_cert.h"
+#include "domain/pki/est.h"
+#include "domain/access/est_guard.h"
+#include "domain/pki/est_token.h"
+#include "domain/pki/issuer.h"
+#include "domain/pki/leaf.h"
+#include "domain/pki/renew.h"
+#include "domain/hub/session.h"
 
 #define DAY   WORLD_DAY_MS
 #define DAY_S INT64_C(86400)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "crypto/crl.h"
-#include "domain/crl_plan.h"
+#include "domain/pki/crl_plan.h"
 
 #define URL "http://pki.example"
 

@@ -7,13 +7,13 @@
 #include <stdio.h>
 
 #include "crypto/crl.h"
-#include "domain/device.h"
-#include "domain/enrol.h"
-#include "domain/est_guard.h"
-#include "domain/est_request.h"
-#include "domain/issue.h"
-#include "domain/poll_guard.h"
-#include "domain/throttle.h"
+#include "domain/hub/device.h"
+#include "domain/dps/enrol.h"
+#include "domain/access/est_guard.h"
+#include "domain/pki/est_request.h"
+#include "domain/pki/issue.h"
+#include "domain/access/poll_guard.h"
+#include "domain/access/throttle.h"
 
 #define assert_refused(w, want) assert_int_equal((w)->no.code, REFUSAL_##want)
 

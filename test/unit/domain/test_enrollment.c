@@ -10,12 +10,12 @@
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/sas_key.h"
-#include "domain/dps_cert.h"
-#include "domain/enrol.h"
-#include "domain/enrollment.h"
-#include "domain/identity.h"
-#include "domain/revoke.h"
-#include "domain/throttle.h"
+#include "domain/pki/dps_cert.h"
+#include "domain/dps/enrol.h"
+#include "domain/dps/enrollment.h"
+#include "domain/hub/identity.h"
+#include "domain/pki/revoke.h"
+#include "domain/access/throttle.h"
 
 #define LATER                   ((WORLD_NOW_MS / 1000) + 3600)
 #define KEY_1                   SPAN_LIT("the first key of an enrollment..")

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "domain/clone.h"
-#include "domain/crl_plan.h"
+#include "domain/hub/clone.h"
+#include "domain/pki/crl_plan.h"
 #include "domain/health.h"
 
 struct stage {

@@ -11,7 +11,7 @@
 #include "base/hex.h"
 #include "codec/config.h"
 #include "crypto/digest.h"
-#include "domain/issuer.h"
+#include "domain/pki/issuer.h"
 #include "io/file.h"
 #include "store/pki.h"
 

@@ -5,9 +5,9 @@
 
 #include "codec/sas.h"
 #include "crypto/sas_key.h"
-#include "domain/device.h"
-#include "domain/module.h"
-#include "domain/session.h"
+#include "domain/hub/device.h"
+#include "domain/hub/module.h"
+#include "domain/hub/session.h"
 #include "world.h"
 
 #define LATER ((WORLD_NOW_MS / 1000) + 3600)

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "domain/ocsp_book.h"
+#include "domain/pki/ocsp_book.h"
 
 struct stage {
 	struct world *w;

@@ -3,8 +3,8 @@
  */
 #include <stdio.h>
 
-#include "domain/device.h"
-#include "domain/query_plan.h"
+#include "domain/hub/device.h"
+#include "domain/hub/query_plan.h"
 #include "world.h"
 
 static void

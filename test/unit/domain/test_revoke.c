@@ -9,10 +9,10 @@
 #include "crypto/chain.h"
 #include "crypto/crl.h"
 #include "crypto/issuer.h"
-#include "domain/clone.h"
-#include "domain/device_cert.h"
-#include "domain/revoke.h"
-#include "domain/revoke_allow.h"
+#include "domain/hub/clone.h"
+#include "domain/pki/device_cert.h"
+#include "domain/pki/revoke.h"
+#include "domain/pki/revoke_allow.h"
 
 /* ---- helpers --------------------------------------------------------------------------
  */

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "crypto/chain.h"
-#include "domain/census.h"
-#include "domain/renew.h"
-#include "domain/rollover.h"
+#include "domain/pki/census.h"
+#include "domain/pki/renew.h"
+#include "domain/pki/rollover.h"
 
 #define HOUR_MS INT64_C(3600000)
 

@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 #include "codec/jwt.h"
-#include "domain/policy.h"
-#include "domain/principal.h"
-#include "domain/signin.h"
-#include "domain/signin_guard.h"
+#include "domain/access/policy.h"
+#include "domain/access/principal.h"
+#include "domain/access/signin.h"
+#include "domain/access/signin_guard.h"
 
 #define HUB  "https://iothubs.azure.net"
 #define DPS  "https://azure-devices-provisioning.net/"

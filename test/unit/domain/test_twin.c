@@ -3,7 +3,7 @@
  */
 #include "world.h"
 
-#include "domain/twin.h"
+#include "domain/hub/twin.h"
 
 #define NOW    "1795319096000"
 #define SECOND "1795319097000"

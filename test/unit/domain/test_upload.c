@@ -3,9 +3,9 @@
  */
 #include "world.h"
 
-#include "domain/device.h"
-#include "domain/sighting.h"
-#include "domain/upload.h"
+#include "domain/hub/device.h"
+#include "domain/hub/sighting.h"
+#include "domain/hub/upload.h"
 
 /* ---- uploads --------------------------------------------------------------------------
  */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "crypto/chain.h"
-#include "domain/device.h"
+#include "domain/hub/device.h"
 #include "io/file.h"
 
 int

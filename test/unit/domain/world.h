@@ -11,7 +11,7 @@
 #include "base/hex.h"
 #include "crypto/digest.h"
 #include "crypto/issuer.h"
-#include "domain/issuer.h"
+#include "domain/pki/issuer.h"
 #include "store/enrollment.h"
 #include "store/pki.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "crypto/chain.h"
-#include "proto/crl_cache.h"
+#include "proto/pki/crl_cache.h"
 #include "io/sock.h"
 
 enum { TURNS_MAX = 5000, IDLE_TURNS = 6 };

@@ -19,10 +19,10 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "proto/core_link.h"
-#include "proto/dps_mqtt.h"
+#include "proto/dps/dps_mqtt.h"
 #include "proto/env.h"
 #include "proto/http_server.h"
-#include "proto/hub_mqtt.h"
+#include "proto/hub/hub_mqtt.h"
 #include "proto/mqtt_server.h"
 
 #define RIG_NOW_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */

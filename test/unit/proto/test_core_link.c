@@ -9,7 +9,7 @@
 #include "codec/js.h"
 #include "io/sock.h"
 #include "proto/json.h"
-#include "proto/props.h"
+#include "proto/hub/props.h"
 #include "proto/wire_error.h"
 
 struct got {

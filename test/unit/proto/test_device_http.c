@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "codec/event_list.h"
-#include "proto/event_batch.h"
+#include "proto/hub/event_batch.h"
 
 #define DPS_AUTH                                                                         \
 	"Authorization: " TOKEN(                                                         \

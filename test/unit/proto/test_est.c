@@ -11,9 +11,9 @@
 #include "codec/pem.h"
 #include "crypto/csr.h"
 #include "crypto/key.h"
-#include "proto/est_body.h"
-#include "proto/est_link.h"
-#include "proto/est_parts.h"
+#include "proto/est/est_body.h"
+#include "proto/est/est_link.h"
+#include "proto/est/est_parts.h"
 
 /* ---- bodies ---------------------------------------------------------------------------
  */

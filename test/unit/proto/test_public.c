@@ -11,7 +11,7 @@
 #include "codec/der.h"
 #include "codec/ocsp_req.h"
 #include "codec/uri.h"
-#include "proto/crl_cache.h"
+#include "proto/pki/crl_cache.h"
 
 /* ---- the cache ------------------------------------------------------------------------
  */

@@ -1,0 +1,81 @@
+/*
+ * The core's memory of enrolments under way and of wrong tokens.
+ */
+#include "domain/access/est_guard.h"
+
+#include <stdlib.h>
+
+#include "base/own.h"
+
+struct est_guard_entry {
+	UT_hash_handle hh;
+	char device_id[];
+};
+
+void
+est_guard_init(struct est_guard *g, int64_t mono_ms)
+{
+	g->busy = NULL;
+	for (size_t i = 0; i < EST_GUARD_PEERS; i++)
+		throttle_init(&g->peers[i], EST_GUARD_WRONG, mono_ms);
+}
+
+void
+est_guard_done(struct est_guard *g)
+{
+	struct est_guard_entry *it, *next;
+	HASH_ITER (hh, g->busy, it, next) {
+		HASH_DEL(g->busy, it);
+		free(it);
+	}
+}
+
+static struct est_guard_entry *
+find(const struct est_guard *g, const char *device_id)
+{
+	struct est_guard_entry *it;
+	HASH_FIND_STR(g->busy, device_id, it);
+	return it;
+}
+
+bool
+est_guard_enter(struct est_guard *g, const char *device_id)
+{
+	if (find(g, device_id))
+		return false;
+	size_t len = strlen(device_id);
+	struct est_guard_entry *it = own_alloc(sizeof(*it) + len + 1);
+	memcpy(it->device_id, device_id, len + 1);
+	HASH_ADD_KEYPTR(hh, g->busy, it->device_id, len, it);
+	return true;
+}
+
+void
+est_guard_leave(struct est_guard *g, const char *device_id)
+{
+	struct est_guard_entry *it = find(g, device_id);
+	if (!it)
+		return;
+	HASH_DEL(g->busy, it);
+	free(it);
+}
+
+static struct throttle *
+bucket(struct est_guard *g, struct span address)
+{
+	struct span host = span_head(address, span_rfind(address, ':'));
+	return &g->peers[map_hash(host.p, host.len) % EST_GUARD_PEERS];
+}
+
+bool
+est_guard_may_try(struct est_guard *g, struct span address, int64_t mono_ms)
+{
+	struct throttle now = *bucket(g, address);
+	return throttle_take(&now, mono_ms);
+}
+
+void
+est_guard_wrong(struct est_guard *g, struct span address, int64_t mono_ms)
+{
+	(void)throttle_take(bucket(g, address), mono_ms);
+}
