@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,10 +19,11 @@
 #include "crypto/sas_key.h"
 #include "io/file.h"
 
-#define SWITCH_MAX   64 /* the text of `active` */
-#define SAS_TEXT_MAX 256
-#define STATE_MAX    4096
-#define PROBE_BYTES  (64 * 1024)
+#define SWITCH_MAX    64 /* the text of `active` */
+#define SAS_TEXT_MAX  256
+#define STATE_MAX     4096
+#define PROBE_BYTES   (64 * 1024)
+#define LOCK_PAUSE_MS 50L
 
 int
 keystore_path_of(
@@ -177,6 +179,19 @@ keystore_lock(struct keystore *k, struct err *e)
 		return 0;
 	own_close(&k->lock);
 	return -1;
+}
+
+int
+keystore_lock_wait(struct keystore *k, int64_t max_ms, struct err *e)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000};
+	int64_t end = clock_mono_ms(&clock_system) + max_ms;
+	struct err why;
+	int failed;
+	while ((failed = keystore_lock(k, &why)) && why.code == ERR_BUSY &&
+	       clock_mono_ms(&clock_system) < end)
+		nanosleep(&pause, NULL);
+	return failed ? err_copy(e, &why) : 0;
 }
 
 void

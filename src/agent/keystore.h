@@ -80,6 +80,8 @@ const char *keystore_dir(const struct keystore *k);
 /* Needed by everything below that says "locked". Sweeps what a power cut left half
  * written. ERR_BUSY when another session holds it. */
 must_check int keystore_lock(struct keystore *k, struct err *e);
+/* The same, waiting for the other session at most so long. Blocks. */
+must_check int keystore_lock_wait(struct keystore *k, int64_t max_ms, struct err *e);
 void keystore_unlock(struct keystore *k);
 bool keystore_is_locked(const struct keystore *k); /* by k */
 

@@ -388,7 +388,7 @@ renew_run(const struct renew_opts *o, struct renew_outcome *ret, struct err *e)
 	if (o->first && !o->cfg->est.host[0])
 		return err_set(
 		    e, ERR_USAGE, "est.host in agent.conf: no EST server to ask");
-	if (keystore_open(o->dir, &keys, e) || keystore_lock(keys, e) ||
+	if (keystore_open(o->dir, &keys, e) || keystore_lock_wait(keys, o->wait_ms, e) ||
 	    keystore_active(keys, &ref, e) || load_active(&r, keys, &ref, e))
 		return -1;
 	r.keys = keys;

@@ -13,7 +13,8 @@
  * device without a working pair.
  *
  * The outside is behind struct renew_ops: renew_live.h has the real one, tests and the
- * simulator have others. Nothing here sleeps; time comes from the clock handed in.
+ * simulator have others. Time comes from the clock handed in; nothing here sleeps, but
+ *for who asked to wait for another run (wait_ms).
  */
 #include "agent/agent_config.h"
 #include "agent/clock_floor.h"
@@ -78,6 +79,8 @@ struct renew_opts {
 	struct clock_floor *time; /* learns from the check-in */
 	bool told;                /* due or not */
 	bool first;               /* the first certificate, of whatever is active */
+	int64_t wait_ms; /* how long another renewal or session is waited for; 0: ERR_BUSY
+			    at once */
 	const struct renew_ops *ops;
 	void *arg;
 };

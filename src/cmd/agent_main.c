@@ -25,6 +25,7 @@
 
 #define KEY_TEXT_MAX 256
 #define STATUS_MS    10000
+#define TURN_MS      30000 /* what a person waits for a renewal that is under way */
 #define DEVICE_DIR   "/var/lib/muster-agent" /* what muster migrate's default counts on */
 #define DIR_HELP     "the device directory (default " DEVICE_DIR ")"
 
@@ -374,6 +375,7 @@ renew(struct renewing *r, struct arena *a, struct err *e)
 	    .time = &r->time,
 	    .told = r->told,
 	    .first = r->token != NULL,
+	    .wait_ms = r->told ? TURN_MS : 0,
 	    .ops = &renew_live_ops,
 	    .arg = live};
 	int failed = renew_run(&o, &out, e);

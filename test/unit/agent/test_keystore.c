@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/file.h"
@@ -146,6 +147,44 @@ a_second_session_is_told_that_the_first_is_at_work(void **state)
 	auto_(keystore_close) struct keystore *other = NULL;
 	assert_ok(keystore_open(d->dir, &other, &e), &e);
 	assert_fails(keystore_lock(other, &e), &e, BUSY);
+	assert_fails(keystore_lock_wait(other, 1, &e), &e, BUSY);
+}
+
+/* Another process has the directory for a while: says so, and ends a moment later. */
+static pid_t
+hold(const char *dir)
+{
+	struct err e;
+	struct keystore *k;
+	int ready[2];
+	char c;
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		if (keystore_open(dir, &k, &e) || keystore_lock(k, &e) ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		usleep(200000);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return child;
+}
+
+static void
+who_waits_has_its_turn_when_the_first_has_ended(void **state)
+{
+	struct device *d = *state;
+	struct err e;
+	int status;
+	keystore_unlock(d->keys);
+	pid_t child = hold(d->dir);
+	assert_fails(keystore_lock(d->keys, &e), &e, BUSY);
+	assert_ok(keystore_lock_wait(d->keys, 60000, &e), &e);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void
@@ -598,6 +637,7 @@ main(void)
 	    T(open_refuses_a_directory_that_others_reach),
 	    T(load_refuses_a_key_that_others_read),
 	    T(a_second_session_is_told_that_the_first_is_at_work),
+	    T(who_waits_has_its_turn_when_the_first_has_ended),
 	    T(keygen_gives_the_staged_key_again_until_it_is_promoted),
 	    T(keygen_of_another_algorithm_replaces_the_staged_key),
 	    T(keygen_goes_past_a_torn_key_file),
