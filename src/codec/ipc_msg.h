@@ -80,6 +80,18 @@ enum ipc_import {
 	IPC_IMPORT_UPDATE_TWIN_IF_MATCH
 };
 
+/* job.kind and .status (service.md 2.7); the latter as enum store_job_status. */
+enum ipc_job_kind { IPC_JOB_ANY, IPC_JOB_METHOD, IPC_JOB_TWIN };
+enum ipc_job_status {
+	IPC_JOB_SCHEDULED,
+	IPC_JOB_QUEUED,
+	IPC_JOB_RUNNING,
+	IPC_JOB_COMPLETED,
+	IPC_JOB_FAILED,
+	IPC_JOB_CANCELLED,
+	IPC_JOB_STATUS_N
+};
+
 #define IPC_TYPE_U8                     uint8_t
 #define IPC_TYPE_U32                    uint32_t
 #define IPC_TYPE_I64                    int64_t

@@ -167,7 +167,7 @@ parse_from(struct query_parser *p, struct query *q, struct err *e)
 		return 0;
 	if (query_lex_is_name(&p->lex, "jobs"))
 		return err_set(e, ERR_UNSUPPORTED,
-		    "query: devices.jobs is not served: there are no jobs");
+		    "query: devices.jobs is not served; GET /jobs/v2 is");
 	q->from = QUERY_MODULES;
 	return query_lex_need_name(&p->lex, "modules", e);
 }
@@ -257,17 +257,46 @@ characters(struct span s)
 	return n;
 }
 
+static int
+check_text(struct span text, struct err *e)
+{
+	if (!utf8_ok_no_nul(text))
+		return err_set(e, ERR_PARSE, "query: no text");
+	if (characters(text) > QUERY_CHARS || text.len > QUERY_BYTES)
+		return err_set(e, ERR_PARSE, "query: over %d characters", QUERY_CHARS);
+	return 0;
+}
+
 int
 query_parse(struct span text, struct arena *a, struct query *ret, struct err *e)
 {
 	struct query_parser p = {.depth = 0};
 	struct query q = {.from = QUERY_DEVICES};
-	if (!utf8_ok_no_nul(text))
-		return err_set(e, ERR_PARSE, "query: no text");
-	if (characters(text) > QUERY_CHARS || text.len > QUERY_BYTES)
-		return err_set(e, ERR_PARSE, "query: over %d characters", QUERY_CHARS);
-	if (query_lex_init(&p.lex, text, a, e) || parse(&p, &q, e))
+	if (check_text(text, e) || query_lex_init(&p.lex, text, a, e) || parse(&p, &q, e))
 		return -1;
+	*ret = q;
+	return 0;
+}
+
+static int
+parse_condition(struct query_parser *p, struct query *q, struct err *e)
+{
+	if (query_lex_is_name(&p->lex, "FROM") &&
+	    (parse_from(p, q, e) || query_lex_need_name(&p->lex, "WHERE", e)))
+		return -1;
+	return query_expr_parse(p, &q->where, e) || check_end(p, e) ? -1 : 0;
+}
+
+int
+query_parse_condition(struct span text, struct arena *a, struct query *ret, struct err *e)
+{
+	struct query_parser p = {.depth = 0};
+	struct query q = {.from = QUERY_DEVICES, .star = true};
+	bool all = span_eq_str(span_trim(text), "*");
+	if (check_text(text, e) ||
+	    (!all && (query_lex_init(&p.lex, text, a, e) || parse_condition(&p, &q, e))))
+		return -1;
+	q.fields = p.fields;
 	*ret = q;
 	return 0;
 }

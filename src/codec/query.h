@@ -158,6 +158,12 @@ struct query {
 must_check int query_parse(
     struct span text, struct arena *a, struct query *ret, struct err *e);
 
+/* The same of a condition alone, what would stand behind WHERE; "FROM devices.modules
+ * WHERE" before it makes it one of modules. "*" is every device. fields are the
+ * condition's. */
+must_check int query_parse_condition(
+    struct span text, struct arena *a, struct query *ret, struct err *e);
+
 bool query_path_eq(const struct query_path *a, const struct query_path *b);
 
 #endif

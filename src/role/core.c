@@ -24,9 +24,11 @@
 #include "role/core_hook.h"
 #include "role/core_pki.h"
 #include "role/core_query.h"
+#include "role/core_schedule.h"
 #include "role/core_upload.h"
 #include "store/audit.h"
 #include "store/c2d.h"
+#include "store/job.h"
 #include "store/pki.h"
 
 #define HOUSEKEEPING_MS             5000
@@ -213,6 +215,7 @@ find_handler(enum ipc_type type)
 	    core_arm_handler,
 	    core_registry_handler,
 	    core_audit_handler,
+	    core_schedule_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -397,6 +400,8 @@ trim(struct core *c, struct err *e)
 	if (store_audit_trim(c->store, now - c->cfg.hub.audit_retention_ms, AUDIT_ROWS,
 		TRIM_BATCH, &lines, e))
 		return -1;
+	if (store_job_trim(c->store, now - c->cfg.hub.job_retention_ms, TRIM_BATCH, e))
+		return -1;
 	bool messages;
 	if (core_c2d_tidy(c, C2D_BATCH, &messages, e))
 		return -1;
@@ -453,7 +458,7 @@ log_start(struct core *c, struct err *e)
 		return -1;
 	if (core_log_conn(c, &line, e) ||
 	    store_device_all_gone(c->store, domain_now(&c->d), e) ||
-	    store_c2d_free_all(c->store, e)) {
+	    store_c2d_free_all(c->store, e) || store_job_calls_lost(c->store, e)) {
 		store_rollback(c->store);
 		return -1;
 	}
@@ -521,6 +526,7 @@ start(struct core *c, int fd, struct err *e)
 	c->c2d = core_c2d_new(c);
 	c->methods = core_method_new(c);
 	c->queries = core_query_new(c);
+	c->schedule = core_schedule_new(c);
 	c->hook = core_hook_new(c);
 	c->rechecks = loop_timer_new(c->loop, core_recheck_slice, c);
 	list_init(&c->jobs);
@@ -552,6 +558,7 @@ stop(struct core *c)
 	core_c2d_free(c->c2d);
 	core_method_free(c->methods);
 	core_query_free(c->queries);
+	core_schedule_free(c->schedule);
 	core_upload_free(c->uploads);
 	core_hook_free(c->hook);
 	poll_guard_done(&c->polls);

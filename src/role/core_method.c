@@ -28,7 +28,9 @@ enum {
 struct call {
 	int64_t id;
 	struct core_method *all;
-	struct ask ask;
+	struct ask ask; /* of nobody where fn is set */
+	core_method_ended *fn;
+	int64_t job, device;     /* for fn */
 	char name[SESSION_NAME]; /* the identity's */
 	struct loop_timer *timer;
 	uint32_t response_s;
@@ -102,9 +104,21 @@ core_method_forget(struct core *c, unsigned edge)
 }
 
 static void
+end_own(struct call *call, bool ok)
+{
+	const struct call was = *call;
+	call_free(call);
+	was.fn(was.all->core, was.job, was.device, ok);
+}
+
+static void
 end_refused(struct call *call, enum refusal_code code)
 {
 	const struct refusal_row *row = refusal_row(code);
+	if (call->fn) {
+		end_own(call, false);
+		return;
+	}
 	const struct ipc_done m = {.code = (uint8_t)row->err,
 	    .error = (uint32_t)row->hub,
 	    .text = span_str(row->words)};
@@ -194,27 +208,57 @@ call_new(struct core *c, const struct ask *a, const char *name, uint32_t respons
 	return call;
 }
 
+/* On failure the call is as it was. */
 static int
-wait_for_device(
-    struct core *c, struct call *call, const struct ipc_method_call *m, struct err *e)
+wait_for_device(struct call *call, struct span method, struct span payload,
+    uint32_t connect_s, struct err *e)
 {
-	struct core_method *k = c->methods;
-	if (k->n_waiting >= WAITING_MAX ||
-	    k->waiting_bytes + m->payload.len > WAITING_BYTES) {
-		call_free(call);
+	struct core_method *k = call->all;
+	if (k->n_waiting >= WAITING_MAX || k->waiting_bytes + payload.len > WAITING_BYTES)
 		return err_set(e, ERR_BUSY, "too many calls wait for their devices");
-	}
-	call->method = own_alloc(m->method.len + 1);
-	memcpy(call->method, m->method.p, m->method.len);
-	call->payload_len = m->payload.len;
-	call->payload = own_alloc(m->payload.len + 1);
-	if (m->payload.len)
-		memcpy(call->payload, m->payload.p, m->payload.len);
+	call->method = own_alloc(method.len + 1);
+	memcpy(call->method, method.p, method.len);
+	call->payload_len = payload.len;
+	call->payload = own_alloc(payload.len + 1);
+	if (payload.len)
+		memcpy(call->payload, payload.p, payload.len);
 	list_push(&k->waiting, &call->waiting);
 	k->n_waiting++;
 	k->waiting_bytes += call->payload_len;
-	loop_timer_start(call->timer, (int64_t)m->connect_s * 1000);
+	loop_timer_start(call->timer, (int64_t)connect_s * 1000);
 	return 0;
+}
+
+/* Sends it, or has it wait; refuses it where it can do neither. */
+static int
+begin(struct call *call, struct span method, struct span payload, uint32_t connect_s,
+    struct err *e)
+{
+	const struct session *s = session_of(&call->all->core->sessions, call->name);
+	if (listens(s))
+		push(call, s, method, payload);
+	else if (connect_s)
+		return wait_for_device(call, method, payload, connect_s, e);
+	else
+		end_refused(call, REFUSAL_NOT_ONLINE);
+	return 0;
+}
+
+void
+core_method_start(struct core *c, const struct core_method_own *own)
+{
+	const struct ask nobody = {.edge = CORE_EDGES_MAX};
+	struct err e;
+	if (HASH_COUNT(c->methods->calls) >= CALLS_MAX) {
+		own->fn(c, own->job, own->device, false);
+		return;
+	}
+	struct call *call = call_new(c, &nobody, own->name, own->response_s);
+	call->fn = own->fn;
+	call->job = own->job;
+	call->device = own->device;
+	if (begin(call, own->method, own->payload, own->connect_s, &e))
+		end_own(call, false);
 }
 
 static int
@@ -230,14 +274,10 @@ on_method_call(struct core *c, const struct ask *a, const void *msg, struct err 
 	if (HASH_COUNT(c->methods->calls) >= CALLS_MAX)
 		return err_set(e, ERR_BUSY, "%d calls are under way", CALLS_MAX);
 	struct call *call = call_new(c, a, name, m->response_s);
-	const struct session *s = session_of(&c->sessions, name);
-	if (listens(s))
-		push(call, s, m->method, m->payload);
-	else if (m->connect_s)
-		return wait_for_device(c, call, m, e);
-	else
-		end_refused(call, REFUSAL_NOT_ONLINE);
-	return 0;
+	if (begin(call, m->method, m->payload, m->connect_s, e) == 0)
+		return 0;
+	call_free(call);
+	return -1;
 }
 
 /* ---- its answer ---- */
@@ -265,6 +305,10 @@ on_method_answer(struct core *c, const struct ask *a, const void *msg, struct er
 		return 0;
 	if (m->malformed) {
 		end_refused(call, REFUSAL_BAD_ANSWER);
+		return 0;
+	}
+	if (call->fn) {
+		end_own(call, true);
 		return 0;
 	}
 	const struct ipc_method_result result = {

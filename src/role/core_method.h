@@ -9,6 +9,18 @@
 struct core_method *core_method_new(struct core *c);
 void core_method_free(struct core_method *k);
 
+/* A call of the core's own: fn is told that it ended, once, inside a turn or not; ok: the
+ * device answered. What is borrowed is copied. */
+typedef void core_method_ended(struct core *c, int64_t job, int64_t device, bool ok);
+struct core_method_own {
+	const char *name; /* the identity's */
+	struct span method, payload;
+	uint32_t connect_s, response_s;
+	core_method_ended *fn;
+	int64_t job, device;
+};
+void core_method_start(struct core *c, const struct core_method_own *own);
+
 /* A session was opened or subscribed: calls that wait for it are sent. */
 void core_method_ready(struct core *c, const struct session *s);
 /* An edge is gone, and with it who asked over it. */

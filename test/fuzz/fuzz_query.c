@@ -42,6 +42,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct err e;
 	struct query q;
 	auto_(arena_free) struct arena *a = arena_new(QUERY_ARENA);
+	if (query_parse_condition(span_of(data, len), a, &q, &e) == 0)
+		assert(q.star && !q.aggregates && !q.top && !q.n_items);
+	arena_reset(a);
 	if (query_parse(span_of(data, len), a, &q, &e))
 		return 0;
 	auto_(js_free) struct js *doc = js_parse(span_str(twin), sizeof(twin), 10, &e);

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "codec/js.h"
 #include "proto/http_call.h"
+#include "proto/hub/methods_api.h"
 
 enum {
 	BODY_DEPTH = 64,
@@ -75,8 +76,8 @@ is_method_name(struct span s)
 	return s.len && s.len <= CAP_ID;
 }
 
-static int
-parse_call(
+int
+methods_api_parse(
     const struct js *o, struct ipc_method_call *m, struct buf *payload, struct err *e)
 {
 	const struct js *v = js_get(o, "payload");
@@ -112,7 +113,7 @@ call_method(struct http_call *c, struct span device_id, struct span module_id)
 		return;
 	}
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
-	if (!o || parse_call(o, &m, &payload, &e)) {
+	if (!o || methods_api_parse(o, &m, &payload, &e)) {
 		http_call_fail_err(c, &e);
 		return;
 	}

@@ -399,6 +399,30 @@ top_from_and_fields_are_told(void **state)
 	assert_int_equal(q.fields, 1u << QUERY_FIELD_STATUS | 1u << QUERY_FIELD_TAGS);
 }
 
+static void
+a_condition_stands_alone(void **state)
+{
+	struct query q;
+	struct err e;
+	(void)state;
+	assert_ok(
+	    query_parse_condition(SPAN_LIT("tags.a = 1 AND status = 'x'"), a, &q, &e),
+	    &e);
+	assert_true(q.star && q.from == QUERY_DEVICES && q.where->op == QUERY_AND);
+	assert_int_equal(q.fields, 1u << QUERY_FIELD_STATUS | 1u << QUERY_FIELD_TAGS);
+	assert_ok(query_parse_condition(SPAN_LIT(" * "), a, &q, &e), &e);
+	assert_true(q.star && !q.where);
+	assert_ok(query_parse_condition(
+		      SPAN_LIT("from devices.modules where moduleId = 'm'"), a, &q, &e),
+	    &e);
+	assert_true(q.from == QUERY_MODULES && q.where);
+	static const char *const none[] = {"", " ", "* *", "1 = 1 GROUP BY status",
+	    "tags.a = 1 tags.b = 2", "from devices", "from devices where *",
+	    "select * from devices", "tags.a ="};
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_int_equal(query_parse_condition(span_str(none[i]), a, &q, &e), -1);
+}
+
 static const struct {
 	const char *text, *says;
 } wrong[] = {
@@ -540,6 +564,7 @@ main(void)
 	    cmocka_unit_test(columns_count_as_memory_of_groups),
 	    cmocka_unit_test(top_from_and_fields_are_told),
 	    cmocka_unit_test(what_is_wrong_is_said_with_its_place),
+	    cmocka_unit_test(a_condition_stands_alone),
 	    cmocka_unit_test(size_and_depth_have_an_end),
 	    cmocka_unit_test(text_has_an_end_in_characters),
 	};

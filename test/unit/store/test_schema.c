@@ -183,6 +183,12 @@ static const struct {
     {"FEEDBACK_EXHAUSTED", "SCAN c2d_feedback USING INDEX c2d_feedback_locked"},
     /* what the sessions of a core that is gone held, over an index of that alone */
     {"C2D_FREE_ALL", "SCAN c2d USING INDEX c2d_held"},
+    /* open jobs, a few, over an index of them alone */
+    {"JOB_OPEN", "SCAN job USING INDEX job_open"},
+    {"JOB_COUNTS", "SCAN job USING INDEX job_open"},
+    /* calls that a core that is gone had under way */
+    {"JOB_CALLS_FAIL", "SCAN job_call"},
+    {"JOB_CALLS_DROP", "SCAN job_call"},
     /* as many rows as hub.upload_notices says */
     {"NOTICE_TRIM", "SCAN upload_notice"},
     /* lists of what operators entered: a few */

@@ -1,0 +1,61 @@
+"""The official Azure service SDK for Node, unmodified: its job client over HTTPS.
+
+It knows port 443 alone, so the server has a loopback address of its own for it. Without npm, a
+registry or that port the file is skipped.
+"""
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
+# pylint: disable=wrong-import-position
+import harness
+import npm
+
+HOST = "127.8.83.45"
+FILES = ("jobs.js",)
+
+
+class Node(harness.ServerCase):
+    HOST = HOST
+    HOME_SET = {"server": {"https_port": 443, "bind": HOST, "name": HOST}, "hub": {"name": HOST}}
+
+    def sdk(self, script, policy):
+        key = base64.b64encode(self.server.policy_keys()[policy]).decode()
+        text = "HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s" % (HOST, policy, key)
+        got = subprocess.run(
+            ["node", script], cwd=ROOM, input=text.encode(), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, timeout=120, check=False,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
+        self.assertEqual(got.returncode, 0, got.stderr.decode()[-3000:])
+        return json.loads(got.stdout)
+
+    def test_jobs(self):
+        self.assertEqual(self.sdk("jobs.js", "iothubowner"), {
+            "made": ["twins", "scheduleUpdateTwin", "tags.site = 'Ulm'", 300],
+            "twins": ["completed", {"deviceCount": 2, "failedCount": 0, "succeededCount": 2,
+                                    "runningCount": 0, "pendingCount": 0}],
+            "twin": [{"site": "Ulm", "done": True}, 5],
+            "again": "DeviceAlreadyExistsError",
+            "wrong": "ArgumentError",
+            "methods": ["completed", "reboot", 1],
+            "waiting": [["later"]],
+            "cancelled": "cancelled",
+            "pages": [2, 1],
+            "none": "Error",
+        })
+
+
+if __name__ == "__main__":
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, 443))
+        except OSError as e:
+            harness.need(False, "%s:443: %s" % (HOST, e))
+    ROOM = npm.install(HERE, FILES, "the Azure SDKs")
+    harness.main()
