@@ -282,7 +282,7 @@ hub_job_query(struct http_call *c)
 {
 	struct err e = {0};
 	struct ipc_job_query m = {.peer = c->peer, .cred = c->cred};
-	bool none;
+	bool none = false;
 	if (parse_filter(c, &m, &none, &e) ||
 	    http_call_page(c, PAGE_MAX, &m.limit, &m.after, &e)) {
 		http_call_fail_err(c, &e);
