@@ -19,6 +19,7 @@
 #include "domain/hub/sighting.h"
 #include "io/jail.h"
 #include "role/boot.h"
+#include "role/core_backlog.h"
 #include "role/core_c2d.h"
 #include "role/core_method.h"
 #include "role/core_hook.h"
@@ -456,8 +457,8 @@ log_start(struct core *c, struct err *e)
 	    .agent = MUSTER_VERSION};
 	if (store_begin(c->store, e))
 		return -1;
-	if (core_log_conn(c, &line, e) ||
-	    store_device_all_gone(c->store, domain_now(&c->d), e) ||
+	c->backlog = core_backlog_new(c, e);
+	if (!c->backlog || core_log_conn(c, &line, e) ||
 	    store_c2d_free_all(c->store, e) || store_job_calls_lost(c->store, e)) {
 		store_rollback(c->store);
 		return -1;
@@ -547,6 +548,7 @@ stop(struct core *c)
 	ipc_free(c->signer);
 	ipc_free(c->main);
 	loop_timer_free(c->housekeeping);
+	core_backlog_free(c->backlog);
 	core_forget_rollovers(c, CORE_EDGES_MAX);
 	loop_timer_free(c->job_timer);
 	loop_timer_free(c->rechecks);

@@ -19,6 +19,7 @@
 #define CORE_EDGES_MAX 64
 
 struct clone_list;
+struct core_backlog;
 struct core_pki;
 struct core_upload;
 struct sightings;
@@ -96,6 +97,7 @@ struct core {
 	char ca_problem[CAP_PROBLEM + 1];
 	bool anchors_changed; /* seen to when the turn is durable */
 	struct loop_timer *housekeeping;
+	struct core_backlog *backlog;
 	struct core_tickets tickets;
 	struct core_pki *pki;
 	struct core_upload *uploads;

@@ -207,8 +207,7 @@ visit(void *ctx, const struct store_device *d, struct err *e)
 static bool
 is_by_kind(const struct one_query *k)
 {
-	return k->groups && k->q.from == QUERY_DEVICES && k->core->cfg.hub.name.n == 1 &&
-	       !(k->q.fields & ~KIND_FIELDS);
+	return k->groups && k->q.from == QUERY_DEVICES && !(k->q.fields & ~KIND_FIELDS);
 }
 
 static int
@@ -217,6 +216,8 @@ visit_kind(void *ctx, const struct store_device *d, int64_t n, struct err *e)
 	struct one_query *k = ctx;
 	const struct ipc_device m = {
 	    .auth = (uint8_t)d->auth, .enabled = d->enabled, .connected = d->connected};
+	if (!hubs_lists(&k->core->cfg, k->hub, d))
+		return 0;
 	struct twin_row t = twin_row_of(&m);
 	struct query_row row = twin_row_query(&t);
 	int rc =

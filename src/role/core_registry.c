@@ -3,6 +3,7 @@
  * (protocol/service.md 2.4), and how many there are.
  */
 #include "domain/hub/device.h"
+#include "domain/hub/hubs.h"
 #include "domain/hub/module.h"
 #include "role/core.h"
 
@@ -215,9 +216,9 @@ on_registry_bulk(struct core *c, const struct ask *a, const void *msg, struct er
 static int
 on_statistics(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
-	struct store_counts n;
-	(void)msg;
-	if (store_device_counts(c->store, &n, e))
+	const struct ipc_statistics_devices *asked = msg; /* both are of one shape */
+	struct hubs_counts n;
+	if (hubs_count(&c->d, hubs_asked(&c->cfg, asked->peer.host), &n, e))
 		return -1;
 	const struct ipc_statistics m = {
 	    .total = n.total, .enabled = n.enabled, .connected = n.connected};

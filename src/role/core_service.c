@@ -14,6 +14,10 @@
 #include "store/c2d.h"
 
 #define DEVICES_PAGE 1000
+/* Rows that a turn looks at where a filter may let none through; the edge comes again. */
+#define DEVICES_WALK 1000
+#define EVENTS_WALK  2000
+#define LINES_WALK   10000
 
 /* ---- identities and twins -------------------------------------------------------------
  */
@@ -110,12 +114,24 @@ on_device_delete(struct core *c, const struct ask *a, const void *msg, struct er
 	return core_done(c, a, "", 0, e);
 }
 
+struct device_walk {
+	struct core_list list;
+	const char *hub;
+	int64_t walked;
+};
+
 static int
 visit_device(void *ctx, const struct store_device *d, struct err *e)
 {
-	struct core_list *l = ctx;
+	struct device_walk *w = ctx;
+	struct core_list *l = &w->list;
 	size_t twin = d->tags.len + d->desired.len + d->desired_meta.len +
 		      d->reported.len + d->reported_meta.len;
+	w->walked++;
+	if (!hubs_lists(&l->c->cfg, w->hub, d)) {
+		snprintf(l->last, sizeof(l->last), "%s", d->id);
+		return 0;
+	}
 	if (!core_list_take(l, d->id, twin + 512))
 		return 1;
 	return core_answer_device(l->c, l->a, d, false, e);
@@ -125,11 +141,14 @@ static int
 on_device_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_device_query *m = msg;
-	struct core_list l = {
-	    .c = c, .a = a, .left = core_list_page(m->limit, DEVICES_PAGE)};
-	int rc = hubs_each(&c->d, hubs_asked(&c->cfg, m->peer.host),
-	    arena_str(turn_arena(c->turn), m->after), l.left + 1, visit_device, &l, e);
-	return core_list_end(&l, rc, e);
+	struct device_walk w = {.hub = hubs_asked(&c->cfg, m->peer.host),
+	    .list = {.c = c, .a = a, .left = core_list_page(m->limit, DEVICES_PAGE)}};
+	bool all = c->cfg.hub.name.n == 1;
+	int64_t most = all ? w.list.left + 1 : DEVICES_WALK;
+	int rc = store_device_each(c->store, arena_str(turn_arena(c->turn), m->after),
+	    most, visit_device, &w, e);
+	w.list.more |= !all && w.walked == most;
+	return core_list_end(&w.list, rc, e);
 }
 
 static int
@@ -183,16 +202,19 @@ visit_event(void *ctx, const struct store_event *ev, struct err *e)
 	return core_answer(l->c, l->a, IPC_EVENT, &m, e);
 }
 
-/* Streams say always where the next page begins: the last row's number, or the one asked.
- */
+/* Streams say always where the next page begins: behind the last row; walked, where it is
+ * set, is how far was looked in vain behind that. */
 static int
-finish_stream(struct core_list *l, int rc, int64_t after, int64_t number, struct err *e)
+finish_stream(struct core_list *l, int rc, int64_t after, int64_t walked, int64_t number,
+    struct err *e)
 {
 	char next[24];
 	if (rc < 0)
 		return -1;
-	snprintf(next, sizeof(next), "%" PRId64, after);
-	return core_done(l->c, l->a, l->last[0] ? l->last : next, number, e);
+	bool full = l->more || !l->left;
+	snprintf(next, sizeof(next), "%" PRId64, walked && !full ? walked : after);
+	bool row = l->last[0] && (full || !walked);
+	return core_done(l->c, l->a, row ? l->last : next, number, e);
 }
 
 static int
@@ -207,8 +229,11 @@ on_events_read(struct core *c, const struct ask *a, const void *msg, struct err 
 	    .thumb = arena_str(ar, m->thumb),
 	    .since_ms = m->since_ms,
 	    .limit = l.left};
+	bool more;
+	if (store_event_bound(c->store, &f, EVENTS_WALK, &more, e))
+		return -1;
 	int rc = store_event_each(c->store, &f, visit_event, &l, e);
-	return finish_stream(&l, rc, m->after_seq, 0, e);
+	return finish_stream(&l, rc, m->after_seq, more ? f.to_seq : 0, 0, e);
 }
 
 static int
@@ -251,10 +276,13 @@ on_connlog_read(struct core *c, const struct ask *a, const void *msg, struct err
 	    .auth = arena_str(ar, m->auth),
 	    .plane = arena_str(ar, m->plane)};
 	int64_t complete_since;
-	if (store_conn_complete_since(c->store, &complete_since, e))
+	bool more;
+	if (store_conn_complete_since(c->store, &complete_since, e) ||
+	    store_conn_bound(c->store, &f, LINES_WALK, &more, e))
 		return -1;
 	int rc = store_conn_each(c->store, &f, visit_conn, &l, e);
-	return finish_stream(&l, rc, m->after_seq, complete_since, e);
+	return finish_stream(
+	    &l, rc, m->after_seq, more ? f.to_seq : 0, complete_since, e);
 }
 
 core_handler *

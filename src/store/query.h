@@ -33,6 +33,15 @@ struct store_range {
 	const char *tag; /* its path, names joined by '.', at most STORE_TAG_NAME */
 };
 
+/* Whether the TAG kinds know every identity. Of a database that is older than its index
+ * of tags they do only once store_tags_fill has been through it; then they do for ever.
+ */
+bool store_tags_ready(const struct store *s);
+/* Puts the tags of up to max more twins into the index; *ret_left: of how many numbers it
+ * may yet have to look, 0: it is ready. */
+must_check int store_tags_fill(
+    struct store *s, int64_t max, int64_t *ret_left, struct err *e);
+
 /* The numbers of up to max identities after one (0: from the first), ascending, in
  * ret[0..*ret_n). Of a text tag also those that begin alike (STORE_TAG_CHARS). */
 must_check int store_range_next(struct store *s, const struct store_range *r,
@@ -44,8 +53,8 @@ must_check int store_device_at(struct store *s, int64_t n, bool with_twin,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e);
 
-/* Visits the kinds of devices that there are, by what alone is set of d: enabled, auth,
- * connected; n: how many are of the kind. */
+/* Visits the kinds of devices that there are, by what alone is set of d: hub, enabled,
+ * auth, connected; n: how many are of the kind. */
 must_check int store_device_kinds(struct store *s,
     int (*visit)(void *ctx, const struct store_device *d, int64_t n, struct err *e),
     void *ctx, struct err *e);

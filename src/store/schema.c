@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "store/sqlite.h"
 
 #define APPLICATION_ID 0x6d737472 /* "mstr" */
@@ -76,6 +77,10 @@ schema_migrate(sqlite3 *db, const char *path, const struct schema_step *steps, s
 	if (schema_check(db, path, n, &version, e))
 		return -1;
 	for (size_t i = (size_t)version; i < n; i++) {
+		/* of a large one a step may take minutes, and nobody is served */
+		if (version)
+			log_event(LOG_INFO, "store.schema",
+			    LOG_STR("step", steps[i].name), LOG_INT("of", n));
 		int rc = run_step(db, &steps[i], i + 1);
 		if (rc == SQLITE_OK)
 			continue;

@@ -244,6 +244,11 @@ load_tally(struct store *s, struct err *e)
 	    .event_bytes = stmt_int(&q, 1),
 	    .conn_seq = stmt_int(&q, 2),
 	    .conn_dropped_ms = stmt_int(&q, 3),
+	    .conn_top_ms = stmt_int(&q, 4),
+	    .conn_back_ms = stmt_int(&q, 5),
+	    .device_n = stmt_int(&q, 6),
+	    .tag_done = stmt_int(&q, 7),
+	    .tag_last = stmt_int(&q, 8),
 	};
 	s->saved = s->now;
 	return 0;
@@ -343,6 +348,11 @@ save_tally(struct store *s, struct err *e)
 	stmt_bind_int(&q, 2, s->now.event_bytes);
 	stmt_bind_int(&q, 3, s->now.conn_seq);
 	stmt_bind_int(&q, 4, s->now.conn_dropped_ms);
+	stmt_bind_int(&q, 5, s->now.conn_top_ms);
+	stmt_bind_int(&q, 6, s->now.conn_back_ms);
+	stmt_bind_int(&q, 7, s->now.device_n);
+	stmt_bind_int(&q, 8, s->now.tag_done);
+	stmt_bind_int(&q, 9, s->now.tag_last);
 	return stmt_run(&q, e);
 }
 

@@ -10,10 +10,14 @@
 
 /* Sums kept beside the two logs; the row of table tally. */
 struct tally {
-	int64_t event_seq;       /* last given */
-	int64_t event_bytes;     /* props and bodies held */
-	int64_t conn_seq;        /* last given */
-	int64_t conn_dropped_ms; /* the latest at_ms retention dropped, 0 = none */
+	int64_t event_seq;          /* last given */
+	int64_t event_bytes;        /* props and bodies held */
+	int64_t conn_seq;           /* last given */
+	int64_t conn_dropped_ms;    /* the latest at_ms retention dropped, 0 = none */
+	int64_t conn_top_ms;        /* the latest at_ms */
+	int64_t conn_back_ms;       /* lines later than this have rising times */
+	int64_t device_n;           /* last given to an identity */
+	int64_t tag_done, tag_last; /* the index of tags: how far filled, how far to */
 };
 
 struct store {

@@ -36,23 +36,51 @@ store_conn_add(struct store *s, const struct store_conn *c, struct err *e)
 	if (stmt_run(&q, e))
 		return -1;
 	s->now.conn_seq = row.seq;
+	if (row.at_ms < s->now.conn_top_ms)
+		s->now.conn_back_ms = s->now.conn_top_ms;
+	else
+		s->now.conn_top_ms = row.at_ms;
 	return 0;
 }
 
-/* Moves *after up to just before the first row of since_ms or later, so that a reader of
- * the last day does not walk a year. */
+/* Where a walk begins, so that a reader of the last day does not walk a year. Where the
+ * clock was set back since then, the first may be any line, and each is looked at. */
 static int
-skip_older(struct store *s, int64_t since_ms, int64_t *after, struct err *e)
+find_start(
+    struct store *s, const struct store_conn_filter *f, int64_t *ret_after, struct err *e)
 {
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_CONN_FIRST_SINCE, &q, e))
+	int64_t first, none = s->now.conn_seq + 1;
+	bool rising = f->since_ms > s->now.conn_back_ms;
+	enum stmt_id id = rising ? STMT_CONN_RISING_SINCE : STMT_CONN_FIRST_SINCE;
+	/* a later page starts behind it already */
+	if (f->since_ms <= 0 || f->after_seq)
+		id = STMT_CONN_AFTER;
+	int64_t arg = id == STMT_CONN_AFTER ? f->after_seq : f->since_ms;
+	if (stmt_find_int(s, id, arg, none, &first, e))
 		return -1;
-	stmt_bind_int(&q, 1, since_ms);
-	if (stmt_next(&q, e) < 0)
+	*ret_after = (first ? first : none) - 1; /* min() of none is NULL */
+	return 0;
+}
+
+static bool
+is_of_device(const struct store_conn_filter *f)
+{
+	return f->device_id && f->device_id[0];
+}
+
+int
+store_conn_bound(struct store *s, struct store_conn_filter *f, int64_t lines,
+    bool *ret_more, struct err *e)
+{
+	int64_t after;
+	*ret_more = false;
+	if (is_of_device(f))
+		return 0;
+	if (find_start(s, f, &after, e))
 		return -1;
-	int64_t first = stmt_int(&q, 0); /* 0 where there is none */
-	if (first > *after)
-		*after = first - 1;
+	f->after_seq = after;
+	f->to_seq = after + lines;
+	*ret_more = f->to_seq < s->now.conn_seq;
 	return 0;
 }
 
@@ -62,21 +90,19 @@ store_conn_each(struct store *s, const struct store_conn_filter *f,
     struct err *e)
 {
 	auto_stmt q = {0};
-	bool any = !f->device_id || f->device_id[0] == '\0';
-	int64_t after = f->after_seq;
-	/* a later page starts behind it already */
-	if (any && after == 0 && f->since_ms > 0 && skip_older(s, f->since_ms, &after, e))
+	bool one = is_of_device(f);
+	if (stmt_open(s, one ? STMT_CONN_EACH_DEVICE : STMT_CONN_EACH, &q, e))
 		return -1;
-	if (stmt_open(s, any ? STMT_CONN_EACH : STMT_CONN_EACH_DEVICE, &q, e))
-		return -1;
-	stmt_bind_int(&q, 1, after);
+	stmt_bind_int(&q, 1, f->after_seq);
 	stmt_bind_int(&q, 2, f->since_ms);
 	stmt_bind_text(&q, 3, f->what);
 	stmt_bind_text(&q, 4, f->auth);
 	stmt_bind_text(&q, 5, f->plane);
 	stmt_bind_int(&q, 6, f->limit);
-	if (!any)
+	if (one)
 		stmt_bind_text(&q, 7, f->device_id);
+	else
+		stmt_bind_int(&q, 8, f->to_seq ? f->to_seq : INT64_MAX);
 	struct store_conn c;
 	int r;
 	while ((r = stmt_row(&q, &conn, &c, e)) > 0) {

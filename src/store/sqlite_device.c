@@ -120,7 +120,11 @@ store_device_add(struct store *s, const struct store_device *d, struct err *e)
 	if (stmt_open(s, STMT_DEVICE_ADD, &q, e))
 		return -1;
 	stmt_bind(&q, &identity, d);
-	return stmt_add(&q, "device", d->id, e) ? -1 : store_twin_put(s, d, e);
+	stmt_bind_int(&q, TWIN_FIRST + 1, s->now.device_n + 1);
+	if (stmt_add(&q, "device", d->id, e))
+		return -1;
+	s->now.device_n++;
+	return store_twin_put(s, d, e);
 }
 
 int
@@ -179,12 +183,29 @@ store_device_active(struct store *s, const char *id, int64_t at_ms, struct err *
 }
 
 int
-store_device_all_gone(struct store *s, int64_t at_ms, struct err *e)
+store_device_connected(struct store *s, int (*visit)(void *ctx, int64_t n, struct err *e),
+    void *ctx, struct err *e)
 {
 	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_ALL_GONE, &q, e))
+	int r;
+	if (stmt_open(s, STMT_DEVICE_CONNECTED, &q, e))
 		return -1;
-	stmt_bind_int(&q, 1, at_ms);
+	while ((r = stmt_next(&q, e)) > 0) {
+		int stop = visit(ctx, stmt_int(&q, 0), e);
+		if (stop)
+			return stop;
+	}
+	return r;
+}
+
+int
+store_device_gone(struct store *s, int64_t n, int64_t at_ms, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_GONE, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, n);
+	stmt_bind_int(&q, 2, at_ms);
 	return stmt_run(&q, e);
 }
 
@@ -217,21 +238,6 @@ store_device_each(struct store *s, const char *after, int64_t limit,
 }
 
 int
-store_device_each_of(struct store *s, const char *hubs, bool except, const char *after,
-    int64_t limit, int (*visit)(void *ctx, const struct store_device *d, struct err *e),
-    void *ctx, struct err *e)
-{
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_EACH_OF, &q, e))
-		return -1;
-	stmt_bind_text(&q, 1, after);
-	stmt_bind_int(&q, 2, limit);
-	stmt_bind_text(&q, 3, hubs);
-	stmt_bind_int(&q, 4, except);
-	return visit_all(&q, visit, ctx, e);
-}
-
-int
 store_device_at(struct store *s, int64_t n, bool with_twin,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e)
@@ -255,24 +261,4 @@ store_module_each(struct store *s, const char *device_id,
 		return -1;
 	stmt_bind_text(&q, 1, device_id);
 	return visit_all(&q, visit, ctx, e);
-}
-
-int
-store_device_counts(struct store *s, struct store_counts *ret, struct err *e)
-{
-	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_COUNTS, &q, e))
-		return -1;
-	struct store_counts c = {0};
-	int r;
-	while ((r = stmt_next(&q, e)) > 0) {
-		int64_t auth = stmt_int(&q, 0), n = stmt_int(&q, 3);
-		c.total += n;
-		c.by_auth[auth & 3] += n; /* 0 to 3 by the schema */
-		c.enabled += stmt_int(&q, 1) ? n : 0;
-		c.connected += stmt_int(&q, 2) ? n : 0;
-	}
-	if (r == 0)
-		*ret = c;
-	return r;
 }

@@ -39,6 +39,22 @@ store_event_add(
 }
 
 int
+store_event_bound(struct store *s, struct store_event_filter *f, int64_t events,
+    bool *ret_more, struct err *e)
+{
+	int64_t first, none = s->now.event_seq + 1;
+	*ret_more = false;
+	if (f->device_id && f->device_id[0])
+		return 0;
+	if (stmt_find_int(s, STMT_EVENT_AFTER, f->after_seq, none, &first, e))
+		return -1;
+	f->after_seq = first - 1;
+	f->to_seq = f->after_seq + events;
+	*ret_more = f->to_seq < s->now.event_seq;
+	return 0;
+}
+
+int
 store_event_each(struct store *s, const struct store_event_filter *f,
     int (*visit)(void *ctx, const struct store_event *ev, struct err *e), void *ctx,
     struct err *e)
@@ -51,7 +67,9 @@ store_event_each(struct store *s, const struct store_event_filter *f,
 	stmt_bind_text(&q, 2, f->thumb);
 	stmt_bind_int(&q, 3, f->since_ms);
 	stmt_bind_int(&q, 4, f->limit);
-	if (!any)
+	if (any)
+		stmt_bind_int(&q, 6, f->to_seq ? f->to_seq : INT64_MAX);
+	else
 		stmt_bind_text(&q, 5, f->device_id);
 	struct store_event ev;
 	int r;

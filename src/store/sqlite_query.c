@@ -19,6 +19,36 @@ head_of(const char *text)
 	return span_head(s, at);
 }
 
+/* ---- tags of an older database -------------------------------------------------------
+ */
+
+bool
+store_tags_ready(const struct store *s)
+{
+	return s->now.tag_done >= s->now.tag_last;
+}
+
+int
+store_tags_fill(struct store *s, int64_t max, int64_t *ret_left, struct err *e)
+{
+	auto_stmt q = {0};
+	int64_t left = s->now.tag_last - s->now.tag_done;
+	if (max > left)
+		max = left;
+	if (stmt_open(s, STMT_TAG_FILL, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, s->now.tag_done + 1);
+	stmt_bind_int(&q, 2, s->now.tag_done + max);
+	if (max > 0 && stmt_run(&q, e))
+		return -1;
+	s->now.tag_done += max;
+	*ret_left = left - max;
+	return 0;
+}
+
+/* ---- ranges --------------------------------------------------------------------------
+ */
+
 static enum stmt_id
 text_of(enum store_range_kind kind)
 {
@@ -87,20 +117,31 @@ store_range_next(struct store *s, const struct store_range *r, int64_t after, si
 	return 0;
 }
 
+struct kind {
+	struct store_device d;
+	int64_t n;
+};
+static const struct stmt_col kind_cols[] = {
+    STMT_COL(struct kind, d.auth),
+    STMT_COL(struct kind, d.enabled),
+    STMT_COL(struct kind, d.connected),
+    STMT_COL(struct kind, d.hub),
+    STMT_COL(struct kind, n),
+};
+static const struct stmt_shape kind_shape = STMT_SHAPE("kind of device", kind_cols);
+
 int
 store_device_kinds(struct store *s,
     int (*visit)(void *ctx, const struct store_device *d, int64_t n, struct err *e),
     void *ctx, struct err *e)
 {
 	auto_stmt q = {0};
+	struct kind k = {.n = 0};
 	int r;
 	if (stmt_open(s, STMT_DEVICE_COUNTS, &q, e))
 		return -1;
-	while ((r = stmt_next(&q, e)) > 0) {
-		const struct store_device d = {.auth = (enum store_auth)stmt_int(&q, 0),
-		    .enabled = stmt_int(&q, 1) != 0,
-		    .connected = stmt_int(&q, 2) != 0};
-		int stop = visit(ctx, &d, stmt_int(&q, 3), e);
+	while ((r = stmt_row(&q, &kind_shape, &k, e)) > 0) {
+		int stop = visit(ctx, &k.d, k.n, e);
 		if (stop)
 			return stop;
 	}

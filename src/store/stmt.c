@@ -155,6 +155,21 @@ stmt_int(struct stmt *q, int col)
 	return sqlite3_column_int64(q->q, col);
 }
 
+int
+stmt_find_int(struct store *s, enum stmt_id id, int64_t arg, int64_t none, int64_t *ret,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, id, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, arg);
+	int got = stmt_next(&q, e);
+	if (got < 0)
+		return -1;
+	*ret = got ? stmt_int(&q, 0) : none;
+	return 0;
+}
+
 static const char *
 read_text(sqlite3_stmt *q, int n)
 {

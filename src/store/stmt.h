@@ -104,6 +104,10 @@ must_check int stmt_one(struct stmt *q, const struct stmt_shape *sh, const char 
 must_check int stmt_get(struct store *s, enum stmt_id id, const struct stmt_shape *sh,
     const char *key, struct arena *a, void *row, struct err *e);
 
+/* The number that a read whose one parameter is a number finds first, or none. */
+must_check int stmt_find_int(struct store *s, enum stmt_id id, int64_t arg, int64_t none,
+    int64_t *ret, struct err *e);
+
 /* A write. Any failure but EXISTS dooms the transaction. */
 must_check int stmt_run(struct stmt *q, struct err *e);
 /* As stmt_run; EXISTS names noun and key. */

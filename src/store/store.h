@@ -105,28 +105,19 @@ must_check int store_device_subs(
 /* lastActivityTime alone: of a device that comes without a connection. */
 must_check int store_device_active(
     struct store *s, const char *id, int64_t at_ms, struct err *e);
-/* Marks every device disconnected (start of the core). */
-must_check int store_device_all_gone(struct store *s, int64_t at_ms, struct err *e);
+/* Visits the numbers (store/query.h) of the identities, modules too, that are connected.
+ */
+must_check int store_device_connected(struct store *s,
+    int (*visit)(void *ctx, int64_t n, struct err *e), void *ctx, struct err *e);
+/* The identity of a number, if there still is one, is not connected. */
+must_check int store_device_gone(
+    struct store *s, int64_t n, int64_t at_ms, struct err *e);
 
 /* Visits rows in ascending ID order after "after" ("" = from the first), at most limit.
  * The row is valid during the call; a non-zero return stops and is handed on. */
 must_check int store_device_each(struct store *s, const char *after, int64_t limit,
     int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
     struct err *e);
-
-/* As store_device_each, of those alone whose hub is one of "hubs" (names joined by a
- * space), or, where except is set, is none of them. */
-must_check int store_device_each_of(struct store *s, const char *hubs, bool except,
-    const char *after, int64_t limit,
-    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
-    struct err *e);
-
-struct store_counts {
-	int64_t total, enabled, connected;
-	int64_t by_auth[4]; /* indexed by enum store_auth */
-};
-must_check int store_device_counts(
-    struct store *s, struct store_counts *ret, struct err *e);
 
 /* ---- registrations (service.md 1.6); enrollments are in store/enrollment.h ---- */
 
@@ -189,7 +180,13 @@ struct store_event_filter {
 	const char *thumb;     /* "" = any */
 	int64_t since_ms;
 	int64_t limit;
+	int64_t to_seq; /* 0 = to the end; where device_id is given it has no meaning */
 };
+/* Sets after_seq and to_seq of f so that it walks so many of what it would walk;
+ * *ret_more: there is more behind to_seq. A filter with a device_id stays as it is: its
+ * index has no others. */
+must_check int store_event_bound(struct store *s, struct store_event_filter *f,
+    int64_t events, bool *ret_more, struct err *e);
 must_check int store_event_each(struct store *s, const struct store_event_filter *f,
     int (*visit)(void *ctx, const struct store_event *ev, struct err *e), void *ctx,
     struct err *e);
@@ -217,10 +214,13 @@ struct store_conn {
 
 must_check int store_conn_add(struct store *s, const struct store_conn *c, struct err *e);
 
+/* The same as of events. */
 struct store_conn_filter {
-	int64_t after_seq, since_ms, limit;
+	int64_t after_seq, to_seq, since_ms, limit;
 	const char *device_id, *what, *auth, *plane; /* "" = any */
 };
+must_check int store_conn_bound(struct store *s, struct store_conn_filter *f,
+    int64_t lines, bool *ret_more, struct err *e);
 must_check int store_conn_each(struct store *s, const struct store_conn_filter *f,
     int (*visit)(void *ctx, const struct store_conn *c, struct err *e), void *ctx,
     struct err *e);

@@ -95,6 +95,28 @@ class Hubs(HubCase):
         self.assertNotIn("api-two", self.ids(HUBS[0]))
         self.assertEqual(self.op.delete("/devices/api-two", If_Match="*", **two).status, 204)
 
+    def test_statistics_are_those_of_the_hub_that_is_asked(self):
+        def of(hub):
+            got = self.good(self.op.get("/statistics/devices", Host=hub))
+            rows = self.good(self.op.post("/devices/query", {
+                "query": "SELECT COUNT() AS n FROM devices WHERE status = 'enabled'"}, Host=hub))
+            self.assertEqual(rows, [{"n": got["enabledDeviceCount"]}])
+            return got["totalDeviceCount"], got["disabledDeviceCount"]
+        before = of(HUBS[0])
+        self.assertEqual(of(OUT), (0, 0))
+        for name, status in (("st-1", "enabled"), ("st-2", "disabled"), ("st-3", "enabled")):
+            self.good(self.op.put("/devices/" + name, {"deviceId": name, "status": status},
+                                  Host=OUT))
+        self.assertEqual(of(OUT), (3, 1))
+        got = self.good(self.op.get("/devices/st-1", Host=OUT))
+        key = harness.base64.b64decode(got["authentication"]["symmetricKey"]["primaryKey"])
+        self.at(OUT, "st-1", key).ping()
+        got = self.good(self.op.get("/statistics/service", Host=OUT))
+        self.assertEqual(got, {"connectedDeviceCount": 1})
+        for name in ("st-1", "st-2", "st-3"):
+            self.op.delete("/devices/" + name, If_Match="*", Host=OUT)
+        self.assertEqual((of(OUT), of(HUBS[0])), ((0, 0), before))
+
     def test_a_host_that_is_no_hub_means_the_first(self):
         self.good(self.op.put("/devices/api-first", {"deviceId": "api-first"}))
         self.assertIn("api-first", self.ids(HUBS[0]))

@@ -125,6 +125,21 @@ class Queries(harness.ServerCase):
         self.assertEqual(seen, self.some(lambda i: i < 20) + ["aaa"])
         self.op.delete("/devices/aaa", If_Match="*")
 
+    def test_a_device_made_after_the_newest_was_deleted_is_not_passed_over(self):
+        self.good(self.op.put("/devices/zz-1", {"deviceId": "zz-1"}))
+        text = "select * from devices"
+        got = self.ask(text, x_ms_max_item_count=str(FLEET + 1))
+        self.assertEqual(self.good(got)[-1]["deviceId"], "zz-1")
+        self.assertNotIn("x-ms-continuation", got.headers)
+        self.good(self.op.put("/devices/zz-2", {"deviceId": "zz-2"}))
+        got = self.ask(text, x_ms_max_item_count=str(FLEET + 1))
+        self.op.delete("/devices/zz-1", If_Match="*")
+        self.op.delete("/devices/zz-2", If_Match="*")
+        self.good(self.op.put("/devices/zz-3", {"deviceId": "zz-3"}))
+        rest = self.good(self.ask(text, x_ms_continuation=got.headers["x-ms-continuation"]))
+        self.assertEqual([r["deviceId"] for r in rest], ["zz-3"])
+        self.op.delete("/devices/zz-3", If_Match="*")
+
     def test_a_continuation_is_of_its_query(self):
         got = self.ask("select * from devices", x_ms_max_item_count="5")
         token = got.headers["x-ms-continuation"]

@@ -6,8 +6,7 @@
 #include <strings.h>
 
 #include "codec/hub_conf.h"
-
-#define NAMES_MAX 16384
+#include "store/query.h"
 
 const char *
 hubs_asked(const struct config *cfg, struct span host)
@@ -52,34 +51,31 @@ hubs_check(struct domain *d, struct span host, struct span name, struct err *e)
 	    e, ERR_NOT_FOUND, "device %s is not on %s but on %s", id, hub, dev.hub);
 }
 
-static void
-add_names(const struct config *cfg, const char *hub, struct buf *out)
+struct counting {
+	const struct config *cfg;
+	const char *hub;
+	struct hubs_counts n;
+};
+
+static int
+add_kind(void *ctx, const struct store_device *kind, int64_t n, struct err *e)
 {
-	buf_printf(out, "%s", hub);
-	for (size_t i = 0; i < cfg->hub.alias.n; i++) {
-		struct span value = span_str(cfg->hub.alias.v[i]);
-		struct span alias = span_split(&value, '=');
-		if (span_ieq_str(value, hub))
-			buf_printf(out, " %.*s", SPAN_FMT(alias));
-	}
-	buf_str(out, " ");
+	struct counting *c = ctx;
+	(void)e;
+	if (!hubs_lists(c->cfg, c->hub, kind))
+		return 0;
+	c->n.total += n;
+	c->n.enabled += kind->enabled ? n : 0;
+	c->n.connected += kind->connected ? n : 0;
+	return 0;
 }
 
 int
-hubs_each(struct domain *d, const char *hub, const char *after, int64_t limit,
-    int (*visit)(void *ctx, const struct store_device *d, struct err *e), void *ctx,
-    struct err *e)
+hubs_count(struct domain *d, const char *hub, struct hubs_counts *ret, struct err *e)
 {
-	const struct conf_list *all = &d->cfg->hub.name;
-	bool first = strcasecmp(hub, all->v[0]) == 0;
-	auto_buf names = BUF_INIT(NAMES_MAX);
-	if (all->n == 1)
-		return store_device_each(d->store, after, limit, visit, ctx, e);
-	for (size_t i = 0; i < all->n; i++)
-		if (first != (strcasecmp(all->v[i], hub) == 0))
-			add_names(d->cfg, all->v[i], &names);
-	if (buf_check(&names, "names of hubs", e))
+	struct counting c = {d->cfg, hub, {0}};
+	if (store_device_kinds(d->store, add_kind, &c, e))
 		return -1;
-	return store_device_each_of(
-	    d->store, buf_text(&names), first, after, limit, visit, ctx, e);
+	*ret = c.n;
+	return 0;
 }

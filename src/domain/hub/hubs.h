@@ -26,9 +26,11 @@ bool hubs_lists(
 must_check int hubs_check(
     struct domain *d, struct span host, struct span name, struct err *e);
 
-/* store_device_each of what a hub lists. */
-must_check int hubs_each(struct domain *d, const char *hub, const char *after,
-    int64_t limit, int (*visit)(void *ctx, const struct store_device *d, struct err *e),
-    void *ctx, struct err *e);
+/* How many devices a hub lists. */
+struct hubs_counts {
+	int64_t total, enabled, connected;
+};
+must_check int hubs_count(
+    struct domain *d, const char *hub, struct hubs_counts *ret, struct err *e);
 
 #endif

@@ -160,7 +160,8 @@ of_values(struct planner *p, const struct query_path *path, const struct query_v
 	struct set *s = nothing(p);
 	bool is_tag = path->field == QUERY_FIELD_TAGS;
 	const char *tag = is_tag ? tag_name(p, path) : NULL;
-	s->all = n > QUERY_PLAN_RANGES || (is_tag && !tag);
+	s->all =
+	    n > QUERY_PLAN_RANGES || (is_tag && (!tag || !store_tags_ready(p->store)));
 	for (size_t i = 0; i < n && !s->all; i++) {
 		struct store_range r;
 		if (is_tag ? tag_range(p, tag, &v[i], &r) : id_range(p, &v[i], &r))

@@ -112,38 +112,60 @@ hub_service_device_put(struct http_call *c)
 
 /* ---- lists ------------------------------------------------------------------------- */
 
+struct listing {
+	uint32_t left; /* rows still wanted */
+};
+
+static void ask_devices(struct http_call *c, struct span after);
+
 static void
 on_list_row(struct http_call *c, enum ipc_type type, const void *msg)
 {
 	const struct ipc_done *d = msg;
 	const struct ipc_device *m = msg;
+	struct listing *l = c->state;
 	if (type == IPC_DEVICE) {
 		auto_(js_free) struct js *v = identity(m);
 		http_call_list_add(c, v, m->id);
+		l->left--;
 		return;
 	}
 	if (d->code != ERR_OK) {
 		http_call_fail_done(c, d);
 		return;
 	}
+	/* of several hubs one's devices may be far between */
+	if (d->next.len && l->left && !c->list_full) {
+		ask_devices(c, d->next);
+		return;
+	}
 	buf_str(&c->out, "]"); /* this list has no next page (service.md 2.2) */
 	http_call_json_out(c, 200);
+}
+
+static void
+ask_devices(struct http_call *c, struct span after)
+{
+	const struct listing *l = c->state;
+	const struct ipc_device_query m = {
+	    .peer = c->peer, .cred = c->cred, .limit = l->left, .after = after};
+	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_list_row);
 }
 
 void
 hub_service_list(struct http_call *c)
 {
+	struct listing *l = arena_alloc(c->arena, sizeof(*l));
 	struct err e = {0};
 	int64_t top = LIST_MAX;
 	if (http_call_query_int(c, "top", 1, INT32_MAX, &top, &e)) {
 		http_call_fail_err(c, &e);
 		return;
 	}
-	const struct ipc_device_query m = {.peer = c->peer,
-	    .cred = c->cred,
-	    .limit = (uint32_t)(top < LIST_MAX ? top : LIST_MAX)};
+	l->left = (uint32_t)(top < LIST_MAX ? top : LIST_MAX);
+	c->state = l;
 	http_call_list_begin(c);
-	http_call_ask(c, IPC_DEVICE_QUERY, &m, on_list_row);
+	ask_devices(c, SPAN_NONE);
 }
 
 /* ---- requests for twins ------------------------------------------------------------ */

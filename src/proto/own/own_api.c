@@ -149,10 +149,12 @@ on_page_done(struct http_call *c, const struct ipc_done *d)
 		return;
 	}
 	begin(c);
-	if (num_ok(d->next, s->after, INT64_MAX, &next))
+	/* a page without rows may have looked at as much as a turn should */
+	bool looked = num_ok(d->next, s->after + 1, INT64_MAX, &next);
+	if (looked)
 		s->after = next;
 	s->complete_since_ms = d->number;
-	if (!s->rows || !s->left) {
+	if ((!s->rows && !looked) || !s->left) {
 		write_end(c);
 		return;
 	}

@@ -13,16 +13,9 @@ CREATE TABLE twin_tag (
 	value ANY NOT NULL,
 	PRIMARY KEY (n, name, value)
 ) STRICT, WITHOUT ROWID;
-INSERT OR IGNORE INTO twin_tag (n, name, value)
-	WITH RECURSIVE tag (n, name, type, value, atom) AS (
-		SELECT t.n, e.key, e.type, e.value, e.atom FROM twin t,
-			json_each(iif(json_valid(t.tags), t.tags, '{}')) e
-			WHERE t.tags <> '{}' AND length(e.key) <= 255
-		UNION ALL
-		SELECT tag.n, tag.name || '.' || e.key, e.type, e.value, e.atom FROM tag,
-			json_each(CASE tag.type WHEN 'object' THEN tag.value ELSE '{}' END) e
-			WHERE length(tag.name) + 1 + length(e.key) <= 255)
-	SELECT n, name, CASE type WHEN 'text' THEN substr(atom, 1, 100) WHEN 'true' THEN x'01'
-		WHEN 'false' THEN x'00' ELSE atom END FROM tag
-		WHERE type IN ('text', 'integer', 'real', 'true', 'false');
 CREATE INDEX twin_tag_value ON twin_tag (name, value, n);
+-- Twins that were there before get theirs a few at a time, while the server runs: n of the last one
+-- looked at, and of the last one to look at.
+ALTER TABLE tally ADD COLUMN tag_done INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tally ADD COLUMN tag_last INTEGER NOT NULL DEFAULT 0;
+UPDATE tally SET tag_last = (SELECT ifnull(max(n), 0) FROM twin);

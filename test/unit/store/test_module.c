@@ -52,12 +52,12 @@ lists_and_counts_of_devices_leave_modules_out(void **state)
 {
 	struct store *s = with_modules(state);
 	struct seen seen = {0};
-	struct store_counts c;
+	struct counted c;
 	struct err e;
 	assert_ok(store_device_each(s, "", 2, on_device, &seen, &e), &e);
 	assert_string_equal(seen.text, "a ab ");
 	assert_ok(store_device_seen(s, "a/m", true, NOW, &e), &e);
-	assert_ok(store_device_counts(s, &c, &e), &e);
+	c = count_devices(s);
 	assert_int_equal(c.total, 2);
 	assert_int_equal(c.by_auth[STORE_AUTH_SAS], 2);
 	assert_int_equal(c.connected, 0);
@@ -93,7 +93,7 @@ start_of_the_core_disconnects_modules_too(void **state)
 	struct store_device d;
 	struct err e;
 	assert_ok(store_device_seen(s, "a/m", true, 1, &e), &e);
-	assert_ok(store_device_all_gone(s, NOW, &e), &e);
+	assert_ok(store_device_connected(s, let_go, s, &e), &e);
 	assert_ok(store_device_get(s, "a/m", arena(state), &d, &e), &e);
 	assert_false(d.connected);
 	assert_int_equal(d.conn_updated_ms, NOW);

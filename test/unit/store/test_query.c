@@ -172,6 +172,62 @@ a_range_goes_on_behind_what_it_gave(void **state)
 	assert_int_equal(seen.n, 0);
 }
 
+/* A reader that has seen the newest goes on behind its number. */
+static void
+no_number_is_given_again_also_not_after_a_restart(void **state)
+{
+	struct dir *d = *state;
+	struct err e;
+	const struct store_range all = {STORE_RANGE_ALL};
+	int64_t n[2];
+	size_t found;
+	add(begun(state), "a", "{}");
+	add(d->s, "b", "{}");
+	assert_ok(store_range_next(d->s, &all, 0, 2, n, &found, &e), &e);
+	assert_ok(store_device_del(d->s, "b", &e), &e);
+	add(d->s, "c", "{}");
+	assert_string_equal(ids_after(d->s, &all, n[1], 2).text, "c ");
+	assert_ok(store_range_next(d->s, &all, n[1], 2, n, &found, &e), &e);
+	assert_ok(store_device_del(d->s, "c", &e), &e);
+	assert_ok(store_commit(d->s, &e), &e);
+	store_close(d->s);
+	d->s = store_open(d->path, &e);
+	assert_non_null(d->s);
+	add(begun(state), "d", "{}");
+	assert_string_equal(ids_after(d->s, &all, n[0], 2).text, "d ");
+}
+
+static int
+on_hub(void *ctx, const struct store_device *d, int64_t n, struct err *e)
+{
+	char text[40];
+	snprintf(text, sizeof(text), "%s=%d", d->hub, (int)n);
+	return see(ctx, text);
+}
+
+static void
+devices_are_counted_on_the_hub_that_they_are_on(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct seen made = {0}, moved = {0};
+	static const char *const hubs[] = {"one", "ONE", "two", ""};
+	struct store_device d;
+	for (int i = 0; i < 4; i++) {
+		d = blank((const char *const[]){"a", "b", "c", "d"}[i]);
+		d.hub = hubs[i];
+		assert_ok(store_device_add(s, &d, &e), &e);
+	}
+	assert_ok(store_device_kinds(s, on_hub, &made, &e), &e);
+	assert_string_equal(made.text, "=1 one=2 two=1 ");
+	d = blank("c");
+	d.hub = "three";
+	assert_ok(store_device_put(s, &d, &e), &e);
+	assert_ok(store_device_del(s, "d", &e), &e);
+	assert_ok(store_device_kinds(s, on_hub, &moved, &e), &e);
+	assert_string_equal(moved.text, "one=2 three=1 ");
+}
+
 static void
 tags_are_found_by_path_and_value_of_their_type(void **state)
 {
@@ -251,6 +307,8 @@ main(void)
 	    IN_STORE(identities_are_found_by_what_they_are_in_the_order_they_were_made),
 	    IN_STORE(kinds_of_devices_are_counted_without_modules),
 	    IN_STORE(a_range_goes_on_behind_what_it_gave),
+	    IN_STORE(no_number_is_given_again_also_not_after_a_restart),
+	    IN_STORE(devices_are_counted_on_the_hub_that_they_are_on),
 	    IN_STORE(tags_are_found_by_path_and_value_of_their_type),
 	    IN_STORE(the_index_of_tags_follows_the_twin),
 	    IN_STORE(a_modules_tags_go_with_its_device),

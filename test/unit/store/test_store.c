@@ -210,7 +210,7 @@ subscriptions_and_twin_are_each_written_alone(void **state)
 }
 
 static void
-device_all_gone_disconnects_those_that_were_connected(void **state)
+those_that_were_connected_can_be_let_go(void **state)
 {
 	struct store *s = begun(state);
 	struct err e;
@@ -218,7 +218,7 @@ device_all_gone_disconnects_those_that_were_connected(void **state)
 				 b = {.id = "b", .conn_updated_ms = 5};
 	assert_ok(store_device_add(s, &a, &e), &e);
 	assert_ok(store_device_add(s, &b, &e), &e);
-	assert_ok(store_device_all_gone(s, NOW, &e), &e);
+	assert_ok(store_device_connected(s, let_go, s, &e), &e);
 	assert_ok(store_device_get(s, "a", arena(state), &got, &e), &e);
 	assert_false(got.connected);
 	assert_int_equal(got.conn_updated_ms, NOW);
@@ -250,31 +250,6 @@ device_each_pages_in_order_and_hands_on_a_stop(void **state)
 	seen = (struct seen){.stop_at = 2};
 	assert_int_equal(store_device_each(s, "", 10, on_device, &seen, &e), 7);
 	assert_string_equal(seen.text, "a b ");
-}
-
-static void
-device_each_of_knows_hubs_without_case_and_those_of_none(void **state)
-{
-	struct store *s = begun(state);
-	struct err e;
-	const struct store_device rows[] = {{.id = "a", .hub = "one.x"},
-	    {.id = "b", .hub = "TWO.x"}, {.id = "c"}, {.id = "d", .hub = "one"},
-	    {.id = "e", .hub = "two.x"}};
-	for (size_t i = 0; i < 5; i++)
-		assert_ok(store_device_add(s, &rows[i], &e), &e);
-	struct seen seen = {0};
-	assert_ok(
-	    store_device_each_of(s, "Two.X", false, "", 9, on_device, &seen, &e), &e);
-	assert_string_equal(seen.text, "b e ");
-	seen = (struct seen){0};
-	assert_ok(
-	    store_device_each_of(s, "one.x two.x", true, "", 9, on_device, &seen, &e),
-	    &e);
-	assert_string_equal(seen.text, "c d ");
-	seen = (struct seen){0};
-	assert_ok(
-	    store_device_each_of(s, "two.x", true, "a", 1, on_device, &seen, &e), &e);
-	assert_string_equal(seen.text, "c ");
 }
 
 static int
@@ -319,8 +294,7 @@ device_counts_add_up(void **state)
 	};
 	for (size_t i = 0; i < 4; i++)
 		assert_ok(store_device_add(s, &rows[i], &e), &e);
-	struct store_counts c;
-	assert_ok(store_device_counts(s, &c, &e), &e);
+	struct counted c = count_devices(s);
 	assert_int_equal(c.total, 4);
 	assert_int_equal(c.enabled, 3);
 	assert_int_equal(c.connected, 2);
@@ -335,25 +309,25 @@ device_counts_follow_what_changes(void **state)
 {
 	struct store *s = begun(state);
 	struct err e;
-	struct store_counts c;
+	struct counted c;
 	struct store_device d = {.id = "1", .enabled = true, .auth = STORE_AUTH_SAS};
 	assert_ok(store_device_add(s, &d, &e), &e);
 	assert_ok(store_device_add(s, &(struct store_device){.id = "2"}, &e), &e);
 	assert_ok(store_device_seen(s, "1", true, 7, &e), &e);
 	assert_ok(store_device_seen(s, "1", true, 8, &e), &e);
-	assert_ok(store_device_counts(s, &c, &e), &e);
+	c = count_devices(s);
 	assert_int_equal(c.connected, 1);
 	d.auth = STORE_AUTH_CA;
 	d.enabled = false;
 	assert_ok(store_device_put(s, &d, &e), &e);
-	assert_ok(store_device_counts(s, &c, &e), &e);
+	c = count_devices(s);
 	assert_int_equal(c.total, 2);
 	assert_int_equal(c.enabled, 0);
 	assert_int_equal(c.by_auth[STORE_AUTH_SAS], 0);
 	assert_int_equal(c.by_auth[STORE_AUTH_CA], 1);
-	assert_ok(store_device_all_gone(s, 9, &e), &e);
+	assert_ok(store_device_connected(s, let_go, s, &e), &e);
 	assert_ok(store_device_del(s, "2", &e), &e);
-	assert_ok(store_device_counts(s, &c, &e), &e);
+	c = count_devices(s);
 	assert_int_equal(c.connected, 0);
 	assert_int_equal(c.total, 1);
 	assert_int_equal(c.by_auth[STORE_AUTH_NONE], 0);
@@ -671,6 +645,30 @@ connections_come_back_whole_in_order_and_filtered(void **state)
 	}
 }
 
+/* The clock of a machine is set back by those who look after it. */
+static void
+conn_since_finds_every_line_of_then_or_later_though_the_clock_was_set_back(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	static const int64_t at[] = {
+	    NOW, NOW + 50, NOW + 10, NOW + 20, NOW + 60, NOW + 70};
+	static const struct {
+		int64_t since;
+		const char *want;
+	} cases[] = {{NOW + 5, "2 3 4 5 6 "}, {NOW + 15, "2 4 5 6 "},
+	    {NOW + 50, "2 5 6 "}, {NOW + 51, "5 6 "}, {NOW + 61, "6 "}, {NOW + 71, ""}};
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		add_conn(s, at[i], "a", "connect", "sas");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seen seen = {0};
+		const struct store_conn_filter f = {
+		    .limit = 9, .since_ms = cases[i].since};
+		assert_ok(store_conn_each(s, &f, on_conn, &seen, &e), &e);
+		assert_string_equal(seen.text, cases[i].want);
+	}
+}
+
 static void
 connection_log_is_complete_since_its_creation_or_what_retention_left(void **state)
 {
@@ -918,9 +916,8 @@ main(void)
 	    IN_STORE(device_del_takes_its_twin_along),
 	    IN_STORE(device_seen_moves_the_connection_and_nothing_else),
 	    IN_STORE(subscriptions_and_twin_are_each_written_alone),
-	    IN_STORE(device_all_gone_disconnects_those_that_were_connected),
+	    IN_STORE(those_that_were_connected_can_be_let_go),
 	    IN_STORE(device_each_pages_in_order_and_hands_on_a_stop),
-	    IN_STORE(device_each_of_knows_hubs_without_case_and_those_of_none),
 	    IN_STORE(a_visitor_may_call_the_store),
 	    IN_STORE(device_counts_add_up),
 	    IN_STORE(device_counts_follow_what_changes),
@@ -930,6 +927,8 @@ main(void)
 	    IN_STORE(event_trim_drops_by_age_then_by_size_oldest_first_in_batches),
 	    IN_STORE(event_seq_is_never_reused_not_even_after_all_went_and_a_restart),
 	    IN_STORE(rollback_gives_back_sequence_numbers_and_bytes),
+	    IN_STORE(
+		conn_since_finds_every_line_of_then_or_later_though_the_clock_was_set_back),
 	    IN_STORE(connections_come_back_whole_in_order_and_filtered),
 	    IN_STORE(
 		connection_log_is_complete_since_its_creation_or_what_retention_left),

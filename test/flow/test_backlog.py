@@ -1,0 +1,71 @@
+"""What a start finds left to do: devices that were connected when the server ended, tags that are in
+no index yet. It serves at once, and is right all the while."""
+import contextlib
+import os
+import sqlite3
+
+import harness
+
+MANY = 10500  # more than are seen to before anybody is served
+COPY = """WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {many})
+    INSERT INTO {table} ({columns}) SELECT {values} FROM c, {table} t WHERE t.n = {template}"""
+
+
+def copy_rows(db, table, template, **values):
+    """MANY rows as the one with number template, but for what values says."""
+    columns = [r[1] for r in db.execute("PRAGMA table_info(%s)" % table)]
+    values["n"] = "t.n + i"
+    db.execute(COPY.format(many=MANY, table=table, template=template, columns=", ".join(columns),
+                           values=", ".join(values.get(c, "t." + c) for c in columns)))
+
+
+class Backlog(harness.ServerCase):
+    @contextlib.contextmanager
+    def database(self):
+        """Of the server, which is stopped meanwhile."""
+        self.server.stop()
+        with contextlib.closing(sqlite3.connect(os.path.join(self.server.home, "hub.db"))) as db:
+            yield db
+            db.commit()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.server.start()
+        type(self).op = self.server.operator()  # ports are new
+
+    def leave_behind(self, db):
+        """An older version's database, whose server was killed with all devices connected."""
+        template, = db.execute("SELECT n FROM device WHERE id = 'copied'").fetchone()
+        copy_rows(db, "device", template, id="'copy-' || i", connected="1", conn_updated_ms="5")
+        copy_rows(db, "twin", template, tags="'{\"i\":' || i || '}'")
+        db.execute("UPDATE device SET connected = 1 WHERE id = 'back'")
+        db.execute("DELETE FROM twin_tag")
+        db.execute("UPDATE tally SET device_n = (SELECT max(n) FROM device), tag_done = 0,"
+                   " tag_last = (SELECT max(n) FROM device)")
+
+    def names(self, where):
+        rows = self.good(self.op.post("/devices/query", {
+            "query": "SELECT deviceId FROM devices WHERE " + where}))
+        return [r["deviceId"] for r in rows]
+
+    def connected(self):
+        return self.good(self.op.get("/statistics/service"))["connectedDeviceCount"]
+
+    def test_it_serves_at_once_and_is_right_in_the_end(self):
+        key = self.sas_device("back")
+        self.sas_device("copied")
+        self.good(self.op.call("PATCH", "/twins/back", {"tags": {"i": 7}}))
+        with self.database() as db:
+            self.leave_behind(db)
+        client = self.hub("back", key)
+        self.good(self.op.call("PATCH", "/twins/copy-9", {"tags": {"i": 7}}))
+        want = ["back", "copy-7", "copy-9"]
+        self.assertEqual(self.names("tags.i = 7"), want, "whether they are in the index or not")
+        self.eventually(lambda: "event=core.backlog_done" in self.server.log)
+        self.assertEqual(self.names("tags.i = 7"), want)
+        self.assertEqual(self.names("tags.i = %d" % MANY), ["copy-%d" % MANY])
+        self.assertEqual(self.names("connectionState = 'Connected'"), ["back"])
+        self.assertEqual(self.connected(), 1)
+        client.ping()
+
+
+if __name__ == "__main__":
+    harness.main()
