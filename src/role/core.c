@@ -21,6 +21,7 @@
 #include "role/boot.h"
 #include "role/core_backlog.h"
 #include "role/core_c2d.h"
+#include "role/core_configuration.h"
 #include "role/core_method.h"
 #include "role/core_hook.h"
 #include "role/core_pki.h"
@@ -217,6 +218,7 @@ find_handler(enum ipc_type type)
 	    core_registry_handler,
 	    core_audit_handler,
 	    core_schedule_handler,
+	    core_configuration_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -528,6 +530,7 @@ start(struct core *c, int fd, struct err *e)
 	c->methods = core_method_new(c);
 	c->queries = core_query_new(c);
 	c->schedule = core_schedule_new(c);
+	c->configurations = core_configuration_new(c);
 	c->hook = core_hook_new(c);
 	c->rechecks = loop_timer_new(c->loop, core_recheck_slice, c);
 	list_init(&c->jobs);
@@ -561,6 +564,7 @@ stop(struct core *c)
 	core_method_free(c->methods);
 	core_query_free(c->queries);
 	core_schedule_free(c->schedule);
+	core_configuration_free(c->configurations);
 	core_upload_free(c->uploads);
 	core_hook_free(c->hook);
 	poll_guard_done(&c->polls);

@@ -106,6 +106,7 @@ struct core {
 	struct core_method *methods;
 	struct core_queries *queries;
 	struct core_schedule *schedule;
+	struct core_configurations *configurations;
 	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
 	struct loop_timer *job_timer;
@@ -153,6 +154,7 @@ core_handler *core_arm_handler(enum ipc_type type);
 core_handler *core_registry_handler(enum ipc_type type);
 core_handler *core_audit_handler(enum ipc_type type);
 core_handler *core_schedule_handler(enum ipc_type type);
+core_handler *core_configuration_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {

@@ -29,9 +29,8 @@
 #define PAGE_BYTES                                                                       \
 	(3 * 1024 * 1024) /* of JSON: less than an edge puts into an answer              \
 			   */
-#define ARENA_MAX  (4 * 1024 * 1024)
-#define DEVICE_MAX (4 * 1024 * 1024)
-#define KEY_BYTES  8
+#define ARENA_MAX (4 * 1024 * 1024)
+#define KEY_BYTES 8
 
 /* Members that the twin's own row has. */
 #define TWIN_FIELDS                                                                      \
@@ -58,6 +57,7 @@ struct one_query {
 	int64_t last, given;         /* answered last; in all pages */
 	int64_t left, bytes;         /* of this page */
 	bool more;                   /* there is another page */
+	bool count;                  /* the number of rows is all that is asked for */
 	struct query_groups *groups; /* NULL: no aggregates */
 };
 
@@ -97,7 +97,7 @@ end_page(struct one_query *k, struct err *e)
 	if (k->more)
 		snprintf(token, sizeof(token), "%s.%" PRId64 ".%" PRId64, k->key, k->last,
 		    k->given);
-	return core_done(k->core, &k->ask, token, 0, e);
+	return core_done(k->core, &k->ask, token, k->given, e);
 }
 
 /* ---- rows -------------------------------------------------------------------------- */
@@ -144,6 +144,8 @@ take(struct one_query *k, const struct ipc_device *m, const struct query_row *ro
 {
 	if (k->groups)
 		return query_group_add(k->groups, row, 1, e);
+	if (k->count)
+		return ++k->given == k->q.top ? 1 : 0;
 	if (!has_room(k))
 		return 1;
 	if (k->q.star) {
@@ -158,25 +160,6 @@ take(struct one_query *k, const struct ipc_device *m, const struct query_row *ro
 	return ++k->given == k->q.top ? 1 : 0;
 }
 
-/* A module is where its device is. */
-static int
-is_here(struct one_query *k, const struct store_device *d, bool *ret, struct err *e)
-{
-	const struct config *cfg = &k->core->cfg;
-	struct store_device device;
-	if (cfg->hub.name.n == 1 || k->q.from == QUERY_DEVICES) {
-		*ret = hubs_lists(cfg, k->hub, d);
-		return 0;
-	}
-	auto_(arena_free) struct arena *a = arena_new(DEVICE_MAX);
-	struct span id = span_str(d->id);
-	id = span_head(id, span_find(id, '/'));
-	if (store_device_get(k->core->store, arena_str(a, id), a, &device, e))
-		return -1;
-	*ret = hubs_lists(cfg, k->hub, &device);
-	return 0;
-}
-
 static int
 visit(void *ctx, const struct store_device *d, struct err *e)
 {
@@ -185,7 +168,7 @@ visit(void *ctx, const struct store_device *d, struct err *e)
 	bool here;
 	if ((strchr(d->id, '/') != NULL) != (k->q.from == QUERY_MODULES))
 		return 0;
-	if (is_here(k, d, &here, e))
+	if (hubs_has(&k->core->d, k->hub, d, &here, e))
 		return -1;
 	bool counts = k->q.fields & 1u << QUERY_FIELD_C2D_COUNT;
 	if (!here || core_device_row(k->core, d, false, counts, &m, e))
@@ -234,6 +217,8 @@ answer_groups(struct one_query *k, struct err *e)
 	size_t n = query_group_n(k->groups);
 	if (k->q.top && n > (size_t)k->q.top)
 		n = (size_t)k->q.top;
+	if (k->count)
+		k->given = (int64_t)n;
 	for (; (size_t)k->given < n && has_room(k); k->given++, k->left--)
 		if (answer_json(k, query_group_at(k->groups, (size_t)k->given), e))
 			return -1;
@@ -324,6 +309,7 @@ begin(struct one_query *k, const struct ipc_query *m, struct err *e)
 	struct span text = arena_span(k->arena, m->text);
 	k->hub = hubs_asked(&c->cfg, m->peer.host);
 	k->left = core_list_page(m->limit, PAGE_ROWS);
+	k->count = m->count;
 	make_key(m, k->hub, k->key);
 	if (query_parse(text, k->arena, &k->q, e) || take_token(k, m->after, e) ||
 	    query_plan_make(c->store, &k->q, k->arena, &k->plan, e))

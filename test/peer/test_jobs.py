@@ -1,4 +1,4 @@
-"""The official Azure service SDK for Node, unmodified: its job client over HTTPS.
+"""The official Azure service SDK for Node, unmodified: jobs and configurations over HTTPS.
 
 It knows port 443 alone, so the server has a loopback address of its own for it. Without npm, a
 registry or that port the file is skipped.
@@ -17,7 +17,7 @@ import harness
 import npm
 
 HOST = "127.8.83.45"
-FILES = ("jobs.js",)
+FILES = ("jobs.js", "configurations.js")
 
 
 class Node(harness.ServerCase):
@@ -48,6 +48,24 @@ class Node(harness.ServerCase):
             "pages": [2, 1],
             "none": "Error",
         })
+
+    def test_configurations(self):
+        self.assertEqual(self.sdk("configurations.js", "iothubowner"), {
+            "made": ["water", "1.0", 5, {"app": "x"}],
+            "desired": {"temperature": 38},
+            "again": "DeviceAlreadyExistsError",
+            "changed": [{"app": "y"}, True],
+            "late": "InvalidEtagError",
+            "forced": "water",
+            "read": ["tags.site = 'Bonn'", {"all": self.devices()},
+                     {"targetedCount": 1, "appliedCount": 1}],
+            "listed": ["water"],
+            "once": True,
+            "gone": "Error",
+        })
+
+    def devices(self):
+        return self.good(self.op.get("/statistics/devices"))["totalDeviceCount"]
 
 
 if __name__ == "__main__":

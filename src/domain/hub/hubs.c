@@ -8,6 +8,8 @@
 #include "codec/hub_conf.h"
 #include "store/query.h"
 
+#define DEVICE_MAX (4 * 1024 * 1024)
+
 const char *
 hubs_asked(const struct config *cfg, struct span host)
 {
@@ -33,6 +35,25 @@ hubs_lists(const struct config *cfg, const char *hub, const struct store_device 
 {
 	const char *on = hubs_of(cfg, dev);
 	return strcasecmp(on ? on : cfg->hub.name.v[0], hub) == 0;
+}
+
+int
+hubs_has(struct domain *d, const char *hub, const struct store_device *dev, bool *ret,
+    struct err *e)
+{
+	struct store_device device = *dev;
+	struct span id = span_str(dev->id);
+	size_t slash = span_find(id, '/');
+	if (d->cfg->hub.name.n == 1) {
+		*ret = true;
+		return 0;
+	}
+	auto_(arena_free) struct arena *a = arena_new(DEVICE_MAX);
+	if (slash < id.len &&
+	    store_device_get(d->store, arena_str(a, span_head(id, slash)), a, &device, e))
+		return -1;
+	*ret = hubs_lists(d->cfg, hub, &device);
+	return 0;
 }
 
 int

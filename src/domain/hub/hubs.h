@@ -20,6 +20,10 @@ bool hubs_serves(
 bool hubs_lists(
     const struct config *cfg, const char *hub, const struct store_device *dev);
 
+/* The same of any identity: a module is where its device is. */
+must_check int hubs_has(struct domain *d, const char *hub, const struct store_device *dev,
+    bool *ret, struct err *e);
+
 /* NOT_FOUND, in the words of an identity that is not there, where the device of "name"
  * (or of the module "dev/mod") is on another hub than the one asked by host, or nowhere.
  */

@@ -184,6 +184,11 @@ static const struct {
     {"FEEDBACK_EXHAUSTED", "SCAN c2d_feedback USING INDEX c2d_feedback_locked"},
     /* what the sessions of a core that is gone held, over an index of that alone */
     {"C2D_FREE_ALL", "SCAN c2d USING INDEX c2d_held"},
+    /* a hundred of a hub */
+    {"CONFIGURATION_EACH", "SCAN configuration"},
+    {"CONFIGURATION_EACH", "USE TEMP B-TREE FOR ORDER BY"},
+    /* some of it, from its beginning */
+    {"CONFIGURATION_DUE", "SCAN configuration_due"},
     /* open jobs, a few, over an index of them alone */
     {"JOB_OPEN", "SCAN job USING INDEX job_open"},
     {"JOB_COUNTS", "SCAN job USING INDEX job_open"},
