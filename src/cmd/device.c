@@ -5,22 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "cmd/cmd.h"
 #include "cmd/device.h"
+#include "cmd/device_doc.h"
 #include "cmd/listing.h"
 #include "cmd/verb.h"
 #include "codec/js.h"
-#include "crypto/cert.h"
 #include "fleet/azure.h"
-#include "io/file.h"
 
-#define TOP_MAX   1000000000
-#define THUMB_MAX 64
+#define TOP_MAX  1000000000
+#define DOC_MORE 4 /* options that creating or changing has alone */
 
 struct args {
 	struct remote r;
-	const char *where, *auth, *thumb, *second, *cert, *edge, *reason, *etag;
+	struct device_doc doc;
+	const char *where, *etag;
 	int64_t top;
 	bool keys, disabled;
 };
@@ -189,119 +188,6 @@ device_show(int argc, char **argv, struct err *e)
 /* ---- create and update ---------------------------------------------------------------
  */
 
-/* openssl writes colons between the bytes, and the portal takes them away. */
-static int
-put_thumb(
-    struct js *o, const char *key, const char *text, const char *option, struct err *e)
-{
-	char hex[THUMB_MAX + 1];
-	size_t n = 0;
-	for (const char *p = text; p && *p; p++) {
-		if (*p == ':')
-			continue;
-		if (n == THUMB_MAX || !strchr("0123456789abcdefABCDEF", *p))
-			return err_set(e, ERR_USAGE,
-			    "%s: 40 (SHA-1) or 64 (SHA-256) hex digits are wanted",
-			    option);
-		hex[n++] = *p;
-	}
-	hex[n] = '\0';
-	if (text && n != 40 && n != THUMB_MAX)
-		return err_set(e, ERR_USAGE,
-		    "%s: 40 (SHA-1) or 64 (SHA-256) hex digits are wanted", option);
-	js_set_text(o, key, text ? hex : NULL);
-	return 0;
-}
-
-/* The SHA-256 of the first certificate of a file: the leaf. */
-static int
-thumb_of_file(struct args *a, const char *path, const char **ret, struct err *e)
-{
-	auto_buf text = BUF_INIT(CERT_PEM_MAX), hex = BUF_INIT(THUMB_MAX + 1);
-	struct cert_list l = {0};
-	if (file_read(path, &text, e) || cert_list_parse(buf_span(&text), path, &l, e))
-		return -1;
-	hex_put(&hex, span_of(l.v[0]->sha256, sizeof(l.v[0]->sha256)));
-	cert_list_done(&l);
-	*ret = arena_str(a->r.arena, buf_span(&hex));
-	return 0;
-}
-
-static const char *
-auth_type(const char *word)
-{
-	static const char *const types[][2] = {{"sas", "sas"},
-	    {"selfSigned", "selfSigned"}, {"ca", "certificateAuthority"},
-	    {"certificateAuthority", "certificateAuthority"}};
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(word, types[i][0]) == 0)
-			return types[i][1];
-	return NULL;
-}
-
-/* NULL with an error where the options do not fit each other. */
-static struct js *
-authentication(struct args *a, const char *type, struct err *e)
-{
-	auto_(js_free) struct js *o = js_object();
-	bool by_thumb = strcmp(type, "selfSigned") == 0;
-	if (a->cert && a->thumb) {
-		err_set(e, ERR_USAGE,
-		    "--device-cert gives the thumbprint: no --thumbprint too");
-		return NULL;
-	}
-	if (a->cert && thumb_of_file(a, a->cert, &a->thumb, e))
-		return NULL;
-	if (by_thumb != (a->thumb != NULL) || (a->second && !by_thumb)) {
-		err_set(e, ERR_USAGE,
-		    by_thumb
-			? "--auth selfSigned wants --thumbprint or --device-cert"
-			: "--thumbprint, --second-thumbprint and --device-cert are for "
-			  "--auth selfSigned");
-		return NULL;
-	}
-	js_set_text(o, "type", type);
-	if (!by_thumb)
-		return TAKE(o);
-	struct js *thumbs = js_object();
-	js_set(o, "x509Thumbprint", thumbs);
-	if (put_thumb(thumbs, "primaryThumbprint", a->thumb, "--thumbprint", e) ||
-	    put_thumb(thumbs, "secondaryThumbprint", a->second, "--second-thumbprint", e))
-		return NULL;
-	return TAKE(o);
-}
-
-static int
-set_edge(struct js *v, const char *word, struct err *e)
-{
-	struct js *capabilities = js_object();
-	js_set(v, "capabilities", capabilities);
-	if (strcmp(word, "yes") != 0 && strcmp(word, "no") != 0)
-		return err_set(e, ERR_USAGE, "--edge %s: yes or no", word);
-	js_set_bool(capabilities, "iotEdge", strcmp(word, "yes") == 0);
-	return 0;
-}
-
-/* What the options say, over an identity. */
-static int
-apply(struct args *a, struct js *v, struct err *e)
-{
-	if (a->auth || a->thumb || a->cert || a->second) {
-		const char *word = a->auth ? a->auth : azure_auth_type(v);
-		const char *type = auth_type(word);
-		if (!type)
-			return err_set(
-			    e, ERR_USAGE, "--auth %s: sas, selfSigned or ca", word);
-		struct js *auth = authentication(a, type, e);
-		if (!auth)
-			return -1;
-		js_set(v, "authentication", auth);
-	}
-	if (a->reason && js_set_str(v, "statusReason", span_str(a->reason), e))
-		return err_wrap(e, "--reason");
-	return a->edge ? set_edge(v, a->edge, e) : 0;
-}
-
 static int
 put(struct args *a, const char *id, const struct js *v, const char *if_match,
     struct err *e)
@@ -320,41 +206,47 @@ put(struct args *a, const char *id, const struct js *v, const char *if_match,
 static int
 create(struct args *a, const char *id, struct err *e)
 {
+	enum device_doc_keys keys;
 	auto_(js_free) struct js *v = js_object();
-	a->auth = a->auth ? a->auth : "sas";
+	a->doc.auth = a->doc.auth ? a->doc.auth : "sas";
 	js_set_text(v, "status", a->disabled ? "disabled" : "enabled");
-	if (js_set_str(v, "deviceId", span_str(id), e) || apply(a, v, e))
+	if (js_set_str(v, "deviceId", span_str(id), e) ||
+	    device_doc_apply(&a->doc, v, a->r.arena, &keys, e))
 		return -1;
 	return put(a, id, v, NULL, e);
+}
+
+/* A verb about one device, with its own options behind those of documents. */
+static int
+run_doc(struct args *a, struct opt_cmd *cmd, const struct opt *more,
+    int (*run)(struct args *a, const char *id, struct err *e), int argc, char **argv,
+    struct err *e)
+{
+	struct opt own[DEVICE_DOC_ROWS + DOC_MORE + 1] = {{0}};
+	size_t n = device_doc_rows(&a->doc, own);
+	int rc;
+	for (size_t i = 0; i < DOC_MORE && more[i].name; i++)
+		own[n++] = more[i];
+	cmd->opts = own;
+	const char *id = open_one(a, cmd, argc, argv, &rc, e);
+	if (id)
+		rc = run(a, id, e);
+	remote_done(&a->r);
+	return rc;
 }
 
 static int
 device_create(int argc, char **argv, struct err *e)
 {
 	struct args a = {0};
-	const struct opt own[] = {
-	    {"auth", "TYPE", OPT_TEXT, &a.auth,
-		"sas (default; the hub makes the keys), selfSigned, ca"},
-	    {"thumbprint", "HEX", OPT_TEXT, &a.thumb,
-		"selfSigned: of its certificate, SHA-256 or SHA-1"},
-	    {"second-thumbprint", "HEX", OPT_TEXT, &a.second,
-		"selfSigned: of its next certificate"},
-	    {"device-cert", "FILE", OPT_TEXT, &a.cert,
-		"selfSigned: its certificate, PEM, instead of the thumbprint"},
-	    {"edge", "YES", OPT_TEXT, &a.edge, "yes: an IoT Edge device"},
+	const struct opt more[] = {
 	    {"disabled", NULL, OPT_FLAG, &a.disabled, "it may not connect yet"},
-	    {"reason", "TEXT", OPT_TEXT, &a.reason, "of its status"},
 	    {"keys", NULL, OPT_FLAG, &a.keys, "show its shared keys, which are secret"},
 	    {0}};
-	const struct opt_cmd cmd = {"muster device create ID [OPTIONS]",
-	    "Makes an identity. One that is there is left alone: exit status 5.", own, 1,
+	struct opt_cmd cmd = {"muster device create ID [OPTIONS]",
+	    "Makes an identity. One that is there is left alone: exit status 5.", NULL, 1,
 	    1};
-	int rc;
-	const char *id = open_one(&a, &cmd, argc, argv, &rc, e);
-	if (id)
-		rc = create(&a, id, e);
-	remote_done(&a.r);
-	return rc;
+	return run_doc(&a, &cmd, more, create, argc, argv, e);
 }
 
 /* An ETag as headers have it. */
@@ -364,48 +256,59 @@ quoted(struct args *a, const char *etag)
 	return arena_printf(a->r.arena, "\"%s\"", etag);
 }
 
+/* Keys that come or stay are told of: on standard error, as output is for programs. */
+static void
+tell_keys(enum device_doc_keys keys, const char *id)
+{
+	if (keys == DEVICE_DOC_KEYS_STAY)
+		fprintf(stderr,
+		    "device %s is on SAS already, its keys stay; --new-keys makes "
+		    "others\n",
+		    id);
+	if (keys == DEVICE_DOC_KEYS_MADE)
+		fprintf(stderr, "device %s has new keys; show --keys tells them\n", id);
+}
+
 /* The identity is put back as it was read, but for what was asked: who changed it
  * meanwhile is not overwritten. status NULL: as it is. */
 static int
-update(struct args *a, const char *id, const char *status, struct err *e)
+change(struct args *a, const char *id, const char *status, struct err *e)
 {
+	enum device_doc_keys keys;
 	auto_(js_free) struct js *was = NULL;
 	if (get(a, id, &was, e))
 		return -1;
 	auto_(js_free) struct js *v = azure_identity_restore(was);
-	if (apply(a, v, e))
+	if (device_doc_apply(&a->doc, v, a->r.arena, &keys, e))
 		return -1;
 	if (status)
 		js_set_text(v, "status", status);
 	const char *etag = a->etag ? a->etag : js_as_text(js_get(was, "etag"));
-	return put(a, id, v, quoted(a, etag), e);
+	if (put(a, id, v, quoted(a, etag), e))
+		return -1;
+	tell_keys(keys, id);
+	return 0;
+}
+
+static int
+update(struct args *a, const char *id, struct err *e)
+{
+	return change(a, id, NULL, e);
 }
 
 static int
 device_update(int argc, char **argv, struct err *e)
 {
 	struct args a = {0};
-	const struct opt own[] = {
-	    {"auth", "TYPE", OPT_TEXT, &a.auth, "sas, selfSigned, ca"},
-	    {"thumbprint", "HEX", OPT_TEXT, &a.thumb,
-		"selfSigned: of its certificate, SHA-256 or SHA-1"},
-	    {"second-thumbprint", "HEX", OPT_TEXT, &a.second,
-		"selfSigned: of its next certificate"},
-	    {"device-cert", "FILE", OPT_TEXT, &a.cert,
-		"selfSigned: its certificate, PEM, instead of the thumbprint"},
-	    {"edge", "YES", OPT_TEXT, &a.edge, "yes or no: an IoT Edge device"},
-	    {"reason", "TEXT", OPT_TEXT, &a.reason, "of its status"},
+	const struct opt more[] = {
+	    {"new-keys", NULL, OPT_FLAG, &a.doc.new_keys,
+		"sas: the hub makes new keys; the old ones end at once"},
 	    {"etag", "ETAG", OPT_TEXT, &a.etag, "only where it is still this version"},
 	    {"keys", NULL, OPT_FLAG, &a.keys, "show its shared keys, which are secret"},
 	    {0}};
-	const struct opt_cmd cmd = {"muster device update ID [OPTIONS]",
-	    "Changes an identity; what no option names stays.", own, 1, 1};
-	int rc;
-	const char *id = open_one(&a, &cmd, argc, argv, &rc, e);
-	if (id)
-		rc = update(&a, id, NULL, e);
-	remote_done(&a.r);
-	return rc;
+	struct opt_cmd cmd = {"muster device update ID [OPTIONS]",
+	    "Changes an identity; what no option names stays.", NULL, 1, 1};
+	return run_doc(&a, &cmd, more, update, argc, argv, e);
 }
 
 static int
@@ -414,7 +317,7 @@ set_status(int argc, char **argv, const char *status, struct err *e)
 	struct args a = {0};
 	bool enables = strcmp(status, "enabled") == 0;
 	const struct opt own[] = {
-	    {"reason", "TEXT", OPT_TEXT, &a.reason, "of its status"},
+	    {"reason", "TEXT", OPT_TEXT, &a.doc.reason, "of its status"},
 	    {"etag", "ETAG", OPT_TEXT, &a.etag, "only where it is still this version"},
 	    {0}};
 	const struct opt_cmd cmd = {enables ? "muster device enable ID [OPTIONS]"
@@ -425,10 +328,10 @@ set_status(int argc, char **argv, const char *status, struct err *e)
 	    own, 1, 1};
 	int rc;
 	const char *id = open_one(&a, &cmd, argc, argv, &rc, e);
-	if (id && !a.reason)
-		a.reason = "";
+	if (id && !a.doc.reason)
+		a.doc.reason = "";
 	if (id)
-		rc = update(&a, id, status, e);
+		rc = change(&a, id, status, e);
 	remote_done(&a.r);
 	return rc;
 }
@@ -489,6 +392,8 @@ cmd_device(int argc, char **argv, struct err *e)
 	    {"enable", "ID", "let it connect", device_enable},
 	    {"disable", "ID", "shut it out", device_disable},
 	    {"delete", "ID", "remove it", device_delete},
+	    {"export", "", "identities and twins, a line each", device_export},
+	    {"import", "FILE", "make or change those of a file", device_import},
 	    {"twin", "ID", "show its twin, or change it", device_talk_twin},
 	    {"method", "ID NAME", "call a method of it", device_talk_method},
 	    {"send", "ID [TEXT]", "send it a message", device_talk_send}, {0}};

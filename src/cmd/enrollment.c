@@ -6,14 +6,11 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "cmd/doc_arg.h"
+#include "cmd/enrollment_doc.h"
 #include "cmd/listing.h"
 #include "cmd/verb.h"
 #include "codec/js.h"
-#include "codec/pem.h"
-#include "crypto/cert.h"
 #include "fleet/azure.h"
-#include "io/file.h"
 
 #define TOP_MAX 1000000000
 
@@ -21,18 +18,17 @@ struct kind {
 	const char *word;  /* the command, and what errors call it */
 	const char *path;  /* with both slashes */
 	const char *query; /* target of the list */
-	const char *id;    /* member that names one */
-	const char *certs; /* member of x509 where its certificates are */
+	const char *bulk;  /* target of several at once */
+	const char *list_member;
 	const struct render_column *list, *one;
 };
 
 struct args {
 	const struct kind *kind;
 	struct remote r;
-	const char *ca, *second_ca, *ca_name, *keys_file, *tpm, *device, *etag;
-	const char *allocation, *reprovision, *tags, *desired;
-	struct opt_each hubs;
-	bool symmetric, disabled, edge, keys;
+	struct enrollment_doc doc;
+	const char *etag;
+	bool keys;
 	int64_t top;
 };
 
@@ -103,11 +99,12 @@ static const struct render_column enrollment_one[] = {
     COMMON_COLUMNS};
 
 static const struct kind group_kind = {"group", "/enrollmentGroups/",
-    "/enrollmentGroups/query?api-version=" AZURE_DPS, "enrollmentGroupId",
-    "signingCertificates", group_list, group_one};
+    "/enrollmentGroups/query?api-version=" AZURE_DPS,
+    "/enrollmentGroups?api-version=" AZURE_DPS, "enrollmentGroups", group_list,
+    group_one};
 static const struct kind enrollment_kind = {"enrollment", "/enrollments/",
-    "/enrollments/query?api-version=" AZURE_DPS, "registrationId", "clientCertificates",
-    enrollment_list, enrollment_one};
+    "/enrollments/query?api-version=" AZURE_DPS, "/enrollments?api-version=" AZURE_DPS,
+    "enrollments", enrollment_list, enrollment_one};
 
 /* ---- exchanges -----------------------------------------------------------------------
  */
@@ -191,209 +188,117 @@ show_id(struct args *a, const char *id, struct err *e)
 	return show(a, id, v, e);
 }
 
-/* ---- create --------------------------------------------------------------------------
+/* ---- create and update ---------------------------------------------------------------
  */
 
-/* What is shown as a certificate is one; a key in the file is refused (crypto/cert.h). */
+/* Numbers of six digits begin with the status (service.md 1.8). */
 static int
-add_cert(struct js *certs, const char *which, const char *path, struct err *e)
+check_created(struct args *a, const char *id, const struct js *got, struct err *e)
 {
-	auto_buf text = BUF_INIT(CERT_PEM_MAX), pem = BUF_INIT(CERT_PEM_MAX);
-	auto_cert_list l = {0};
-	if (!path)
+	const struct js *first = js_at(js_get(got, "errors"), 0);
+	int64_t number = js_as_int(js_get(first, "errorCode"));
+	if (js_as_bool(js_get(got, "isSuccessful")))
 		return 0;
-	if (file_read(path, &text, e) || cert_list_parse(buf_span(&text), path, &l, e))
+	const struct rest_response r = {.status = (int)(number / 1000)};
+	struct err why;
+	enum err_code code = ERR_INTERNAL;
+	if (azure_check(&r, what(a, id), &why))
+		code = why.code;
+	return err_set(e, code, "%s: error %lld: %s", what(a, id), (long long)number,
+	    js_as_text(js_get(first, "errorStatus")));
+}
+
+/* A PUT would overwrite what is there (service.md 1.4), and what was looked for first may
+ * come in between: among several at once there is a mode that only makes (1.7). */
+static int
+put_new(struct args *a, const char *id, struct js *v, struct err *e)
+{
+	auto_(js_free) struct js *body = js_object(), *got = NULL;
+	struct js *list = js_array();
+	js_set_text(body, "mode", "create");
+	js_set(body, a->kind->list_member, list);
+	js_append(list, v);
+	const struct rest_request q = {.method = "POST",
+	    .target = a->kind->bulk,
+	    .body = azure_body(a->r.arena, body),
+	    .once = true}; /* a second try would find the first one's */
+	if (remote_ask(&a->r, SIGN_IN_DPS, &q, what(a, id), &got, NULL, e))
 		return -1;
-	cert_write_pem(l.v[0]->der, &pem);
-	struct js *one = js_object();
-	js_set_text(one, "certificate", buf_text(&pem));
-	js_set(certs, which, one);
-	return 0;
-}
-
-static int
-by_cert(struct args *a, struct js *attestation, struct err *e)
-{
-	struct js *x509 = js_object(), *inner = js_object();
-	js_set_text(attestation, "type", "x509");
-	js_set(attestation, "x509", x509);
-	js_set(x509, a->ca_name ? "caReferences" : a->kind->certs, inner);
-	if (a->ca_name)
-		return js_set_str(inner, "primary", span_str(a->ca_name), e);
-	if (add_cert(inner, "primary", a->ca, e))
-		return -1;
-	return add_cert(inner, "secondary", a->second_ca, e);
-}
-
-/* A file of one key a line: the primary one, the secondary one. */
-static int
-by_key(struct args *a, struct js *attestation, struct err *e)
-{
-	auto_buf text = BUF_INIT(4096);
-	struct js *keys = js_object();
-	js_set_text(attestation, "type", "symmetricKey");
-	js_set(attestation, "symmetricKey", keys);
-	if (!a->keys_file)
-		return 0; /* the service makes them */
-	if (file_read_secret(a->keys_file, &text, e))
-		return -1;
-	struct span rest = span_trim(buf_span(&text));
-	struct span first = span_trim(span_split(&rest, '\n'));
-	struct span second = span_trim(rest);
-	if (js_set_str(keys, "primaryKey", first, e))
-		return err_wrap(e, "%s", a->keys_file);
-	return js_set_str(keys, "secondaryKey", second.len ? second : first, e);
-}
-
-static int
-by_tpm(struct args *a, struct js *attestation, struct err *e)
-{
-	auto_buf text = BUF_INIT(16384);
-	struct js *tpm = js_object();
-	js_set_text(attestation, "type", "tpm");
-	js_set(attestation, "tpm", tpm);
-	if (doc_arg_file(a->tpm, &text, e))
-		return -1;
-	return js_set_str(tpm, "endorsementKey", span_trim(buf_span(&text)), e);
-}
-
-static int
-set_attestation(struct args *a, struct js *v, struct err *e)
-{
-	int ways = (a->ca != NULL) + (a->ca_name != NULL) +
-		   (a->symmetric || a->keys_file) + (a->tpm != NULL);
-	struct js *attestation = js_object();
-	js_set(v, "attestation", attestation);
-	if (ways != 1)
-		return err_set(e, ERR_USAGE, "one of %s is wanted",
-		    a->kind == &group_kind ? "--signing-ca, --ca-name, --symmetric"
-					   : "--device-cert, --symmetric, --tpm");
-	if (a->second_ca && !a->ca)
-		return err_set(e, ERR_USAGE, "a second certificate wants a first one");
-	if (a->ca || a->ca_name)
-		return by_cert(a, attestation, e);
-	return a->tpm ? by_tpm(a, attestation, e) : by_key(a, attestation, e);
-}
-
-static int
-set_reprovision(struct args *a, struct js *v, struct err *e)
-{
-	static const struct {
-		const char *word;
-		bool moves, keeps;
-	} rows[] = {
-	    {"migrate", true, true}, {"reset", true, false}, {"never", false, false}};
-	const char *word = a->reprovision ? a->reprovision : rows[0].word;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(word, rows[i].word) != 0)
-			continue;
-		struct js *policy = js_object();
-		js_set_bool(policy, "updateHubAssignment", rows[i].moves);
-		js_set_bool(policy, "migrateDeviceData", rows[i].keeps);
-		js_set(v, "reprovisionPolicy", policy);
-		return 0;
-	}
-	return err_set(e, ERR_USAGE, "--reprovision %s: migrate, reset or never", word);
-}
-
-static int
-set_twin(struct args *a, struct js *v, struct err *e)
-{
-	if (!a->tags && !a->desired)
-		return 0;
-	struct js *twin = js_object(), *properties = js_object();
-	js_set(v, "initialTwin", twin);
-	js_set(twin, "properties", properties);
-	struct js *tags = a->tags ? doc_arg_json(a->tags, "--tags", e) : js_object();
-	if (!tags)
-		return -1;
-	js_set(twin, "tags", tags);
-	struct js *desired =
-	    a->desired ? doc_arg_json(a->desired, "--desired", e) : js_object();
-	if (!desired)
-		return -1;
-	js_set(properties, "desired", desired);
-	return 0;
-}
-
-static int
-set_rest(struct args *a, struct js *v, struct err *e)
-{
-	struct js *capabilities = js_object();
-	js_set(v, "capabilities", capabilities);
-	js_set_bool(capabilities, "iotEdge", a->edge);
-	js_set_text(v, "provisioningStatus", a->disabled ? "disabled" : "enabled");
-	if (a->device && js_set_str(v, "deviceId", span_str(a->device), e))
-		return err_wrap(e, "--device-id");
-	if (a->allocation &&
-	    js_set_str(v, "allocationPolicy", span_str(a->allocation), e))
-		return err_wrap(e, "--allocation");
-	if (!a->hubs.n)
-		return 0;
-	struct js *hubs = js_array();
-	js_set(v, "iotHubs", hubs);
-	for (int i = 0; i < a->hubs.n; i++) {
-		struct js *hub = js_str(span_str(a->hubs.v[i]), e);
-		if (!hub)
-			return err_wrap(e, "--hub");
-		js_append(hubs, hub);
-	}
-	return 0;
-}
-
-/* A PUT would overwrite what is there (service.md 1.4), so it is looked for first. */
-static int
-need_absent(struct args *a, const char *id, struct err *e)
-{
-	auto_(js_free) struct js *there = NULL;
-	if (ask(a, id, "GET", "", NULL, NULL, &there, e) == 0)
-		return err_set(
-		    e, ERR_EXISTS, "%s %s: there is one already", a->kind->word, id);
-	return e->code == ERR_NOT_FOUND ? 0 : -1;
+	return check_created(a, id, got, e);
 }
 
 static int
 create(struct args *a, const char *id, struct err *e)
 {
-	auto_(js_free) struct js *v = js_object(), *got = NULL;
-	if (js_set_str(v, a->kind->id, span_str(id), e) || set_attestation(a, v, e) ||
-	    set_reprovision(a, v, e) || set_twin(a, v, e) || set_rest(a, v, e) ||
-	    need_absent(a, id, e) || ask(a, id, "PUT", "", v, NULL, &got, e))
+	struct js *v;
+	if (enrollment_doc_new(&a->doc, id, &v, e) || put_new(a, id, v, e))
 		return -1;
-	return show(a, id, got, e);
+	return show_id(a, id, e);
 }
 
-/* ---- enable, disable, delete ---------------------------------------------------------
- */
-
-/* Put back as it was read, so it is no one else's change that is lost: keys with it,
- * which a GET does not tell, and certificates as their info alone (clients.md fact 16).
- */
+/* Put back as it was read but for what changes, so that it is no one else's change that
+ * is lost: keys with it, which a GET does not tell, and certificates as their info alone
+ * (clients.md fact 16). */
 static int
-set_status(struct args *a, const char *id, const char *status, struct err *e)
+put_back(struct args *a, const char *id,
+    int (*change)(struct args *a, struct js *v, struct err *e), struct err *e)
 {
 	auto_(js_free) struct js *v = NULL, *got = NULL;
 	if (ask(a, id, "GET", "", NULL, NULL, &v, e) || fetch_keys(a, id, v, e))
 		return -1;
 	const char *etag = a->etag ? a->etag : js_as_text(js_get(v, "etag"));
-	const char *if_match = arena_printf(a->r.arena, "%s", etag);
+	const char *if_match = arena_str(a->r.arena, span_str(etag));
 	js_del(v, "registrationState");
-	js_set_text(v, "provisioningStatus", status);
-	if (ask(a, id, "PUT", "", v, if_match, &got, e))
+	if (change(a, v, e) || ask(a, id, "PUT", "", v, if_match, &got, e))
 		return -1;
 	return show(a, id, got, e);
 }
 
 static int
+change_doc(struct args *a, struct js *v, struct err *e)
+{
+	if (a->doc.symmetric && is_symmetric(v) && !a->doc.new_keys)
+		fprintf(stderr,
+		    "it is by a shared key already, which stays; --new-keys makes "
+		    "another\n");
+	return enrollment_doc_change(&a->doc, v, e);
+}
+
+static int
+update(struct args *a, const char *id, struct err *e)
+{
+	return put_back(a, id, change_doc, e);
+}
+
+/* ---- enable, disable, delete ---------------------------------------------------------
+ */
+
+static int
+change_to_enabled(struct args *a, struct js *v, struct err *e)
+{
+	(void)a, (void)e;
+	js_set_text(v, "provisioningStatus", "enabled");
+	return 0;
+}
+
+static int
+change_to_disabled(struct args *a, struct js *v, struct err *e)
+{
+	(void)a, (void)e;
+	js_set_text(v, "provisioningStatus", "disabled");
+	return 0;
+}
+
+static int
 enable(struct args *a, const char *id, struct err *e)
 {
-	return set_status(a, id, "enabled", e);
+	return put_back(a, id, change_to_enabled, e);
 }
 
 static int
 disable(struct args *a, const char *id, struct err *e)
 {
-	return set_status(a, id, "disabled", e);
+	return put_back(a, id, change_to_disabled, e);
 }
 
 static int
@@ -462,28 +367,73 @@ run_etag(const struct kind *k, const char *usage, const char *about,
 	return run_one(&a, &cmd, run, argc, argv, e);
 }
 
-#define CREATE_ROWS(a)                                                                   \
-	{"symmetric", NULL, OPT_FLAG, &(a).symmetric,                                    \
-	    "by a shared key, which the service makes"},                                 \
-	    {"keys-file", "FILE", OPT_TEXT, &(a).keys_file,                              \
-		"by shared keys: a line each, Base64, primary and secondary"},           \
-	    {"hub", "HOST", OPT_EACH, &(a).hubs,                                         \
+/* Options of documents, behind those of the verb's own. */
+#define DOC_ROWS(d)                                                                      \
+	{"keys-file", "FILE", OPT_TEXT, &(d).keys_file,                                  \
+	    "by shared keys: a line each, Base64, primary and secondary"},               \
+	    {"hub", "HOST", OPT_EACH, &(d).hubs,                                         \
 		"to this hub; may be repeated (default: any)"},                          \
-	    {"allocation", "POLICY", OPT_TEXT, &(a).allocation,                          \
+	    {"allocation", "POLICY", OPT_TEXT, &(d).allocation,                          \
 		"hashed, geoLatency, static or custom"},                                 \
-	    {"reprovision", "HOW", OPT_TEXT, &(a).reprovision,                           \
-		"who comes again: migrate (default; the twin goes along), reset, "       \
+	    {"reprovision", "HOW", OPT_TEXT, &(d).reprovision,                           \
+		"who comes again: migrate (as usual: the twin goes along), reset, "      \
 		"never"},                                                                \
-	    {"tags", "DOC", OPT_TEXT, &(a).tags,                                         \
+	    {"tags", "DOC", OPT_TEXT, &(d).tags,                                         \
 		"of the first twin: JSON, a file, or -"},                                \
-	    {"desired", "DOC", OPT_TEXT, &(a).desired,                                   \
-		"desired properties of the first twin"},                                 \
-	    {"edge", NULL, OPT_FLAG, &(a).edge, "IoT Edge devices"},                     \
-	    {"disabled", NULL, OPT_FLAG, &(a).disabled, "nobody may come in yet"},       \
-	    {"keys", NULL, OPT_FLAG, &(a).keys,                                          \
-		"show the shared keys, which are secret"},                               \
+	{                                                                                \
+		"desired", "DOC", OPT_TEXT, &(d).desired,                                \
+		    "desired properties of the first twin"                               \
+	}
+#define KEYS_ROW(a)                                                                      \
+	{                                                                                \
+		"keys", NULL, OPT_FLAG, &(a).keys,                                       \
+		    "show the shared keys, which are secret"                             \
+	}
+#define CREATE_ROWS(a)                                                                   \
+	{"symmetric", NULL, OPT_FLAG, &(a).doc.symmetric,                                \
+	    "by a shared key, which the service makes"},                                 \
+	    DOC_ROWS((a).doc),                                                           \
+	    {"edge", "YES", OPT_TEXT, &(a).doc.edge, "yes or no: IoT Edge devices"},     \
+	    {"disabled", NULL, OPT_FLAG, &(a).doc.disabled, "nobody may come in yet"},   \
+	    KEYS_ROW(a),                                                                 \
 	{                                                                                \
 		0                                                                        \
+	}
+#define UPDATE_ROWS(a)                                                                   \
+	{"drop-second", NULL, OPT_FLAG, &(a).doc.drop_second,                            \
+	    "without its second certificate"},                                           \
+	    {"symmetric", NULL, OPT_FLAG, &(a).doc.symmetric,                            \
+		"by a shared key; the one it has stays"},                                \
+	    {"new-keys", NULL, OPT_FLAG, &(a).doc.new_keys,                              \
+		"by new shared keys, which are made here"},                              \
+	    DOC_ROWS((a).doc),                                                           \
+	    {"any-hub", NULL, OPT_FLAG, &(a).doc.any_hub, "to any hub again"},           \
+	    {"edge", "YES", OPT_TEXT, &(a).doc.edge, "yes or no: IoT Edge devices"},     \
+	    {"etag", "ETAG", OPT_TEXT, &(a).etag,                                        \
+		"only where it is still this "                                           \
+		"version"},                                                              \
+	    KEYS_ROW(a),                                                                 \
+	{                                                                                \
+		0                                                                        \
+	}
+#define GROUP_CERT_ROWS(d)                                                               \
+	{"signing-ca", "FILE", OPT_TEXT, &(d).cert,                                      \
+	    "by certificates that this CA signed, PEM"},                                 \
+	    {"second-ca", "FILE", OPT_TEXT, &(d).second_cert,                            \
+		"and by another one, "                                                   \
+		"PEM"},                                                                  \
+	{                                                                                \
+		"ca-name", "NAME", OPT_TEXT, &(d).ca_name,                               \
+		    "by a certificate of the provisioning service"                       \
+	}
+#define DEVICE_CERT_ROWS(d)                                                              \
+	{"device-cert", "FILE", OPT_TEXT, &(d).cert, "by its own certificate, PEM"},     \
+	    {"second-cert", "FILE", OPT_TEXT, &(d).second_cert,                          \
+		"and by its next one, PEM"},                                             \
+	    {"tpm", "FILE", OPT_TEXT, &(d).tpm, "by its TPM: endorsement key, Base64"},  \
+	{                                                                                \
+		"device-id", "ID", OPT_TEXT, &(d).device,                                \
+		    "name of its identity (default: the registration ID)"                \
 	}
 
 static int
@@ -501,17 +451,22 @@ group_show(int argc, char **argv, struct err *e)
 static int
 group_create(int argc, char **argv, struct err *e)
 {
-	struct args a = {.kind = &group_kind};
-	const struct opt own[] = {{"signing-ca", "FILE", OPT_TEXT, &a.ca,
-				      "by certificates that this CA signed, PEM"},
-	    {"second-ca", "FILE", OPT_TEXT, &a.second_ca, "and by another one, PEM"},
-	    {"ca-name", "NAME", OPT_TEXT, &a.ca_name,
-		"by a certificate of the provisioning service"},
-	    CREATE_ROWS(a)};
+	struct args a = {.kind = &group_kind, .doc.group = true};
+	const struct opt own[] = {GROUP_CERT_ROWS(a.doc), CREATE_ROWS(a)};
 	const struct opt_cmd cmd = {"muster group create NAME [OPTIONS]",
 	    "Makes an enrollment group. One that is there is left alone: exit status 5.",
 	    own, 1, 1};
 	return run_one(&a, &cmd, create, argc, argv, e);
+}
+
+static int
+group_update(int argc, char **argv, struct err *e)
+{
+	struct args a = {.kind = &group_kind, .doc.group = true};
+	const struct opt own[] = {GROUP_CERT_ROWS(a.doc), UPDATE_ROWS(a)};
+	const struct opt_cmd cmd = {"muster group update NAME [OPTIONS]",
+	    "Changes an enrollment group; what no option names stays.", own, 1, 1};
+	return run_one(&a, &cmd, update, argc, argv, e);
 }
 
 static int
@@ -543,6 +498,7 @@ cmd_group(int argc, char **argv, struct err *e)
 	static const struct verb verbs[] = {{"list", "", "the groups", group_list_},
 	    {"show", "NAME", "one in full", group_show},
 	    {"create", "NAME", "make one", group_create},
+	    {"update", "NAME", "change it", group_update},
 	    {"enable", "NAME", "let its devices register", group_enable},
 	    {"disable", "NAME", "let nobody register by it", group_disable},
 	    {"delete", "NAME", "remove it", group_delete}, {0}};
@@ -569,18 +525,23 @@ static int
 enrollment_create(int argc, char **argv, struct err *e)
 {
 	struct args a = {.kind = &enrollment_kind};
-	const struct opt own[] = {
-	    {"device-cert", "FILE", OPT_TEXT, &a.ca, "by its own certificate, PEM"},
-	    {"second-cert", "FILE", OPT_TEXT, &a.second_ca, "and by its next one, PEM"},
-	    {"tpm", "FILE", OPT_TEXT, &a.tpm, "by its TPM: endorsement key, Base64"},
-	    {"device-id", "ID", OPT_TEXT, &a.device,
-		"name of its identity (default: the registration ID)"},
-	    CREATE_ROWS(a)};
+	const struct opt own[] = {DEVICE_CERT_ROWS(a.doc), CREATE_ROWS(a)};
 	const struct opt_cmd cmd = {"muster enrollment create ID [OPTIONS]",
 	    "Makes the enrollment of one device. One that is there is left alone: exit\n"
 	    "status 5.",
 	    own, 1, 1};
 	return run_one(&a, &cmd, create, argc, argv, e);
+}
+
+static int
+enrollment_update(int argc, char **argv, struct err *e)
+{
+	struct args a = {.kind = &enrollment_kind};
+	const struct opt own[] = {DEVICE_CERT_ROWS(a.doc), UPDATE_ROWS(a)};
+	const struct opt_cmd cmd = {"muster enrollment update ID [OPTIONS]",
+	    "Changes the enrollment of one device; what no option names stays.", own, 1,
+	    1};
+	return run_one(&a, &cmd, update, argc, argv, e);
 }
 
 static int
@@ -613,6 +574,7 @@ cmd_enrollment(int argc, char **argv, struct err *e)
 	    {"list", "", "the enrollments", enrollment_list_},
 	    {"show", "ID", "one in full", enrollment_show},
 	    {"create", "ID", "make one", enrollment_create},
+	    {"update", "ID", "change it", enrollment_update},
 	    {"enable", "ID", "let the device register", enrollment_enable},
 	    {"disable", "ID", "let it register no more", enrollment_disable},
 	    {"delete", "ID", "remove it", enrollment_delete}, {0}};

@@ -41,21 +41,32 @@ begin(struct remote *r, const struct listing *l, struct paging *p, const struct 
 	p->show = render_new(cols, r->form, stdout, render_width(stdout));
 }
 
-static void
-show_page(
-    struct remote *r, const struct listing *l, struct paging *p, const struct js *page)
+static int
+give_row(const struct listing *l, struct paging *p, const struct js *row, struct err *e)
+{
+	if (l->each)
+		return l->each(l->ctx, row, e);
+	render_row(p->show, row);
+	return 0;
+}
+
+static int
+show_page(struct remote *r, const struct listing *l, struct paging *p,
+    const struct js *page, struct err *e)
 {
 	int64_t top = l->top;
-	if (!p->show && js_len(page))
+	if (!l->each && !p->show && js_len(page))
 		begin(r, l, p, js_at(page, 0));
 	for (size_t i = 0; i < js_len(page); i++) {
 		if (top && !p->left) {
 			p->more = true;
-			return;
+			return 0;
 		}
-		render_row(p->show, js_at(page, i));
+		if (give_row(l, p, js_at(page, i), e))
+			return -1;
 		p->left -= top ? 1 : 0;
 	}
+	return 0;
 }
 
 static int
@@ -75,7 +86,8 @@ ask_page(struct remote *r, const struct listing *l, struct paging *p, struct err
 	if (p->next[0] && strcmp(p->next, answer.continuation) == 0)
 		return err_set(
 		    e, ERR_CORRUPT, "%s: the page that follows is the same one", l->what);
-	show_page(r, l, p, page);
+	if (show_page(r, l, p, page, e))
+		return -1;
 	snprintf(p->next, sizeof(p->next), "%s", answer.continuation);
 	return 0;
 }
@@ -83,9 +95,9 @@ ask_page(struct remote *r, const struct listing *l, struct paging *p, struct err
 static void
 tell(const struct remote *r, const struct listing *l, const struct paging *p)
 {
-	if (r->form != RENDER_TABLE)
+	if (r->form != RENDER_TABLE && !l->each)
 		return;
-	if (!p->show)
+	if (!p->show && !l->each)
 		fprintf(stderr, "no %s\n", l->what);
 	if (p->more)
 		fprintf(stderr, "there are more; --top %lld showed these\n",
@@ -105,4 +117,16 @@ listing_run(struct remote *r, const struct listing *l, struct err *e)
 	if (rc == 0)
 		tell(r, l, &p);
 	return rc;
+}
+
+void
+listing_print(const struct remote *r, const struct render_column *cols,
+    const struct js *list, const char *what)
+{
+	struct render *t = render_new(cols, r->form, stdout, render_width(stdout));
+	for (size_t i = 0; i < js_len(list); i++)
+		render_row(t, js_at(list, i));
+	render_free(t);
+	if (!js_len(list) && r->form == RENDER_TABLE)
+		fprintf(stderr, "no %s\n", what);
 }

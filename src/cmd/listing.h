@@ -2,7 +2,7 @@
 #define CMD_LISTING_H
 /*
  * Lists of the service APIs, a page a request (x-ms-continuation), as a table, JSON or
- * TSV.
+ * TSV, or row by row.
  */
 #include "cmd/remote.h"
 
@@ -13,10 +13,16 @@ struct listing {
 	const char *what;                 /* in errors: "devices" */
 	const struct render_column *cols; /* NULL: the members of the first row */
 	int64_t top;                      /* 0: all of them */
+	/* not NULL: the rows go here, and nothing is printed; -1 ends the list */
+	int (*each)(void *ctx, const struct js *row, struct err *e);
+	void *ctx;
 };
 
 /* r is open. Prints; where nothing is listed, or more is there, standard error says so.
  */
 must_check int listing_run(struct remote *r, const struct listing *l, struct err *e);
+/* A list that came whole, "value" of the resource manager's; what: "policies". */
+void listing_print(const struct remote *r, const struct render_column *cols,
+    const struct js *list, const char *what);
 
 #endif

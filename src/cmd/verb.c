@@ -7,6 +7,17 @@
 #include <string.h>
 
 static int
+width_of(const struct verb *verbs)
+{
+	size_t wide = 15;
+	for (const struct verb *v = verbs; v->name; v++) {
+		size_t len = strlen(v->name) + strlen(v->args) + 1;
+		wide = len > wide ? len : wide;
+	}
+	return (int)wide;
+}
+
+static int
 show_help(const char *command, const char *about, const struct verb *verbs)
 {
 	printf("usage: muster %s VERB [OPTIONS]\n\n%s\n\nverbs:\n", command, about);
@@ -14,7 +25,7 @@ show_help(const char *command, const char *about, const struct verb *verbs)
 		char left[64];
 		snprintf(left, sizeof(left), "%s%s%s", v->name, v->args[0] ? " " : "",
 		    v->args);
-		printf("  %-16s %s\n", left, v->help);
+		printf("  %-*s  %s\n", width_of(verbs), left, v->help);
 	}
 	printf("\nmuster %s VERB --help tells a verb's options.\n", command);
 	return 0;

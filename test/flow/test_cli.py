@@ -1,101 +1,23 @@
 """The commands of daily work, against the home's server, against it as if it were Azure (a
 connection string), and against a stand-in that gives tokens."""
 import base64
-import glob
 import json
 import os
 import re
-import shutil
 import signal
-import sqlite3
 import subprocess
-import tempfile
 import threading
 import time
 from email.utils import formatdate
 
 import azure_fake
+import cli
 import harness
 import mqtt
 import pki
 
-ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/"
 
-
-def secret(path, text, mode=0o600):
-    with open(path, "w", encoding="ascii", opener=lambda p, f: os.open(p, f, mode)) as f:
-        f.write(text + "\n")
-    os.chmod(path, mode)
-    return path
-
-
-def section(name, **keys):
-    return "[%s]\n%s\n" % (name, "".join("%s = %s\n" % row for row in keys.items()))
-
-
-WAYS = ([], ["--target", "here"], ["--target", "keys"])
-
-
-class CliCase(harness.ServerCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.home = cls.server.home
-        cls.usual()
-
-    @classmethod
-    def usual(cls):
-        cls.targets(
-            section("here", kind="muster", server="https://127.0.0.1:%d" % cls.server.https_port,
-                    ca="ca/root.pem", cert="operators/admin.pem", key="operators/admin.key"),
-            cls.string_section("keys"))
-
-    @classmethod
-    def targets(cls, *sections):
-        with open(os.path.join(cls.home, "targets.conf"), "w", encoding="ascii") as f:
-            f.write("\n".join(sections))
-
-    @classmethod
-    def string_section(cls, name, mode=0o600):
-        """The home's server as Azure: by keys of its policies, which it keeps to itself."""
-        with tempfile.TemporaryDirectory() as copy:  # the server has the file to itself
-            for path in glob.glob(os.path.join(cls.home, "hub.db*")):
-                shutil.copy(path, copy)
-            db = sqlite3.connect(os.path.join(copy, "hub.db"))
-            rows = db.execute("SELECT plane, name, primary_key FROM policy").fetchall()
-            db.close()
-        files = {}
-        for plane, policy, key in rows:
-            if policy not in ("iothubowner", "provisioningserviceowner"):
-                continue
-            files[plane + "_connection"] = os.path.basename(secret(
-                os.path.join(cls.home, "%s-%s.conn" % (name, plane)),
-                "HostName=127.0.0.1:%d;SharedAccessKeyName=%s;SharedAccessKey=%s" % (
-                    cls.server.https_port, policy, base64.b64encode(key).decode()), mode))
-        return section(name, kind="azure", sign_in="connection-string", ca="ca/root.pem", **files)
-
-    def each_way(self):
-        """As an operator, and as if the server were Azure."""
-        yield from enumerate(WAYS)
-
-    def muster(self, *args, stdin=None):
-        return harness.run(*args, "--home", self.home, stdin=stdin)
-
-    def json(self, *args, **more):
-        """The one document that a command shows."""
-        return json.loads(self.works(self.muster(*args, "-o", "json", **more)).stdout)
-
-    def lines(self, *args):
-        """A list's rows as JSON."""
-        out = self.works(self.muster(*args, "-o", "json")).stdout
-        return [json.loads(line) for line in out.splitlines()]
-
-    def tsv(self, *args):
-        out = self.works(self.muster(*args, "-o", "tsv")).stdout
-        return [line.split("\t") for line in out.splitlines()]
-
-
-class Device(CliCase):
+class Device(cli.CliCase):
     """Identities and what is said to them."""
 
     def test_an_identity_from_the_first_to_the_last_day(self):
@@ -291,7 +213,7 @@ class Device(CliCase):
         self.ends(self.muster("device", "send", "c-1", "x", "--target", "keys"), 3, "AMQP")
 
 
-class Enrollment(CliCase):
+class Enrollment(cli.CliCase):
     """Who may register, and who has."""
 
     def test_a_group_of_a_ca(self):
@@ -325,7 +247,7 @@ class Enrollment(CliCase):
         keys = self.path("group.keys")
         for n, way in self.each_way():
             name, key = "key-%d" % n, base64.b64encode(os.urandom(32)).decode()
-            secret(keys, key)
+            cli.secret(keys, key)
             hidden = self.json("group", "create", name, "--keys-file", keys, *way)
             self.assertNotIn(key, json.dumps(hidden))
             for verb in ("disable", "enable"):
@@ -365,7 +287,8 @@ class Enrollment(CliCase):
     def test_options_that_do_not_fit(self):
         ca = self.device_ca.cert
         for args, word in (([], "--signing-ca"), (["--symmetric", "--signing-ca", ca], "one of"),
-                           (["--symmetric", "--second-ca", ca], "first one"),
+                           (["--symmetric", "--second-ca", ca], "one of"),
+                           (["--second-ca", ca], "first one"),
                            (["--symmetric", "--reprovision", "maybe"], "migrate")):
             self.ends(self.muster("group", "create", "odd", *args), 2, word)
         self.ends(self.muster("group", "create", "odd", "--signing-ca", self.device_ca.key), 3)
@@ -373,7 +296,7 @@ class Enrollment(CliCase):
         self.assertEqual(self.op.get("/enrollmentGroups/odd").status, 404)
 
 
-class Logs(CliCase):
+class Logs(cli.CliCase):
     """What devices sent, and who came."""
 
     def test_events(self):
@@ -442,7 +365,7 @@ class Logs(CliCase):
             self.ends(self.muster(command, "--since", "yesterday"), 3, "--since")
 
 
-class Targets(CliCase):
+class Targets(cli.CliCase):
     """Which there are, and what is wrong with them."""
 
     def test_a_target_that_is_none(self):
@@ -466,11 +389,11 @@ class Targets(CliCase):
         self.assertNotIn("SharedAccessKey=", got.stderr)
 
     def test_a_key_that_is_not_the_hubs(self):
-        secret(os.path.join(self.home, "wrong.conn"),
+        cli.secret(os.path.join(self.home, "wrong.conn"),
                "HostName=127.0.0.1:%d;SharedAccessKeyName=iothubowner;SharedAccessKey=%s" % (
                    self.server.https_port, base64.b64encode(b"x" * 32).decode()))
-        self.targets(section("wrong", kind="azure", sign_in="connection-string", ca="ca/root.pem",
-                             hub_connection="wrong.conn"))
+        self.targets(cli.section("wrong", kind="azure", sign_in="connection-string",
+                                 ca="ca/root.pem", hub_connection="wrong.conn"))
         self.addCleanup(self.usual)
         self.ends(self.muster("device", "list", "--target", "wrong"), 6, "HTTP 401",
                   "does not accept the credential")
@@ -503,18 +426,18 @@ class Targets(CliCase):
             self.assertEqual(states["crl"] == "not offered", target != "here")
 
 
-class Principal(CliCase):
+class Principal(cli.CliCase):
     """The home's server as if it were Azure, by an operator's secret."""
 
     def principal(self, name, role):
         made = self.works(self.muster("operator", "add", name, "--role", role))
-        secret(os.path.join(self.home, name + ".secret"), made.stdout.strip())
+        cli.secret(os.path.join(self.home, name + ".secret"), made.stdout.strip())
         host = "127.0.0.1:%d" % self.server.https_port
         app = re.search(r"application (\S+)", made.stderr).group(1)
-        return section(name, kind="azure", sign_in="service-principal", ca="ca/root.pem",
+        return cli.section(name, kind="azure", sign_in="service-principal", ca="ca/root.pem",
                        tenant="adfs", client_id=app, secret=name + ".secret", hub=host, dps=host,
                        authority="https://" + host, arm="https://" + host,
-                       hub_resource=ARM + "IotHubs/muster")
+                       hub_resource=cli.ARM + "IotHubs/muster")
 
     def test_every_plane(self):
         self.targets(self.principal("ci", "owner"), self.principal("lee", "reader"))
@@ -541,7 +464,7 @@ class Endless(list):
         return self.make()
 
 
-class Azure(CliCase):
+class Azure(cli.CliCase):
     """A stand-in gives the tokens and plays the planes."""
 
     @classmethod
@@ -553,15 +476,15 @@ class Azure(CliCase):
         self.fake = azure_fake.Fake(self, self.pair)
         self.imds = azure_fake.Fake(self)
         host = "127.0.0.1:%d" % self.fake.port
-        secret(os.path.join(self.home, "prod.secret"), "s3cr3t&+=")
+        cli.secret(os.path.join(self.home, "prod.secret"), "s3cr3t&+=")
         both = {"kind": "azure", "ca": self.pair[0], "hub": host, "dps": host,
-                "arm": self.fake.url, "hub_resource": ARM + "IotHubs/h",
-                "dps_resource": ARM + "provisioningServices/d"}
+                "arm": self.fake.url, "hub_resource": cli.ARM + "IotHubs/h",
+                "dps_resource": cli.ARM + "provisioningServices/d"}
         self.targets(
-            section("sp", sign_in="service-principal", tenant="tenant-1", client_id="app-1",
+            cli.section("sp", sign_in="service-principal", tenant="tenant-1", client_id="app-1",
                     secret="prod.secret", authority=self.fake.url, **both),
-            section("mi", sign_in="managed-identity", imds=self.imds.url, **both),
-            section("mine", sign_in="managed-identity", imds=self.imds.url, client_id="id-7",
+            cli.section("mi", sign_in="managed-identity", imds=self.imds.url, **both),
+            cli.section("mine", sign_in="managed-identity", imds=self.imds.url, client_id="id-7",
                     **both))
         self.identity = {"deviceId": "d-1", "status": "enabled", "etag": "e1",
                          "authentication": {"type": "certificateAuthority"}}
@@ -743,12 +666,12 @@ class Azure(CliCase):
         self.assertEqual(first.headers["x-ms-max-item-count"], "1000")
 
     def test_the_planes_have_tokens_of_their_own(self):
-        hub = {"id": ARM + "IotHubs/h", "name": "h", "properties": {"hostName": "h.example.net"}}
-        dps = {"id": ARM + "provisioningServices/d", "name": "d", "properties": {
+        hub = {"id": cli.ARM + "IotHubs/h", "name": "h", "properties": {"hostName": "h.example.net"}}
+        dps = {"id": cli.ARM + "provisioningServices/d", "name": "d", "properties": {
             "idScope": "0ne1", "iotHubs": [{"name": "h.example.net", "location": "x",
                                             "connectionString": "HostName=..;****"}]}}
-        self.fake.on("GET", ARM + "IotHubs/h", hub)
-        self.fake.on("GET", ARM + "provisioningServices/d", dps)
+        self.fake.on("GET", cli.ARM + "IotHubs/h", hub)
+        self.fake.on("GET", cli.ARM + "provisioningServices/d", dps)
         self.fake.on("GET", "/enrollmentGroups/g", {"enrollmentGroupId": "g"})
         self.assertEqual(self.json("hub", "show", "--target", "sp"), hub)
         self.assertEqual(self.json("group", "show", "g", "--target", "sp")["enrollmentGroupId"], "g")
@@ -761,7 +684,7 @@ class Azure(CliCase):
         self.ends(self.muster("hub", "show", "--target", "keys"), 2, "keys")
 
     def test_no_hub_there(self):
-        self.targets(section("dps-only", kind="azure", sign_in="managed-identity",
+        self.targets(cli.section("dps-only", kind="azure", sign_in="managed-identity",
                              dps="127.0.0.1:1", ca=self.pair[0]))
         self.ends(self.muster("device", "list", "--target", "dps-only"), 2, "set hub")
 
