@@ -1,5 +1,5 @@
 /*
- * What handlers of requests share: asking, answering, errors in four dialects, pages.
+ * What handlers of requests share: asking, answering, errors in each dialect, pages.
  */
 #include "proto/http_call.h"
 
@@ -209,6 +209,10 @@ http_call_fail(struct http_call *c, const struct wire_error *w, const char *deta
 	case HTTP_DIALECT_HUB:
 		http_call_set(c, "iothub-errorcode", w->name);
 		wire_error_hub_body(w, detail, now, &b);
+		break;
+	case HTTP_DIALECT_METHOD:
+		http_call_set(c, "iothub-errorcode", w->name);
+		wire_error_method_body(w, detail, now, &b);
 		break;
 	case HTTP_DIALECT_DPS:
 		wire_error_dps_body(w, detail, now, &b);

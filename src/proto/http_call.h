@@ -28,6 +28,7 @@ enum http_accepts {
 };
 enum http_dialect {
 	HTTP_DIALECT_HUB,
+	HTTP_DIALECT_METHOD,
 	HTTP_DIALECT_DPS,
 	HTTP_DIALECT_ARM,
 	HTTP_DIALECT_PLAIN,

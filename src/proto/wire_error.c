@@ -7,7 +7,8 @@
 #include "base/rand.h"
 #include "codec/js.h"
 
-#define GATE_NUMBER 409003
+#define GATE_NUMBER      409003
+#define NO_DEVICE_NUMBER 404001
 
 static const struct {
 	uint32_t number;
@@ -148,11 +149,51 @@ wire_error_hub_body(
 }
 
 void
+wire_error_method_body(
+    const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out)
+{
+	auto_(js_free) struct js *o = js_object();
+	auto_buf inner = BUF_INIT(8192);
+	if (w->number == NO_DEVICE_NUMBER) {
+		wire_error_hub_body(w, detail, now_ms, out);
+		return;
+	}
+	wire_error_dps_body(w, detail, now_ms, &inner);
+	js_set_text(o, "Message", buf_text(&inner));
+	js_set_text(o, "ExceptionMessage", "");
+	js_dump(o, JS_AS_BUILT, out);
+}
+
+/* Names of the resource manager's own; where it has none, the hub's. */
+static const char *
+arm_code(const struct wire_error *w)
+{
+	switch (w->status) {
+	case 401:
+		return "AuthenticationFailed";
+	case 403:
+		return "AuthorizationFailed";
+	case 404:
+		return "ResourceNotFound";
+	case 405:
+		return "MethodNotAllowed";
+	case 409:
+		return "Conflict";
+	case 412:
+		return "PreconditionFailed";
+	case 429:
+		return "TooManyRequests";
+	default:
+		return w->name;
+	}
+}
+
+void
 wire_error_arm_body(const struct wire_error *w, const char *detail, struct buf *out)
 {
 	auto_(js_free) struct js *o = js_object();
 	struct js *inner = js_object();
-	js_set_text(inner, "code", w->status == 404 ? "ResourceNotFound" : w->name);
+	js_set_text(inner, "code", arm_code(w));
 	put_message(inner, "message", w, detail);
 	js_set(o, "error", inner);
 	js_dump(o, JS_AS_BUILT, out);

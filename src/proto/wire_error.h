@@ -30,6 +30,10 @@ void wire_error_dps_body(
 /* The hub's shape A (protocol/service.md 2.9). */
 void wire_error_hub_body(
     const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out);
+/* Its shape B, which calls of methods are answered in: the number, as JSON in JSON. A
+ * device that is not there is told in shape A: Node knows it by its name alone (T18). */
+void wire_error_method_body(
+    const struct wire_error *w, const char *detail, int64_t now_ms, struct buf *out);
 /* The resource manager's. */
 void wire_error_arm_body(const struct wire_error *w, const char *detail, struct buf *out);
 /* A token endpoint's (RFC 6749 5.2). */

@@ -194,7 +194,7 @@ class Methods(harness.ServerCase):
             call = self.call("m-json")
             rid, _ = self.request(client)
             client.publish(RES % (200, rid), body, qos=1)
-            self.refused(call.done(), 502, "BadDeviceResponse")
+            self.refused(call.done(), 502, "GenericBadGateway")
 
     def test_what_cannot_be_called(self):
         self.listen("m-bad")

@@ -151,7 +151,8 @@ class Bulk(harness.ServerCase):
         names = ["h-%03d" % i for i in range(100)]
         self.create(*names)
         over = ({"id": n, "importMode": "delete"} for n in names + ["x"])
-        self.assertEqual(self.bulk(*over).status, 400)
+        got = self.bulk(*over)
+        self.assertEqual((got.status, got.headers["iothub-errorcode"]), (413, "TooManyDevices"))
         self.assertEqual(self.get("h-099")["status"], "enabled")
         self.works_out(*({"id": n, "importMode": "delete"} for n in names))
         self.assertEqual(self.op.get("/devices/h-000").status, 404)

@@ -193,12 +193,15 @@ def routes():
     return found
 
 
-class Rights(harness.ServerCase):
+class Matrix(harness.ServerCase):
+    """Routes against callers. policies: the rights of each, of hub and DPS; keys: theirs."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.keys = cls.server.policy_keys()
-        rows = cls.server.operator().post(HUB + "/listkeys").json["value"]
+        rows = [r for plane in (HUB, DPS)
+                for r in cls.server.operator().post(plane + "/listkeys").json["value"]]
+        cls.keys = {r["keyName"]: base64.b64decode(r["primaryKey"]) for r in rows}
         cls.policies = {r["keyName"]: {x.strip() for x in r["rights"].split(",")} for r in rows}
         for rights in cls.policies.values():
             rights |= {"ServiceRead"} if "ServiceConnect" in rights else set()
@@ -211,6 +214,32 @@ class Rights(harness.ServerCase):
         cls.csr = base64.b64encode(pki.openssl("req", "-new", "-key", key, "-subj", "/CN=est-1",
                                                "-outform", "DER")).decode()
 
+    def ask(self, caller, route, device, scope=None):
+        method, path = route.split(" ", 1)
+        body = {"CSR": self.csr, "CA": self.ca_body}.get(str(NEEDS[route][1]), NEEDS[route][1])
+        more = {"If_Match": "*"} if DPS in path and method != "PUT" else {}
+        if path.startswith("/{}/registrations/") and scope:
+            path = path.replace("{}", scope, 1)
+        return caller.call(method, path.replace("{}", device), body,
+                           iothub_to="/devices/%s/messages/devicebound" % device, **more)
+
+    def by_policy(self, policy):
+        return self.server.anybody(
+            harness.token("127.0.0.1", self.keys[policy], policy=policy))
+
+    def judge(self, got, right, is_open):
+        """What came, against whether this caller may: a right of NEEDS, as text."""
+        if right == "sign in":
+            self.assertIn(got.status, (400, 401), got)
+        elif right in ("None", "public") or is_open:
+            self.assertNotIn(got.status, (401, 403), got)
+            self.assertLess(got.status, 500, got)
+        else:  # serverkeygen is off
+            self.assertIn(got.status, (401, 403) + ((404,) if right == "operator" else ()), got)
+            self.assertNotIn("primaryKey", got.text)
+
+
+class Rights(Matrix):
     def test_every_route_has_its_row_here(self):
         self.assertEqual(sorted(routes()), sorted(NEEDS))
         self.assertEqual([r for r, (right, _) in NEEDS.items() if right is None],
@@ -218,13 +247,6 @@ class Rights(harness.ServerCase):
                           for what in ("cacerts", "csrattrs")] +
                          ["GET /adfs%s/.well-known/openid-configuration" % more
                           for more in ("", "/adfs")])
-
-    def ask(self, caller, route, device):
-        method, path = route.split(" ", 1)
-        body = {"CSR": self.csr, "CA": self.ca_body}.get(str(NEEDS[route][1]), NEEDS[route][1])
-        more = {"If_Match": "*"} if DPS in path and method != "PUT" else {}
-        return caller.call(method, path.replace("{}", device), body,
-                           iothub_to="/devices/%s/messages/devicebound" % device, **more)
 
     def refuses(self, name, caller):
         for route, (right, _) in NEEDS.items():
@@ -273,18 +295,11 @@ class Rights(harness.ServerCase):
 
     def test_each_policy_has_its_rights_and_no_more(self):
         for policy, rights in self.policies.items():
-            caller = self.server.anybody(
-                harness.token("127.0.0.1", self.keys[policy], policy=policy))
+            caller = self.by_policy(policy)
             for number, (route, (right, _)) in enumerate(NEEDS.items()):
                 with self.subTest(policy=policy, route=route):
                     got = self.ask(caller, route, "p%d-%s" % (number, policy))
-                    if right == "sign in":
-                        self.assertIn(got.status, (400, 401), got)
-                    elif right in (None, "public") or right in rights:
-                        self.assertNotIn(got.status, (401, 403), got)
-                        self.assertLess(got.status, 500, got)
-                    else:
-                        self.assertIn(got.status, (401, 403), got)
+                    self.judge(got, str(right), right in rights)
 
     def test_certificates_that_are_no_operators(self):
         now = pki.datetime.datetime.now(pki.datetime.timezone.utc)
@@ -318,16 +333,8 @@ class Rights(harness.ServerCase):
                 for number, (route, (right, _)) in enumerate(NEEDS.items()):
                     with self.subTest(role=role, plane=plane, route=route):
                         got = self.ask(caller, route, "o%d-%s-%s" % (number, role, plane))
-                        self.judge(got, str(right).rstrip("!"), rights & of_plane)
-
-    def judge(self, got, right, rights):
-        if right == "sign in":
-            self.assertIn(got.status, (400, 401), got)
-        elif right in ("None", "public") or right in rights:
-            self.assertNotIn(got.status, (401, 403), got)
-            self.assertLess(got.status, 500, got)
-        else:  # serverkeygen is off
-            self.assertIn(got.status, (401, 403) + ((404,) if right == "operator" else ()), got)
+                        right = str(right).rstrip("!")
+                        self.judge(got, right, right in rights & of_plane)
 
     def test_tokens_of_operators_that_are_no_good(self):
         good = self.signed_in("owner", PLANES["arm"][0]).auth
@@ -372,6 +379,121 @@ class Rights(harness.ServerCase):
             s.sendall(("GET /devices?api-version=1 HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\n"
                        "Authorization: %s\r\n\r\n" % token).encode())
             self.assertIn(b" 40", s.recv(4096).split(b"\r\n")[0])
+
+
+# The seal's stages as muster migrate seal throws them (fleet/seal.c), each with those before it.
+STAGES = ((), ("disableDeviceSAS",), ("disableDeviceSAS", "disableModuleSAS"),
+          ("disableDeviceSAS", "disableModuleSAS", "disableLocalAuth"))
+
+
+class Sealed(Matrix):
+    """The table again after each stage of the seal: who goes by a key is out, nobody else is."""
+
+    DEVICE = "seal-d"  # and its module, which has the same name
+    SAS = {"device": "disableDeviceSAS", "registration": "disableDeviceSAS",
+           "module": "disableModuleSAS"}
+
+    def of_kind(self, kind):
+        """The routes that a device's own credential of that kind opens."""
+        routes = {r for r, (right, _) in NEEDS.items() if right == "device"}
+        modules = {r for r in routes if "/modules/" in r}
+        registrations = {r for r in routes if "/registrations/" in r}
+        checkin = {"POST /muster/checkin"}
+        return {"module": modules, "registration": registrations,
+                "device": routes - modules - registrations - checkin,
+                "certificate": routes - modules}[kind]
+
+    def own_credentials(self):
+        """A caller by each kind of credential that a device has."""
+        key, group, token = self.sas_device(self.DEVICE), self.sas_group(), harness.token
+        module = self.good(self.op.put("/devices/%s/modules/%s" % (self.DEVICE, self.DEVICE), {}))
+        module_key = base64.b64decode(module["authentication"]["symmetricKey"]["primaryKey"])
+        self.x509_group()
+        self.ca_device("seal-x")
+        cert, cert_key = self.leaf("seal-x")
+        resource = "127.0.0.1/devices/" + self.DEVICE
+        return {
+            "device": (self.DEVICE, self.server.anybody(token(resource, key))),
+            "module": (self.DEVICE, self.server.anybody(
+                token(resource + "/modules/" + self.DEVICE, module_key))),
+            "registration": ("seal-r", self.server.anybody(
+                token(harness.SCOPE + "/registrations/seal-r", harness.derive(group, "seal-r"),
+                      policy="registration"))),
+            "certificate": ("seal-x", self.server.anybody(cert=cert, key=cert_key))}
+
+    def holds(self, stage, who, caller, device, is_open, routes=None):
+        """is_open(right, route): whether that caller may. routes: others than all."""
+        for route in routes or NEEDS:
+            right = NEEDS[route][0]
+            with self.subTest(stage=stage, who=who, route=route):
+                got = self.ask(caller, route, device, harness.SCOPE)
+                self.judge(got, str(right), is_open(right, route))
+
+    def others(self):
+        """Callers that no stage touches: themselves and what they may."""
+        yield "nobody", self.server.anybody(), set()
+        yield "expired", self.server.anybody(harness.token(
+            "127.0.0.1", self.keys["iothubowner"], -400, "iothubowner")), set()
+        yield "wrong", self.server.anybody(harness.token(
+            "127.0.0.1", os.urandom(32), policy="iothubowner")), set()
+        for role, plane in (("owner", "arm"), ("owner", "hub"), ("owner", "dps"),
+                            ("registry", "hub"), ("reader", "hub"), ("none", "hub")):
+            audience, rights = PLANES[plane]
+            mine = OWNER if role == "owner" else ROLES[role]
+            yield "%s on %s" % (role, plane), self.signed_in(role, audience), mine & rights
+        yield "operator", self.op, OWNER | {"operator"}
+
+    def own_hold(self, stage, own, routes=None):
+        """What opens to a device's own credentials is what their switch leaves."""
+        for kind, (device, caller) in own.items():
+            mine = set() if self.SAS.get(kind) in stage else self.of_kind(kind)
+            self.holds(stage, kind, caller, device, lambda _, route, r=mine: route in r, routes)
+
+    def policies_hold(self, stage, names):
+        for name in names:
+            rights = set() if "disableLocalAuth" in stage else self.policies[name]
+            self.holds(stage, name, self.by_policy(name), "nobody",
+                       lambda right, _, r=rights: right in r)
+
+    def others_hold(self, stage, others):
+        for name, caller, rights in others:
+            self.holds(stage, name, caller, "nobody",
+                       lambda right, _, r=rights: str(right).rstrip("!") in r)
+
+    def turn(self, stage):
+        self.good(self.op.put(HUB, {"properties": {name: name in stage for name in STAGES[-1]}}))
+
+    def is_at(self, stage):
+        """Nothing that was asked since has moved a switch."""
+        got = self.good(self.op.get(HUB))["properties"]
+        self.assertEqual([name for name in STAGES[-1] if got[name]], list(stage))
+
+    def test_each_stage_shuts_its_own_door_and_no_other(self):
+        """At the last stage each caller at each route; before, a caller of each kind."""
+        own, others = self.own_credentials(), list(self.others())
+        devices = [route for route, (right, _) in NEEDS.items() if right == "device"]
+        some = [o for o in others if o[0] in ("nobody", "owner on hub", "operator")]
+        self.own_hold(STAGES[0], own, devices)
+        for stage in STAGES[1:-1]:
+            self.turn(stage)
+            self.own_hold(stage, own, devices)
+            self.policies_hold(stage, ("iothubowner", "provisioningserviceowner"))
+            self.others_hold(stage, some)
+            self.is_at(stage)
+        self.turn(STAGES[-1])
+        self.own_hold(STAGES[-1], own)
+        self.policies_hold(STAGES[-1], self.policies)
+        self.others_hold(STAGES[-1], others)
+        self.is_at(STAGES[-1])
+        self.turn(())
+        self.own_hold((), own, devices)
+        self.policies_hold((), ("iothubowner",))
+
+    def test_the_stages_are_those_that_the_seal_throws(self):
+        path = os.path.join(os.path.dirname(__file__), "../../src/fleet/seal.c")
+        with open(path, encoding="utf-8") as f:
+            thrown = re.findall(r'throw_switch\(s, "(\w+)"', f.read())
+        self.assertEqual(tuple(thrown), STAGES[-1])
 
 
 if __name__ == "__main__":

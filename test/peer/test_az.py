@@ -4,46 +4,17 @@ the two migration guides. Without az the file is skipped; the package is too lar
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "flow")]
 # pylint: disable=wrong-import-position
+import azcli
 import harness
 import pki
 
-# As little of its own doings as can be: every call costs it a second or two.
-QUIET = {"AZURE_CORE_COLLECT_TELEMETRY": "no", "AZURE_CORE_SURVEY_MESSAGE": "no",
-         "AZURE_CORE_NO_COLOR": "yes", "AZURE_LOGGING_ENABLE_LOG_FILE": "no",
-         "AZURE_CORE_DISABLE_CONFIRM_PROMPT": "yes", "AZURE_EXTENSION_USE_DYNAMIC_INSTALL": "no"}
 
-
-class Az(harness.ServerCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        base = "https://127.0.0.1:%d" % cls.server.https_port
-        cls.env = {**os.environ, **QUIET, "REQUESTS_CA_BUNDLE": cls.server.ca,
-                   "AZURE_CONFIG_DIR": os.path.join(cls.parent, "az")}
-        made = cls.op.put("/muster/operators/az", {"role": "owner", "newSecret": True}).json
-        cls.az("cloud", "register", "-n", "muster", "--endpoint-resource-manager", base,
-               "--endpoint-active-directory", base + "/adfs",
-               "--endpoint-active-directory-resource-id", base + "/",
-               "--endpoint-active-directory-graph-resource-id", base + "/")
-        cls.az("cloud", "set", "-n", "muster")
-        cls.account, = json.loads(cls.az("login", "--service-principal", "-u", made["appId"], "-p",
-                                         made["secret"], "--tenant", "adfs", "-o", "json"))
-
-    @classmethod
-    def az(cls, *args, status=0, cwd=None):
-        got = subprocess.run(["az", *args], env=cls.env, stdin=subprocess.DEVNULL, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=180,
-                             check=False, cwd=cwd or cls.parent)
-        assert got.returncode == status, "az %s: %d\n%s" % (
-            " ".join(args[:4]), got.returncode, got.stderr[-3000:])
-        return got.stdout.strip() if not status else got.stderr
-
+class Az(azcli.AzCase):
     def test_signed_in(self):
         self.assertEqual(self.account["state"], "Enabled")
         self.assertEqual(self.account["user"]["type"], "servicePrincipal")

@@ -15,6 +15,7 @@ enum {
 	BODY_MAX = 256 * 1024,
 	FAILED = 400013,
 	TWICE = 400011,
+	TOO_MANY = 413002,
 };
 
 /* As clients spell them, in any case; the order of enum ipc_import. */
@@ -274,7 +275,7 @@ parse_all(const struct http_call *c, struct err *e)
 	auto_(js_free) struct js *v = js_parse(c->body, BODY_MAX, TWIN_JSON_DEPTH + 2, e);
 	if (!v)
 		return NULL;
-	if (js_is(v, JS_ARRAY) && js_len(v) >= 1 && js_len(v) <= ITEMS_MAX)
+	if (js_is(v, JS_ARRAY) && js_len(v) >= 1)
 		return TAKE(v);
 	err_set(e, ERR_PARSE, "an array of 1 to %d identities", ITEMS_MAX);
 	return NULL;
@@ -287,6 +288,11 @@ hub_bulk_post(struct http_call *c)
 	auto_(js_free) struct js *items = parse_all(c, &e);
 	if (!items) {
 		http_call_fail_err(c, &e);
+		return;
+	}
+	if (js_len(items) > ITEMS_MAX) {
+		const struct wire_error w = wire_error_of(TOO_MANY);
+		http_call_fail(c, &w, "");
 		return;
 	}
 	struct bulk b = {.items = items, .packed = BUF_INIT(CAP_BULK)};

@@ -274,7 +274,7 @@ errors_have_a_row_for_every_status(void **state)
 	}
 	const struct wire_error unknown = wire_error_of(404999);
 	assert_int_equal(unknown.number, 404999);
-	assert_string_equal(unknown.name, "NotFound");
+	assert_string_equal(unknown.name, "GenericNotFound");
 	assert_string_equal(wire_error_of(999999).name, "ServerError");
 }
 

@@ -23,8 +23,8 @@ static void
 unknown_paths_are_404_in_the_dialect_of_their_neighbours(void **state)
 {
 	struct rig *r = *state;
-	answers(r, "GET /nothing", "", "", 404, "iothub-errorcode: NotFound",
-	    "ErrorCode:NotFound;");
+	answers(r, "GET /nothing", "", "", 404, "iothub-errorcode: GenericNotFound",
+	    "ErrorCode:GenericNotFound;");
 	answers(r, "GET /enrollments/x/y", "", "", 404, "json", "\"errorCode\":404000");
 	answers(r, "GET /subscriptions/s/x", "", "", 404, "json",
 	    "\"error\":{\"code\":\"ResourceNotFound\"");
@@ -148,7 +148,7 @@ core_errors_become_status_number_and_name(void **state)
 	    {ERR_CONFLICT, 412, "PreconditionFailed"},
 	    {ERR_DENIED, 401, "IotHubUnauthorizedAccess"},
 	    {ERR_UNAVAILABLE, 503, "ServiceUnavailable"},
-	    {ERR_INTERNAL, 500, "ServerError"}, {ERR_FORBIDDEN, 403, "Forbidden"}};
+	    {ERR_INTERNAL, 500, "ServerError"}, {ERR_FORBIDDEN, 403, "GenericForbidden"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct peer p;
 		auto_answer a;
