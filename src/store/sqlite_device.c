@@ -68,13 +68,15 @@ are_tags_same(struct store *s, const struct store_device *d, bool *ret, struct e
 	return 0;
 }
 
+/* Before what is stored changes: it says what to drop. */
 static int
-drop_tags(struct store *s, const char *id, struct err *e)
+drop_tags(struct store *s, const char *id, bool and_modules, struct err *e)
 {
 	auto_stmt q = {0};
 	if (stmt_open(s, STMT_TAG_DROP, &q, e))
 		return -1;
 	stmt_bind_text(&q, 1, id);
+	stmt_bind_int(&q, 2, and_modules);
 	return stmt_run(&q, e);
 }
 
@@ -108,7 +110,9 @@ store_twin_put(struct store *s, const struct store_device *d, struct err *e)
 		return -1;
 	if (same)
 		return put_twin(s, d, e);
-	return drop_tags(s, d->id, e) || put_twin(s, d, e) || add_tags(s, d, e) ? -1 : 0;
+	if (drop_tags(s, d->id, false, e) || put_twin(s, d, e))
+		return -1;
+	return add_tags(s, d, e);
 }
 
 /* ---- identities ---- */
@@ -141,7 +145,7 @@ int
 store_device_del(struct store *s, const char *id, struct err *e)
 {
 	auto_stmt q = {0};
-	if (stmt_open(s, STMT_DEVICE_DEL, &q, e))
+	if (drop_tags(s, id, true, e) || stmt_open(s, STMT_DEVICE_DEL, &q, e))
 		return -1;
 	stmt_bind_text(&q, 1, id);
 	return stmt_change(&q, "device", id, e);

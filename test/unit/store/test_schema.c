@@ -163,6 +163,8 @@ static const struct {
     {"TAG_ADD", "SCAN json_each VIRTUAL TABLE INDEX 1:"},
     {"TAG_ADD", "SCAN e VIRTUAL TABLE INDEX 1:"},
     {"TAG_ADD", "SCAN tag"},
+    {"TAG_DROP", "SCAN e VIRTUAL TABLE INDEX 1:"},
+    {"TAG_DROP", "SCAN tag"},
     {"TAG_FILL", "SCAN e VIRTUAL TABLE INDEX 1:"},
     {"TAG_FILL", "SCAN tag"},
     /* MODULES_MAX of a device */
@@ -267,8 +269,7 @@ static const struct {
 		      " (enabled=? AND parent=? AND rowid>?)"},
     {"RANGE_CONNECTED", "SEARCH device USING COVERING INDEX device_connected"
 			" (connected=? AND parent=? AND rowid>?)"},
-    {"RANGE_TAG", "SEARCH twin_tag USING COVERING INDEX twin_tag_value (name=? AND "
-		  "value=? AND n>?)"},
+    {"RANGE_TAG", "SEARCH twin_tag USING PRIMARY KEY (name=? AND value=? AND n>?)"},
     {"RANGE_MODULE_AUTH", "SEARCH device USING INDEX module_auth (auth=? AND rowid>?)"},
 };
 
@@ -356,6 +357,68 @@ first_schemas_tags_may_change_before_they_are_in_the_index(void **state)
 	assert_ok(store_verify(s, &e), &e);
 }
 
+static void
+add_tagged(struct store *s, const char *id, const char *tags)
+{
+	struct err e;
+	struct store_device d = {.id = id,
+	    .tags = span_str(tags),
+	    .desired = SPAN_LIT("{}"),
+	    .reported = SPAN_LIT("{}")};
+	assert_ok(store_device_add(s, &d, &e), &e);
+}
+
+static int
+count_rows(const struct dir *d, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *q;
+	assert_int_equal(sqlite3_open(d->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	int n = sqlite3_column_int(q, 0);
+	sqlite3_finalize(q);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return n;
+}
+
+/* Nothing but the tags that were says what is to go from their index. */
+static void
+no_entry_of_the_index_of_tags_outlives_its_twin(void **state)
+{
+	struct dir *d = *state;
+	struct err e;
+	auto_buf odd = BUF_INIT(4096);
+	buf_str(&odd,
+	    "{\"a\":1.5,\"b\":1e300,\"c\":9007199254740993,\"d\":0.1,\"e\":-0.0,"
+	    "\"f\":123456789012345678901234567890,\"g\":\"3\",\"h\":3,\"i\":true,"
+	    "\"j\":{\"k\":{\"l\":false,\"m\":null}},\"n\":\"\\u0000x\",\"o\":[1],"
+	    "\"o\":2,\"p\":\"");
+	for (int i = 0; i < 150; i++)
+		buf_str(&odd, "\xc3\xa9");
+	buf_str(&odd, "\"}");
+	d->s = store_open(d->path, &e);
+	assert_non_null(d->s);
+	struct store *s = begun(state);
+	add_tagged(s, "a", buf_text(&odd));
+	add_tagged(s, "a/m", buf_text(&odd));
+	add_tagged(s, "b", buf_text(&odd));
+	assert_ok(store_commit(s, &e), &e);
+	store_close(TAKE(d->s));
+	assert_true(count_rows(d, "SELECT count(*) FROM twin_tag") > 3 * 10);
+	d->s = s = store_open(d->path, &e);
+	assert_ok(store_begin(s, &e), &e);
+	const struct store_device none = {.id = "b",
+	    .tags = SPAN_LIT("{}"),
+	    .desired = SPAN_LIT("{}"),
+	    .reported = SPAN_LIT("{}")};
+	assert_ok(store_twin_put(s, &none, &e), &e);
+	assert_ok(store_device_del(s, "a", &e), &e);
+	assert_ok(store_commit(s, &e), &e);
+	store_close(TAKE(d->s));
+	assert_int_equal(count_rows(d, "SELECT count(*) FROM twin_tag"), 0);
+}
+
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
 
 int
@@ -369,6 +432,7 @@ main(void)
 	    IN_DIR(no_statement_walks_a_large_table_or_sorts_it),
 	    IN_DIR(ranges_of_queries_are_read_from_their_indexes),
 	    IN_DIR(first_schemas_tags_are_found),
+	    IN_DIR(no_entry_of_the_index_of_tags_outlives_its_twin),
 	    IN_DIR(first_schemas_tags_may_change_before_they_are_in_the_index),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
