@@ -15,12 +15,12 @@ class Failed(Exception):
     """Something that a figure needs did not work; the text says what."""
 
 
-def wait_for(condition, what, seconds=20):
+def wait_for(condition, what, seconds=20, pause=0.05):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise Failed("no %s after %d s" % (what, seconds))
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def stop(process):
@@ -48,7 +48,7 @@ class Muster:
         self.process = None
         self.ports = {}
 
-    def launch(self):
+    def launch(self, pause=0.05):
         """Starts it; it listens, and may not answer yet."""
         ports = os.path.join(self.home, "run/ports")
         if os.path.exists(ports):
@@ -57,7 +57,7 @@ class Muster:
             self.process = subprocess.Popen(
                 [self.ctx.program("muster"), "serve", "--home", self.home],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(lambda: os.path.exists(ports) and os.path.getsize(ports), "server")
+        wait_for(lambda: os.path.exists(ports) and os.path.getsize(ports), "server", pause=pause)
         with open(ports, encoding="ascii") as f:
             self.ports = {k: int(v) for k, v in (line.split("=") for line in f)}
 
