@@ -80,6 +80,8 @@ enum ipc_import {
 	IPC_IMPORT_UPDATE_TWIN_IF_MATCH
 };
 
+/* keys_regenerate.which */
+enum ipc_keys { IPC_KEYS_PRIMARY, IPC_KEYS_SECONDARY, IPC_KEYS_BOTH };
 /* job.kind and .status (service.md 2.7); the latter as enum store_job_status. */
 enum ipc_job_kind { IPC_JOB_ANY, IPC_JOB_METHOD, IPC_JOB_TWIN };
 enum ipc_job_status {

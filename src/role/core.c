@@ -219,6 +219,7 @@ find_handler(enum ipc_type type)
 	    core_audit_handler,
 	    core_schedule_handler,
 	    core_configuration_handler,
+	    core_keys_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);

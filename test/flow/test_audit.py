@@ -10,6 +10,7 @@ NOT_AUDITED = {
     "FEEDBACK_RECEIVE": "takes what is read out of a queue, for every message sent",
     "FEEDBACK_SETTLE": "the same", "NOTICE_GET": "the same", "NOTICE_END": "the same",
     "REGISTRY_BULK": "a line for each identity in it, by its handler",
+    "KEYS_REGENERATE": "the same",
     "TOKEN_QUERY": "reads, without secrets", "ENROL_QUERY": "reads", "ALLOW_QUERY": "reads"}
 
 

@@ -177,6 +177,67 @@ class Bulk(harness.ServerCase):
         self.assertNotIn(key, self.server.log)
 
 
+class Keys(harness.ServerCase):
+    """Fresh keys for several identities at once."""
+
+    def regenerate(self, which, *items):
+        return self.op.post("/devices/keys/regenerate",
+                            {"policyKey": which, "devices": list(items)})
+
+    def keys(self, path):
+        got = self.good(self.op.get(path))["authentication"]["symmetricKey"]
+        return got["primaryKey"], got["secondaryKey"]
+
+    def test_fresh_keys(self):
+        self.sas_device("g-1")
+        self.good(self.op.put("/devices/g-1/modules/m", {}))
+        old, module = self.keys("/devices/g-1"), self.keys("/devices/g-1/modules/m")
+        etag = self.good(self.op.get("/devices/g-1"))["etag"]
+        got = self.good(self.regenerate("secondaryKey", {"id": "g-1"}))
+        new = self.keys("/devices/g-1")
+        self.assertEqual(got, {"policyKey": "secondaryKey", "errors": [], "rotatedKeys": [
+            {"id": "g-1", "moduleId": None, "primaryKey": None, "secondaryKey": new[1]}]})
+        self.assertEqual(new[0], old[0])
+        self.assertNotEqual(new[1], old[1])
+        self.assertEqual(len(base64.b64decode(new[1])), 64)
+        self.assertNotEqual(self.good(self.op.get("/devices/g-1"))["etag"], etag)
+        self.assertEqual(self.keys("/devices/g-1/modules/m"), module)
+        got = self.good(self.regenerate("both", {"id": "g-1"}, {"id": "g-1", "moduleId": "m"}))
+        self.assertEqual([(r["id"], r["moduleId"]) for r in got["rotatedKeys"]],
+                         [("g-1", None), ("g-1", "m")])
+        fresh = self.keys("/devices/g-1/modules/m")
+        self.assertEqual((got["rotatedKeys"][1]["primaryKey"],
+                          got["rotatedKeys"][1]["secondaryKey"]), fresh)
+        self.assertFalse(set(fresh) & set(module))
+        rows = [r for r in self.op.rows("/muster/audit")[0] if r["what"] == "device keys"]
+        self.assertEqual([(r["target"], r["result"]) for r in rows], [("g-1", "OK")] * 3)
+        self.assertNotIn(fresh[0], json.dumps(self.op.rows("/muster/audit")[0]))
+
+    def test_the_old_key_opens_nothing_and_its_session_ends(self):
+        key = self.sas_device("g-2")
+        client = self.hub("g-2", key=key)
+        self.good(self.regenerate("primaryKey", {"id": "g-2"}))
+        self.assertTrue(client.closes(20))
+        self.refused(lambda: self.hub("g-2", key=key))
+        self.hub("g-2", key=base64.b64decode(self.keys("/devices/g-2")[0])).disconnect()
+
+    def test_what_has_no_keys(self):
+        self.ca_device("g-3")
+        self.sas_device("g-4")
+        got = self.regenerate("both", {"id": "g-3"}, {"id": "g-4"}, {"id": "nobody"},
+                              {"id": "g-4", "moduleId": "none"})
+        self.assertEqual((got.status, got.headers["iothub-errorcode"]),
+                         (207, "BulkRegenerateDeviceKeyOperationFailure"), got)
+        self.assertEqual([e["errorCode"] for e in got.json["errors"]],
+                         ["ArgumentInvalid", "DeviceNotFound", "ModuleNotFound"])
+        self.assertEqual([r["id"] for r in got.json["rotatedKeys"]], ["g-4"])
+        self.assertEqual(self.regenerate("both", {"id": "nobody"}).status, 400)
+        got = self.regenerate("swap", {"id": "g-4"})
+        self.assertEqual((got.status, got.headers["iothub-errorcode"]), (400, "InvalidPolicyKey"))
+        for items in ([], [{}], [5], [{"id": "x" * 200}], [{"id": "g-4"}] * 101):
+            self.assertIn(self.regenerate("both", *items).status, (400, 413))
+
+
 class Statistics(harness.ServerCase):
     def test_counts(self):
         devices = lambda: self.good(self.op.get("/statistics/devices"))

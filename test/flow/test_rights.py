@@ -36,6 +36,8 @@ NEEDS = {
     "GET /twins/{}/modules/{}": ("ServiceRead", None),
     "PATCH /twins/{}/modules/{}": ("ServiceConnect", {"tags": {}}),
     "PUT /twins/{}/modules/{}": ("ServiceConnect", {"tags": {}}),
+    "POST /devices/keys/regenerate": ("RegistryWrite", {"policyKey": "both",
+                                                        "devices": [{"id": "nobody"}]}),
     "GET /configurations": ("RegistryRead", None),
     "POST /configurations/testQueries": ("RegistryRead", {"targetCondition": "*"}),
     "GET /configurations/{}": ("RegistryRead", None),

@@ -178,6 +178,28 @@ device_put(struct domain *d, const struct ipc_device_put *m, struct store_device
 	return 0;
 }
 
+int
+device_new_keys(struct domain *d, struct span host, struct span id, struct span module_id,
+    uint8_t which, struct store_device *ret, struct refusal *no, struct err *e)
+{
+	struct store_device dev;
+	if (module_find(d, host, id, module_id, &dev, no, e))
+		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	if (dev.auth != STORE_AUTH_SAS)
+		return refusal_set(no, REFUSAL_NO_KEYS, "%s", dev.id);
+	if (which != IPC_KEYS_SECONDARY)
+		dev.primary_key = key_or_new(d, SPAN_NONE);
+	if (which != IPC_KEYS_PRIMARY)
+		dev.secondary_key = key_or_new(d, SPAN_NONE);
+	dev.etag++;
+	if (store_device_put(d->store, &dev, e))
+		return -1;
+	*ret = dev;
+	return 0;
+}
+
 /* Who has the ID next inherits nothing (field/reliability.md row 47): no token, no leave
  * to renew late, no message, no upload; and what it connected with goes, or its key could
  * not be used again. */

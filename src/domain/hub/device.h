@@ -22,6 +22,12 @@ must_check int device_put(struct domain *d, const struct ipc_device_put *m,
 must_check int device_delete(
     struct domain *d, const struct ipc_device_delete *m, struct err *e);
 
+/* Fresh keys (which: enum ipc_keys) for a SAS identity, a device's or a module's; *no for
+ * one that has none. */
+must_check int device_new_keys(struct domain *d, struct span host, struct span id,
+    struct span module_id, uint8_t which, struct store_device *ret, struct refusal *no,
+    struct err *e);
+
 /* Writes what a PUT carries over an identity; members of other types are cleared. */
 must_check int device_fill(struct domain *d, const struct ipc_device_put *m,
     struct store_device *dev, struct err *e);
