@@ -16,6 +16,7 @@
 #include "domain/dps/enrollment.h"
 #include "domain/pki/issuer.h"
 #include "domain/access/policy.h"
+#include "domain/metrics.h"
 #include "domain/hub/sighting.h"
 #include "io/jail.h"
 #include "role/boot.h"
@@ -152,9 +153,10 @@ core_send_anchors(struct core *c, struct core_edge *only)
 }
 
 static void
-on_turn_done(void *arg)
+on_turn_done(void *arg, int64_t ms)
 {
 	struct core *c = arg;
+	metrics_turn(c->metrics, ms);
 	if (!c->anchors_changed || !issuer_is_ready(&c->d))
 		return; /* without our own CAs the list would cut devices off */
 	c->anchors_changed = false;
@@ -302,6 +304,7 @@ on_edge_frame(void *arg, struct ipc_frame *f)
 		    LOG_INT("type", f->type));
 		return;
 	}
+	metrics_request(edge->core->metrics, a.type);
 	take(edge->core, &a, f->body);
 }
 
@@ -499,6 +502,7 @@ start(struct core *c, int fd, struct err *e)
 		return -1;
 	snprintf(c->home, sizeof(c->home), "%s", b.home);
 	js_free(js_object()); /* draws the hash seed while files can be opened */
+	c->metrics = metrics_new(clock_wall_ms(&clock_system));
 	c->loop = loop_new(&clock_system, e);
 	if (!c->loop || open_store(c, e))
 		return -1;
@@ -570,6 +574,7 @@ stop(struct core *c)
 	core_hook_free(c->hook);
 	poll_guard_done(&c->polls);
 	free(c->clones);
+	metrics_free(c->metrics);
 	store_close(c->store);
 	loop_free(c->loop);
 }

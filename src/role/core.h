@@ -20,6 +20,7 @@
 
 struct clone_list;
 struct core_backlog;
+struct metrics;
 struct core_pki;
 struct core_upload;
 struct sightings;
@@ -100,6 +101,7 @@ struct core {
 	struct core_backlog *backlog;
 	struct core_tickets tickets;
 	struct core_pki *pki;
+	struct metrics *metrics;
 	struct core_upload *uploads;
 	struct clone_list *clones; /* devices with signs of a copied key */
 	struct core_c2d *c2d;

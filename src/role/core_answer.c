@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/digest.h"
+#include "domain/metrics.h"
 #include "role/core.h"
 
 int
@@ -119,6 +120,7 @@ int
 core_log_conn(struct core *c, const struct store_conn *line, struct err *e)
 {
 	bool refused = strcmp(line->what, "refused") == 0;
+	metrics_line(c->metrics, line);
 	if (refused && !throttle_take(&c->refusals, loop_now_ms(c->loop))) {
 		c->refusals_unlogged++;
 		return 0;
@@ -156,6 +158,7 @@ core_log_refusal(struct core *c, const char *plane, struct span id,
 	char text[REFUSAL_TEXT], thumb[65] = "";
 	struct arena *a = turn_arena(c->turn);
 	refusal_text(no, text);
+	metrics_refusal(c->metrics, plane, no->code);
 	if (cred->kind == CRED_X509 && cred->sha256.len == DIGEST_SHA256)
 		hex_write(cred->sha256, thumb);
 	struct store_conn line = {.what = "refused",

@@ -1,9 +1,10 @@
 /*
  * Health in the core: asked for over the service API, and watched, so that the log has a
- * line when something gets worse or better.
+ * line when something gets worse or better. And the figures that others watch.
  */
 #include "base/log.h"
 #include "domain/hub/clone.h"
+#include "domain/metrics.h"
 #include "role/core_pki.h"
 
 #define WATCH_MS   60000
@@ -103,11 +104,43 @@ on_health_get(struct core *c, const struct ask *a, const void *msg, struct err *
 	return core_done(c, a, "", 0, e);
 }
 
+/* ---- metrics --------------------------------------------------------------------------
+ */
+
+static int
+answer_sample(void *ctx, const struct metrics_sample *s, struct err *e)
+{
+	struct listing *l = ctx;
+	struct span label[METRICS_LABELS];
+	for (int i = 0; i < METRICS_LABELS; i++)
+		label[i] = span_head(span_str(s->label[i] ? s->label[i] : ""), 64);
+	const struct ipc_metric m = {.family = (uint8_t)s->metric,
+	    .a = label[0],
+	    .b = label[1],
+	    .c = label[2],
+	    .milli = s->milli};
+	return core_answer(l->c, l->a, IPC_METRIC, &m, e);
+}
+
+static int
+on_metrics_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	struct listing l = {c, a};
+	const struct health_inputs health = inputs(c->pki, false);
+	const struct metrics_inputs in = {
+	    .counted = c->metrics, .sessions = &c->sessions, .health = &health};
+	(void)msg;
+	if (metrics_each(&c->d, &in, answer_sample, &l, e))
+		return -1;
+	return core_done(c, a, "", 0, e);
+}
+
 core_handler *
 core_health_handler(enum ipc_type type)
 {
 	static core_handler *const handlers[IPC_N] = {
 	    [IPC_HEALTH_GET] = on_health_get,
+	    [IPC_METRICS_GET] = on_metrics_get,
 	};
 	return handlers[type];
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "codec/topic.h"
+#include "domain/metrics.h"
 #include "domain/hub/sighting.h"
 #include "role/boot.h"
 #include "role/core.h"
@@ -173,7 +174,10 @@ core_keep_event(struct core *c, const struct session *s, struct span props,
 	    .thumb = s->thumb,
 	    .props = props,
 	    .body = body};
-	return store_event_add(c->store, &ev, ret_seq, e);
+	if (store_event_add(c->store, &ev, ret_seq, e))
+		return -1;
+	metrics_telemetry(c->metrics, s->thumb[0] != '\0', body.len);
+	return 0;
 }
 
 static int

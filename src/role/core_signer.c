@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/ca.h"
+#include "domain/metrics.h"
 #include "domain/pki/issue.h"
 #include "role/boot.h"
 #include "role/core.h"
@@ -173,6 +174,8 @@ take_cert(struct core *c, struct signing *s, const struct core_reply *r, struct 
 {
 	if (issue_record(&c->d, &s->issue, r->msg, e))
 		return tell_lost(c, s, e);
+	metrics_add(c->metrics, METRIC_ISSUED,
+	    profile_get((enum profile_id)s->issue.profile)->name, NULL, NULL, 1);
 	if (s->then)
 		return s->then(c, s->arg, r, e);
 	return r->ask ? answer_cert(c, r->ask, r->msg, e) : 0;

@@ -27,6 +27,7 @@ struct turn {
 	struct buf outbox, asks;
 	bool open, spoiled;
 	uint64_t number;
+	int64_t begun_ms, took_ms;
 	struct err why;
 };
 
@@ -64,7 +65,7 @@ release(struct turn *t)
 			t->ops->send(
 			    t->arg, it.edge, it.type, it.id, span_of(bytes, it.len));
 	}
-	t->ops->done(t->arg);
+	t->ops->done(t->arg, t->took_ms);
 }
 
 static void
@@ -75,6 +76,7 @@ on_commit(void *arg)
 		return;
 	if (!t->spoiled && store_commit(t->store, &t->why))
 		t->spoiled = true;
+	t->took_ms = loop_now_ms(t->loop) - t->begun_ms;
 	if (!t->spoiled) {
 		release(t);
 		forget(t);
@@ -123,6 +125,7 @@ turn_enter(struct turn *t, const struct ask *a, struct err *e)
 			return -1;
 		t->open = true;
 		t->number++;
+		t->begun_ms = loop_now_ms(t->loop);
 		loop_defer(t->loop, LOOP_COMMIT, &t->commit);
 	}
 	if (a)

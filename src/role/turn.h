@@ -25,8 +25,9 @@ struct turn_ops {
 	    void *arg, unsigned edge, enum ipc_type type, uint64_t id, struct span body);
 	/* Tells a request that the turn it was part of failed. */
 	void (*fail)(void *arg, const struct ask *a, const struct err *why);
-	/* Once after the frames of a durable turn were sent. */
-	void (*done)(void *arg);
+	/* Once after the frames of a durable turn were sent; what it took, from its
+	 * beginning to the end of its commit. */
+	void (*done)(void *arg, int64_t ms);
 };
 
 /* Begins a transaction with the first turn_enter of a loop turn and ends it in the loop's

@@ -96,6 +96,9 @@ must_check int store_device_cert_each(struct store *s,
     const struct store_device_cert_filter *f,
     int (*visit)(void *ctx, const struct store_device_cert *c, struct err *e), void *ctx,
     struct err *e);
+/* How many devices use a certificate that ends before the hour of before_ms is over. */
+must_check int store_device_cert_ending(
+    struct store *s, int64_t before_ms, int64_t *ret, struct err *e);
 /* How many devices used this issuer's last, and when one did (0 = never). */
 must_check int store_device_cert_count(struct store *s, const char *issuer,
     int64_t *ret_count, int64_t *ret_last_ms, struct err *e);

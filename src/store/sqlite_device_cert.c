@@ -4,6 +4,8 @@
 #include "store/pki.h"
 #include "store/sqlite.h"
 
+#define HOUR_MS INT64_C(3600000)
+
 static const struct stmt_col cols[] = {
     STMT_COL(struct store_device_cert, device_id),
     STMT_COL(struct store_device_cert, sha256),
@@ -54,6 +56,19 @@ store_device_cert_del(struct store *s, const char *device_id, struct err *e)
 		return -1;
 	stmt_bind_text(&q, 1, device_id);
 	return stmt_change(&q, used.noun, device_id, e);
+}
+
+int
+store_device_cert_ending(struct store *s, int64_t before_ms, int64_t *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_DEVICE_CERT_ENDING, &q, e))
+		return -1;
+	stmt_bind_int(&q, 1, before_ms / HOUR_MS);
+	if (stmt_next(&q, e) <= 0)
+		return -1;
+	*ret = stmt_int(&q, 0);
+	return 0;
 }
 
 /* The text whose index leaves the fewest to look at. */

@@ -136,6 +136,7 @@ NEEDS = {
     "GET /": ("public", None),
     "GET /mqtt": ("public", None),
     "GET /muster/connections": ("ServiceRead", None),
+    "GET /metrics": ("ServiceRead", None),
     "POST /devices/{}/messages/events": ("device", {}),
     "POST /devices/{}/modules/{}/messages/events": ("device", {}),
     "GET /devices/{}/messages/devicebound": ("device", None),

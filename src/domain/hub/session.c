@@ -357,6 +357,7 @@ session_enter(struct session_table *t, const struct session *s, struct session *
 	new->id = t->next_id++;
 	HASH_ADD(hh, t->by_id, id, sizeof(new->id), new);
 	HASH_ADD_KEYPTR(hh_name, t->by_name, new->name, strlen(new->name), new);
+	t->open[new->thumb[0] != '\0'][new->by_policy]++;
 	*ret_id = new->id;
 	return was != NULL;
 }
@@ -419,6 +420,7 @@ session_leave(struct session_table *t, int64_t id)
 	if (t->walk == s)
 		t->walk = s->hh.next;
 	HASH_DELETE(hh, t->by_id, s);
+	t->open[s->thumb[0] != '\0'][s->by_policy]--;
 	free(s);
 	return true;
 }

@@ -43,6 +43,8 @@ struct session {
 struct session_table {
 	struct session *by_id, *by_name;
 	struct session *walk; /* the next of session_walk */
+	int64_t open[2]
+		    [2]; /* how many: by certificate or not, by a policy's key or not */
 	int64_t next_id;
 };
 

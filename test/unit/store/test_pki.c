@@ -157,6 +157,47 @@ device_certificate_put_inserts_then_rewrites(void **state)
 	assert_fails(store_device_cert_del(s, "Dev-1", &e), &e, NOT_FOUND);
 }
 
+static void
+end_of(struct store *s, const char *id, int64_t not_after_ms)
+{
+	struct err e;
+	struct store_device_cert c = full_used;
+	c.device_id = id;
+	c.not_after_ms = not_after_ms;
+	assert_ok(store_device_cert_put(s, &c, &e), &e);
+}
+
+static int64_t
+ending(struct store *s, int64_t before_ms)
+{
+	struct err e;
+	int64_t n = -1;
+	assert_ok(store_device_cert_ending(s, before_ms, &n, &e), &e);
+	return n;
+}
+
+static void
+certificates_of_devices_are_counted_by_the_hour_of_their_end(void **state)
+{
+	const int64_t hour = 3600000;
+	struct store *s = begun(state);
+	struct err e;
+	assert_int_equal(ending(s, 1000 * hour), 0);
+	end_of(s, "Dev-1", 5 * hour);
+	end_of(s, "Dev-2", 6 * hour - 1);
+	end_of(s, "Dev-3", 7 * hour);
+	assert_int_equal(ending(s, 5 * hour - 1), 0);
+	assert_int_equal(ending(s, 5 * hour), 2);
+	assert_int_equal(ending(s, 8 * hour), 3);
+	end_of(s, "Dev-1", 5 * hour + 7); /* within its hour */
+	assert_int_equal(ending(s, 5 * hour), 2);
+	end_of(s, "Dev-1", 7 * hour); /* renewed */
+	assert_int_equal(ending(s, 5 * hour), 1);
+	assert_int_equal(ending(s, 7 * hour), 3);
+	assert_ok(store_device_cert_del(s, "Dev-3", &e), &e);
+	assert_int_equal(ending(s, 7 * hour), 2);
+}
+
 static int
 on_used(void *ctx, const struct store_device_cert *c, struct err *e)
 {
@@ -528,6 +569,7 @@ main(void)
 	    IN_STORE(foreign_certificate_is_named_by_issuer_and_serial),
 	    IN_STORE(blocked_registration_ids_ignore_case),
 	    IN_STORE(device_certificate_put_inserts_then_rewrites),
+	    IN_STORE(certificates_of_devices_are_counted_by_the_hour_of_their_end),
 	    IN_STORE(device_certificates_are_paged_and_filtered),
 	    IN_STORE(users_of_an_issuer_are_counted_with_the_last_moment),
 	    IN_STORE(issuers_are_found_by_hash_and_by_name),
