@@ -79,14 +79,14 @@ tell_conf(struct walk *w, struct err *e)
 static int
 tell_journal(struct walk *w, struct err *e)
 {
-	struct store_cert_counts n;
+	struct store_cert_issued n;
 	int64_t rows = 0, entries = w->in->journal_count;
 	if (entries < 0 || !w->in->deep)
 		return 0;
 	for (size_t i = 0; i < w->n; i++) {
-		if (store_cert_count(w->d->store, w->issuers[i].sha256, w->now, &n, e))
+		if (store_cert_issued(w->d->store, w->issuers[i].sha256, &n, e))
 			return -1;
-		rows += n.total;
+		rows += n.count;
 	}
 	return tell(w, "journal", entries < rows ? HEALTH_BAD : HEALTH_OK, 0,
 	    arena_printf(w->d->arena,
@@ -146,13 +146,13 @@ state_of_lists(const struct lists *l, bool ours)
 static int
 needs_list(struct walk *w, const struct store_issuer *i, bool *ret, struct err *e)
 {
-	struct store_cert_counts n;
+	struct store_cert_issued n;
 	*ret = true;
 	if (strcmp(i->state, "retired") != 0 && strcmp(i->state, "revoked") != 0)
 		return 0;
-	if (store_cert_count(w->d->store, i->sha256, w->now, &n, e))
+	if (store_cert_issued(w->d->store, i->sha256, &n, e))
 		return -1;
-	*ret = n.unexpired > 0;
+	*ret = n.last_end_ms >= w->now;
 	return 0;
 }
 

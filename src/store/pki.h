@@ -43,11 +43,18 @@ must_check int store_cert_find(struct store *s, const struct store_cert_filter *
     struct err *e);
 struct store_cert_counts {
 	int64_t unexpired, revoked; /* revoked: of the unexpired ones */
-	int64_t total;
 };
 /* Walks the index of all that the issuer ever issued: not for every turn. */
 must_check int store_cert_count(struct store *s, const char *issuer, int64_t now_ms,
     struct store_cert_counts *ret, struct err *e);
+
+/* The same kept as they come: all that it ever issued, and the end of the last (0: none).
+ */
+struct store_cert_issued {
+	int64_t count, last_end_ms;
+};
+must_check int store_cert_issued(
+    struct store *s, const char *issuer, struct store_cert_issued *ret, struct err *e);
 
 /* Certificates that others issued and we refuse. put inserts or rewrites; del and get:
  * NOT_FOUND. This holds for every get, put and del below. */

@@ -195,9 +195,26 @@ store_cert_count(struct store *s, const char *issuer, int64_t now_ms,
 	stmt_bind_int(&q, 2, now_ms);
 	if (stmt_next(&q, e) < 0)
 		return -1;
-	c.total = stmt_int(&q, 0);
-	c.unexpired = stmt_int(&q, 1);
+	c.unexpired = stmt_int(&q, 0);
 	*ret = c;
+	return 0;
+}
+
+int
+store_cert_issued(
+    struct store *s, const char *issuer, struct store_cert_issued *ret, struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, STMT_CERT_ISSUED, &q, e))
+		return -1;
+	stmt_bind_text(&q, 1, issuer);
+	int got = stmt_next(&q, e);
+	if (got < 0)
+		return -1;
+	*ret = (struct store_cert_issued){0};
+	if (got)
+		*ret = (struct store_cert_issued){
+		    .count = stmt_int(&q, 0), .last_end_ms = stmt_int(&q, 1)};
 	return 0;
 }
 

@@ -165,13 +165,13 @@ look_at(struct survey *s, const char *issuer, int64_t shard)
 static int
 is_over(struct survey *s, const struct store_issuer *i, bool *ret, struct err *e)
 {
-	struct store_cert_counts n;
+	struct store_cert_issued n;
 	*ret = false;
 	if (strcmp(i->state, "retired") != 0 && strcmp(i->state, "revoked") != 0)
 		return 0;
-	if (store_cert_count(s->d->store, i->sha256, domain_now(s->d), &n, e))
+	if (store_cert_issued(s->d->store, i->sha256, &n, e))
 		return -1;
-	*ret = n.unexpired == 0;
+	*ret = n.last_end_ms < domain_now(s->d);
 	return 0;
 }
 

@@ -29,6 +29,19 @@ BEGIN
 		ON CONFLICT DO UPDATE SET n = n + 1;
 END;
 
+-- How many certificates each issuer has issued, and when the last of them ends. None is deleted.
+CREATE TABLE cert_count (
+	issuer TEXT NOT NULL PRIMARY KEY,
+	n INTEGER NOT NULL,
+	last_end_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO cert_count SELECT issuer, count(*), max(not_after_ms) FROM cert INDEXED BY cert_issuer
+	GROUP BY issuer;
+CREATE TRIGGER cert_comes AFTER INSERT ON cert BEGIN
+	INSERT INTO cert_count VALUES (new.issuer, 1, new.not_after_ms) ON CONFLICT DO UPDATE
+		SET n = n + 1, last_end_ms = max(last_end_ms, excluded.last_end_ms);
+END;
+
 -- The number that an identity was given last, of devices and modules alike. It is never given
 -- again: a query that goes on after the newest must not pass over the next one.
 ALTER TABLE tally ADD COLUMN device_n INTEGER NOT NULL DEFAULT 0;

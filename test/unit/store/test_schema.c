@@ -117,6 +117,10 @@ first_schemas_serials_lose_the_zeros_that_certificates_do_not_have(void **state)
 	const struct store_cert_filter all = {.limit = -1};
 	assert_ok(store_cert_find(s, &all, on_cert, &seen, &e), &e);
 	assert_string_equal(seen.text, "0a1b ff01 02 0a10 ");
+	struct store_cert_issued n;
+	assert_ok(store_cert_issued(s, "i1", &n, &e), &e);
+	assert_int_equal(n.count, 3);
+	assert_int_equal(n.last_end_ms, 12);
 }
 
 static void
