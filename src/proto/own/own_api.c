@@ -150,7 +150,7 @@ on_page_done(struct http_call *c, const struct ipc_done *d)
 	}
 	begin(c);
 	/* a page without rows may have looked at as much as a turn should */
-	bool looked = num_ok(d->next, s->after + 1, INT64_MAX, &next);
+	bool looked = num_ok(d->next, 0, INT64_MAX, &next) && next > s->after;
 	if (looked)
 		s->after = next;
 	s->complete_since_ms = d->number;
