@@ -194,7 +194,7 @@ put(struct args *a, const char *id, const struct js *v, const char *if_match,
 {
 	auto_(js_free) struct js *got = NULL;
 	struct rest_request q;
-	azure_device_put(a->r.arena, id, v, !if_match, &q);
+	azure_device_put(a->r.arena, id, v, NULL, &q);
 	q.if_match = if_match;
 	q.once = true; /* a second try would find its own first one */
 	if (remote_ask(&a->r, SIGN_IN_HUB, &q, what(a, id), &got, NULL, e))

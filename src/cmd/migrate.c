@@ -58,6 +58,9 @@ common_rows(struct args *a)
 	row(a, "campaign", "DIR", OPT_TEXT, &a->o.dir,
 	    "directory of the campaign (default HOME/campaign)");
 	row(a, "output", "FORM", OPT_TEXT, &a->output, "table or json; -o for short");
+	row(a, "target", "NAME", OPT_TEXT, &a->o.target_name,
+	    "a section of HOME/targets.conf (default: the home's server); kept in the "
+	    "campaign");
 	row(a, "server", "URL", OPT_TEXT, &t->server,
 	    "https://host:port of hub and DPS (default: the home's server)");
 	row(a, "mqtt", "ADDR", OPT_TEXT, &t->mqtt,
@@ -121,7 +124,7 @@ run_rows(struct args *a)
 	number(a, "max-fallbacks", &l->fallback_max, 0, INT32_MAX,
 	    "devices that may come back with SAS (default 0)");
 	row(a, "resume-timeout", "TIME", OPT_TEXT, &a->resume,
-	    "how long a switched device may take to be heard (default 5m)");
+	    "how long a switched device may take to be heard (default 5m, Azure 15m)");
 	row(a, "rolled-back", NULL, OPT_FLAG, &a->run.rolled_back,
 	    "take devices that were rolled back again");
 }
@@ -151,6 +154,8 @@ seal_rows(struct args *a)
 	verify_rows(a);
 	row(a, "keep-hub-policies", NULL, OPT_FLAG, &a->seal.keep_hub,
 	    "stop after the devices' stage");
+	row(a, "cut-dps", NULL, OPT_FLAG, &a->seal.cut_dps,
+	    "shut the hub's policies although the provisioning service is linked by one");
 }
 
 static void
@@ -373,7 +378,6 @@ cmd_migrate(int argc, char **argv, struct err *e)
 			argv[i] = output;
 	struct args a = {.arena = arena_new(1024 * 1024)};
 	a.o.parallel = MIGRATION_PARALLEL;
-	a.o.resume_ms = 5 * 60 * 1000;
 	a.o.ssh.connect_s = 15;
 	a.run.limits = GATE_LIMITS_DEFAULT;
 	int status = run_verb(v, &a, argc - 1, argv + 1, e);

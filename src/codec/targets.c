@@ -11,7 +11,7 @@
 #include "codec/conf.h"
 #include "codec/id.h"
 
-enum form { FILE_NAME, HOST, URL, IMDS_URL, RESOURCE, WORD };
+enum form { FILE_NAME, HOST, URL, IMDS_URL, RESOURCE, WORD, TIER, COUNT };
 
 /* Whose a key is: bits of what a section is. */
 enum {
@@ -52,6 +52,9 @@ static const struct key {
     KEY(secret, FILE_NAME, PRINCIPAL, PRINCIPAL, ""),
     KEY(authority, URL, PRINCIPAL, 0, TARGETS_AUTHORITY),
     KEY(imds, IMDS_URL, MACHINE, 0, TARGETS_IMDS),
+    /* what a campaign paces itself by */
+    KEY(tier, TIER, ALL, 0, ""),
+    KEY(units, COUNT, ALL, 0, ""),
 #undef KEY
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -141,6 +144,14 @@ is_file(struct span s)
 	return s.len > 0;
 }
 
+static bool
+is_tier(struct span s)
+{
+	return s.len == 2 &&
+	       (span_eq_str(s, "F1") ||
+		   (strchr("BS", s.p[0]) && s.p[1] >= '1' && s.p[1] <= '3'));
+}
+
 static int
 check_value(const struct key *k, struct span v, struct err *e)
 {
@@ -149,7 +160,10 @@ check_value(const struct key *k, struct span v, struct err *e)
 	    [URL] = "https://host",
 	    [IMDS_URL] = "http://host or https://host",
 	    [RESOURCE] = "/subscriptions/...",
-	    [WORD] = "letters, digits and - . _"};
+	    [WORD] = "letters, digits and - . _",
+	    [TIER] = "F1, B1 to B3 or S1 to S3",
+	    [COUNT] = "1 to 200"};
+	int64_t count;
 	bool good = false;
 	switch (k->form) {
 	case FILE_NAME:
@@ -169,6 +183,12 @@ check_value(const struct key *k, struct span v, struct err *e)
 		break;
 	case WORD:
 		good = is_made_of(v, "-._");
+		break;
+	case TIER:
+		good = is_tier(v);
+		break;
+	case COUNT:
+		good = num_ok(v, 1, 200, &count);
 		break;
 	}
 	if (good)

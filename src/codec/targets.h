@@ -35,7 +35,8 @@ struct targets_row {
 	const char *hub_resource, *dps_resource;     /* paths in ARM */
 	const char *hub_connection, *dps_connection; /* files of connection strings */
 	const char *tenant, *client_id, *secret, *authority; /* secret: a file */
-	const char *imds; /* URL of the machine's identity endpoint */
+	const char *imds;         /* URL of the machine's identity endpoint */
+	const char *tier, *units; /* of the hub: "S1", "1" to "200" */
 };
 
 struct targets {

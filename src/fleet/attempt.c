@@ -129,8 +129,10 @@ connect_tls(const struct attempt *t, struct err *e)
 	curl_easy_setopt(c, CURLOPT_CONNECT_ONLY, 1L);
 	curl_easy_setopt(
 	    c, CURLOPT_SSL_ENABLE_ALPN, 0L); /* it is not HTTP that follows */
-	curl_easy_setopt(c, CURLOPT_CAINFO, t->ca);
-	curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	if (t->ca) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, t->ca);
+		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);

@@ -10,7 +10,7 @@
 struct attempt {
 	const char *server_host; /* where to connect, and whose certificate it must be */
 	int64_t port;
-	const char *ca;  /* PEM file */
+	const char *ca;  /* PEM file; NULL: the system's CAs */
 	const char *hub; /* the name in the token and the user name */
 	const char *device_id;
 	struct span key; /* decoded */

@@ -50,14 +50,14 @@ azure_device_get(struct arena *a, const char *id, struct rest_request *ret)
 }
 
 void
-azure_device_put(struct arena *a, const char *id, const struct js *identity, bool create,
-    struct rest_request *ret)
+azure_device_put(struct arena *a, const char *id, const struct js *identity,
+    const char *etag, struct rest_request *ret)
 {
 	*ret = (struct rest_request){
 	    .method = "PUT",
 	    .target = azure_path(a, "/devices/", id, "", AZURE_API),
 	    .body = azure_body(a, identity),
-	    .if_match = create ? NULL : "\"*\"",
+	    .if_match = etag ? arena_printf(a, "\"%s\"", etag) : NULL,
 	};
 }
 
@@ -71,15 +71,51 @@ azure_device_delete(struct arena *a, const char *id, struct rest_request *ret)
 	};
 }
 
-void
-azure_device_query(struct arena *a, const char *continuation, struct rest_request *ret)
+static void
+query(
+    struct arena *a, const char *text, const char *continuation, struct rest_request *ret)
 {
+	auto_(js_free) struct js *body = js_object();
+	js_set_text(body, "query", text);
 	*ret = (struct rest_request){
 	    .method = "POST",
 	    .target = "/devices/query?api-version=" AZURE_API,
-	    .body = SPAN_LIT("{\"query\":\"select * from devices\"}"),
+	    .body = azure_body(a, body),
 	    .continuation = continuation[0] ? arena_str(a, span_str(continuation)) : NULL,
 	    .max_items = AZURE_PAGE,
+	};
+}
+
+void
+azure_device_query(struct arena *a, const char *continuation, struct rest_request *ret)
+{
+	query(a, "select * from devices", continuation, ret);
+}
+
+void
+azure_module_query(struct arena *a, const char *continuation, struct rest_request *ret)
+{
+	query(a, "select * from devices.modules", continuation, ret);
+}
+
+void
+azure_tagged_query(struct arena *a, const char *tag, const char *value, const char *auth,
+    const char *continuation, struct rest_request *ret)
+{
+	query(a,
+	    arena_printf(a,
+		"select * from devices where tags.%s = '%s' and authenticationType = "
+		"'%s'",
+		tag, value, auth),
+	    continuation, ret);
+}
+
+void
+azure_twin_get(struct arena *a, const char *id, struct rest_request *ret)
+{
+	*ret = (struct rest_request){
+	    .method = "GET",
+	    .target = azure_path(a, "/twins/", id, "", AZURE_API),
 	};
 }
 
@@ -212,13 +248,24 @@ azure_hub_get(struct arena *a, const char *resource, struct rest_request *ret)
 }
 
 void
+azure_dps_get(struct arena *a, const char *resource, struct rest_request *ret)
+{
+	*ret = (struct rest_request){
+	    .method = "GET",
+	    .target = arena_printf(a, "%s?api-version=" AZURE_ARM_DPS, resource),
+	};
+}
+
+void
 azure_hub_put(
     struct arena *a, const char *resource, const struct js *hub, struct rest_request *ret)
 {
+	const char *etag = js_as_text(js_get(hub, "etag"));
 	*ret = (struct rest_request){
 	    .method = "PUT",
 	    .target = arena_printf(a, "%s?api-version=" AZURE_ARM, resource),
 	    .body = azure_body(a, hub),
+	    .if_match = etag[0] ? arena_str(a, span_str(etag)) : NULL,
 	};
 }
 
@@ -389,6 +436,7 @@ azure_device_page(struct span body, struct arena *a, struct azure_device **ret,
 			return err_wrap(e, "device query");
 		v[i] = (struct azure_device){
 		    .id = arena_str(a, id),
+		    .module_id = text_of(a, d, "moduleId"),
 		    .auth = text_of(a, d, "authenticationType"),
 		    .status = text_of(a, d, "status"),
 		    .state = text_of(a, d, "connectionState"),

@@ -9,10 +9,11 @@
 
 struct js;
 
-#define AZURE_API  "2021-04-12"
-#define AZURE_DPS  "2021-10-01"
-#define AZURE_ARM  "2023-06-30"
-#define AZURE_PAGE 1000
+#define AZURE_API     "2021-04-12"
+#define AZURE_DPS     "2021-10-01"
+#define AZURE_ARM     "2023-06-30"
+#define AZURE_ARM_DPS "2022-02-05"
+#define AZURE_PAGE    1000
 
 /* An answer that is not one of the 2xx as an error: the status decides the code, the text
  * is the server's own. 0 for 2xx. */
@@ -27,18 +28,26 @@ struct span azure_body(struct arena *a, const struct js *v);
 
 /* --- hub: identities and twins (2.2, 2.3, 2.5) --- */
 void azure_device_get(struct arena *a, const char *id, struct rest_request *ret);
+/* etag: as the identity has it; "*" any, NULL: it is to be made. */
 void azure_device_put(struct arena *a, const char *id, const struct js *identity,
-    bool create, struct rest_request *ret);
+    const char *etag, struct rest_request *ret);
 void azure_device_delete(struct arena *a, const char *id, struct rest_request *ret);
 /* The page after continuation ("" = the first). */
 void azure_device_query(
     struct arena *a, const char *continuation, struct rest_request *ret);
+/* The same of modules. */
+void azure_module_query(
+    struct arena *a, const char *continuation, struct rest_request *ret);
+/* Devices of one kind of authentication that bear a tag. */
+void azure_tagged_query(struct arena *a, const char *tag, const char *value,
+    const char *auth, const char *continuation, struct rest_request *ret);
+void azure_twin_get(struct arena *a, const char *id, struct rest_request *ret);
 /* Tags merged in; null deletes. */
 void azure_twin_patch(
     struct arena *a, const char *id, const struct js *tags, struct rest_request *ret);
 
 struct azure_device {
-	const char *id, *auth, *status,
+	const char *id, *module_id, *auth, *status,
 	    *state; /* authenticationType, ..., connectionState */
 };
 /* A page of the query, in a. */
@@ -68,8 +77,11 @@ void azure_est_enroll(struct arena *a, struct span csr_der, struct rest_request 
 
 /* --- ARM: the hub's switches (3.1, 3.2) --- */
 void azure_hub_get(struct arena *a, const char *resource, struct rest_request *ret);
+/* With the ETag that hub has, where it has one. */
 void azure_hub_put(struct arena *a, const char *resource, const struct js *hub,
     struct rest_request *ret);
+/* The provisioning service (3.3). */
+void azure_dps_get(struct arena *a, const char *resource, struct rest_request *ret);
 void azure_hub_keys(struct arena *a, const char *resource, struct rest_request *ret);
 
 /* --- muster's logs: NDJSON, the last line says "end" --- */

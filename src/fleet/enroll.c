@@ -64,7 +64,8 @@ ask_ca(struct migration *m, struct enroll *n, struct err *e)
 	struct rest_response r;
 	auto_buf body = BUF_INIT(REST_BODY_MAX);
 	azure_est_cacerts(m->arena, &q);
-	if (migration_ask(m, &q, "EST cacerts", &body, &r, e))
+	if (migration_open_est(m, e) ||
+	    migration_ask_rest(m, m->est, &q, "EST cacerts", &body, &r, e))
 		return -1;
 	auto_cert_list list = {0};
 	if (read_p7(r.body, &list, e))
@@ -98,6 +99,12 @@ check_group(struct migration *m, struct enroll *n, struct span body, struct err 
 		    "another with "
 		    "--group",
 		    m->group);
+	if (js_is(js_get(js_get(attestation, "x509"), "caReferences"), JS_OBJECT))
+		return err_set(e, ERR_CONFLICT,
+		    "enrollment group %s names its CA by reference, which is not "
+		    "compared with ours; name another with --group: run makes it, with "
+		    "the CA itself",
+		    m->group);
 	if (!span_ieq_str(thumb, ours))
 		return err_set(e, ERR_CONFLICT,
 		    "enrollment group %s stands on another CA (%.*s, ours is %s); name "
@@ -119,7 +126,7 @@ put_group(struct migration *m, struct enroll *n, struct err *e)
 	auto_(js_free) struct js *g =
 	    azure_group_x509(m->group, buf_text(&n->issuer_pem));
 	azure_group_put(m->arena, m->group, g, &q);
-	if (migration_ask(m, &q, "making the enrollment group", &body, &r, e))
+	if (migration_ask(m, PACE_DPS, &q, "making the enrollment group", &body, &r, e))
 		return -1;
 	return check_group(m, n, r.body, e);
 }
@@ -132,7 +139,7 @@ need_group(struct migration *m, struct enroll *n, struct err *e)
 	struct err why;
 	auto_buf body = BUF_INIT(GROUP_MAX);
 	azure_group_get(m->arena, m->group, &q);
-	if (migration_ask(m, &q, "enrollment group", &body, &r, &why) == 0)
+	if (migration_ask(m, PACE_DPS, &q, "enrollment group", &body, &r, &why) == 0)
 		return check_group(m, n, r.body, e);
 	if (why.code == ERR_NOT_FOUND)
 		return put_group(m, n, e);

@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "codec/js.h"
 #include "fleet/enroll.h"
+#include "fleet/identity.h"
 #include "fleet/inventory.h"
 
 #define ARENA_MAX   (16 * 1024 * 1024)
@@ -27,6 +28,10 @@
 #define PROMOTE_MS 180000
 #define TRIES      3 /* of an operation that fails for what may pass */
 #define AGAIN_MS   1500
+
+#define POLL_MIN_MS  150
+#define POLL_MAX_MS  5000
+#define IDENTITY_MAX (1024 * 1024)
 
 /* ---- small things ---- */
 
@@ -118,20 +123,59 @@ finish_failed(struct migrant *g)
 	migrant_moved(g, STATE_FAILED);
 }
 
+/* The old identity could not be put back, or was better left alone. */
+static void
+also(struct migrant *g, const char *text)
+{
+	migrant_set(g, &g->d.reason,
+	    span_str(arena_printf(g->a, "%s; and %s", g->d.reason, text)));
+	finish_failed(g);
+}
+
+static void look_at_identity(struct migrant *g);
+
 static void
 on_restored(void *arg, const struct rest_response *r, const struct err *why)
 {
 	struct migrant *g = arg;
 	struct err e;
-	g->call = NULL;
+	g->asking = NULL;
+	if (r && r->status == 412 && ++g->tries < TRIES) { /* changed meanwhile */
+		look_at_identity(g);
+		return;
+	}
 	if (!r)
 		e = *why;
 	if (!r || azure_check(r, "identity", &e))
-		migrant_set(g, &g->d.reason,
-		    span_str(arena_printf(g->a,
-			"%s; and its old identity was not put back: %s", g->d.reason,
-			e.text)));
-	finish_failed(g);
+		also(g,
+		    arena_printf(g->a, "its old identity was not put back: %s", e.text));
+	else
+		finish_failed(g);
+}
+
+static void
+put_back(struct migrant *g, const struct js *now, const struct js *was)
+{
+	struct rest_request q;
+	char words[IDENTITY_TEXT];
+	const char *etag = js_as_text(js_get(now, "etag"));
+	enum identity_state is = identity_judge(now, was, g->d.thumb, "");
+	identity_words(now, words);
+	if (is == IDENTITY_BEFORE) {
+		finish_failed(g);
+		return;
+	}
+	if (is == IDENTITY_OTHER || !etag[0]) {
+		also(g, arena_printf(g->a,
+			    "its identity on the hub is %s, which is neither the old one "
+			    "nor what the campaign makes of it: somebody else changed "
+			    "it, and it is left as it is",
+			    words));
+		return;
+	}
+	auto_(js_free) struct js *identity = identity_restore(now, was);
+	azure_device_put(g->a, g->d.id, identity, etag, &q);
+	g->asking = exchange_start(g->run->m->calls, PACE_REGISTRY, &q, on_restored, g);
 }
 
 static void
@@ -139,18 +183,29 @@ on_identity_after(void *arg, const struct rest_response *r, const struct err *wh
 {
 	struct migrant *g = arg;
 	struct err e;
+	auto_(js_free) struct js *now = NULL, *was = NULL;
+	g->asking = NULL;
+	if (!r)
+		e = *why;
+	if (r && azure_check(r, "identity", &e) == 0 &&
+	    (now = js_parse(r->body, IDENTITY_MAX, 16, &e)))
+		was = js_parse(span_str(g->d.identity), IDENTITY_MAX, 16, &e);
+	if (was)
+		put_back(g, now, was);
+	else
+		also(
+		    g, arena_printf(g->a,
+			   "whether its old identity has to be put back is not known: %s",
+			   e.text));
+}
+
+static void
+look_at_identity(struct migrant *g)
+{
 	struct rest_request q;
-	g->call = NULL;
-	auto_(js_free) struct js *now = r ? js_parse(r->body, 1024 * 1024, 16, &e) : NULL;
-	auto_(js_free) struct js *was =
-	    js_parse(span_str(g->d.identity), 1024 * 1024, 16, &e);
-	if (now && was && strcmp(azure_auth_type(now), azure_auth_type(was)) == 0) {
-		finish_failed(g);
-		return;
-	}
-	auto_(js_free) struct js *identity = azure_identity_restore(was);
-	azure_device_put(g->a, g->d.id, identity, false, &q);
-	g->call = rest_start(g->run->m->rest, &q, on_restored, g);
+	azure_device_get(g->a, g->d.id, &q);
+	g->asking =
+	    exchange_start(g->run->m->calls, PACE_REGISTRY, &q, on_identity_after, g);
 }
 
 /* The device goes on with SAS; where the hub took it for an X.509 device already (what
@@ -161,7 +216,6 @@ on_identity_after(void *arg, const struct rest_response *r, const struct err *wh
 static void
 failed(struct migrant *g, const char *step, const struct session_failure *why)
 {
-	struct rest_request q;
 	bool proving = g->state == STATE_INSTALLED || g->state == STATE_PROVED;
 	bool reverted = g->state == STATE_CONFIRMED && g->checked && why->answered;
 	migrant_set(g, &g->d.step, span_str(step));
@@ -176,8 +230,8 @@ failed(struct migrant *g, const char *step, const struct session_failure *why)
 		return;
 	}
 	g->d.proved_ms = 0;
-	azure_device_get(g->a, g->d.id, &q);
-	g->call = rest_start(g->run->m->rest, &q, on_identity_after, g);
+	g->tries = 0;
+	look_at_identity(g);
 }
 
 void
@@ -224,22 +278,61 @@ on_signed(void *arg, const struct rest_response *r, const struct err *why)
 }
 
 static void
-start_sign(struct migrant *g)
+ask_signature(struct migrant *g)
 {
 	struct err e;
 	struct rest_request q;
 	auto_buf der = BUF_INIT(65536);
-	if (enroll_fits(
-		g->run->enroll, g->d.chain, g->d.csr, g->d.id, migrant_wall_ms(g))) {
-		signed_with(g, g->d.chain);
-		return;
-	}
 	if (enroll_csr(g->d.csr, g->d.id, &der, &e)) {
 		migrant_failed_with(g, "sign", &e);
 		return;
 	}
 	azure_est_enroll(g->a, buf_span(&der), &q);
-	g->call = rest_start(g->run->m->rest, &q, on_signed, g);
+	g->call = rest_start(g->run->m->est, &q, on_signed, g);
+}
+
+static void
+on_known(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	g->call = NULL;
+	if (!r)
+		e = *why;
+	bool there = r && r->status == 409;
+	if (!there &&
+	    (!r || azure_check(r, "identity where certificates are signed", &e)))
+		migrant_failed_with(g, "sign", &e);
+	else
+		ask_signature(g);
+}
+
+/* A server that is not the device's hub signs for devices that it knows, and renews their
+ * certificates by what they have. */
+static void
+make_known(struct migrant *g)
+{
+	struct rest_request q;
+	auto_(js_free) struct js *identity = js_object();
+	struct js *authentication = js_object();
+	js_set_text(identity, "deviceId", g->d.id);
+	js_set_text(identity, "status", "enabled");
+	js_set_text(authentication, "type", "certificateAuthority");
+	js_set(identity, "authentication", authentication);
+	azure_device_put(g->a, g->d.id, identity, NULL, &q);
+	g->call = rest_start(g->run->m->est, &q, on_known, g);
+}
+
+static void
+start_sign(struct migrant *g)
+{
+	if (enroll_fits(
+		g->run->enroll, g->d.chain, g->d.csr, g->d.id, migrant_wall_ms(g)))
+		signed_with(g, g->d.chain);
+	else if (g->run->m->home)
+		make_known(g);
+	else
+		ask_signature(g);
 }
 
 /* ---- what the device does ---- */
@@ -306,6 +399,11 @@ take_install(struct migrant *g, const struct js *answer, struct err *e)
 static void
 start_prove(struct migrant *g)
 {
+	int64_t wait_ms = exchange_registers(g->run->m->calls);
+	if (wait_ms) {
+		loop_timer_start(g->timer, wait_ms);
+		return;
+	}
 	struct js *args = js_object();
 	js_set_text(args, "generation", g->d.generation);
 	js_set_text(args, "nonce", g->d.nonce);
@@ -345,6 +443,93 @@ take_promote(struct migrant *g, const struct js *answer, struct err *e)
 	return 0;
 }
 
+/* ---- what the hub tells ---- */
+
+static const struct migrant_witness *
+witness(const struct migrant *g)
+{
+	return g->run->m->logs ? &migrant_logs : &migrant_twin;
+}
+
+static void
+start_confirm(struct migrant *g)
+{
+	witness(g)->start_confirm(g);
+}
+
+static void
+start_resume(struct migrant *g)
+{
+	migrant_release(g);
+	migrant_poll_begin(g, migration_resume_ms(g->run->m));
+	witness(g)->start_resume(g);
+}
+
+void
+migrant_poll_begin(struct migrant *g, int64_t for_ms)
+{
+	g->poll_ms = POLL_MIN_MS;
+	g->poll_until_ms = loop_now_ms(migrant_loop(g)) + for_ms;
+}
+
+int
+migrant_poll_again(struct migrant *g)
+{
+	if (loop_now_ms(migrant_loop(g)) >= g->poll_until_ms)
+		return -1;
+	loop_timer_start(g->timer, g->poll_ms);
+	g->poll_ms = g->poll_ms * 3 / 2 < POLL_MAX_MS ? g->poll_ms * 3 / 2 : POLL_MAX_MS;
+	return 0;
+}
+
+void
+migrant_silent(struct migrant *g)
+{
+	struct err e;
+	err_set(&e, ERR_TIMEOUT, "switched to X.509, but %s",
+	    g->connected ? "no telemetry came since" : "the hub saw no connection since");
+	migrant_failed_with(g, "resume", &e);
+}
+
+static void
+on_tagged(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct migrant *g = arg;
+	struct err e;
+	g->asking = NULL;
+	if (!r)
+		e = *why;
+	if (!r || azure_check(r, "twin tags", &e)) {
+		migrant_failed_with(g, "resume", &e);
+		return;
+	}
+	g->d.done_ms = migrant_wall_ms(g);
+	/* not before: a try that ends earlier leaves the next one this connection to find
+	 */
+	g->d.conn_seq = g->switched_seq;
+	migrant_set(g, &g->d.step, SPAN_NONE);
+	migrant_set(g, &g->d.error, SPAN_NONE);
+	migrant_set(g, &g->d.reason, SPAN_NONE);
+	migrant_set(g, &g->d.fix, SPAN_NONE);
+	migrant_moved(g, STATE_RESUMED);
+}
+
+void
+migrant_heard(struct migrant *g, int64_t seq)
+{
+	char date[CLOCK_TEXT], wave[24];
+	struct rest_request q;
+	g->switched_seq = seq;
+	clock_iso(migrant_wall_ms(g), 0, date);
+	snprintf(wave, sizeof(wave), "%lld", (long long)g->d.wave);
+	auto_(js_free) struct js *tags = js_object();
+	js_set_text(tags, "authType", "x509");
+	js_set_text(tags, "migrationWave", wave);
+	js_set_text(tags, "migratedDate", date);
+	azure_twin_patch(g->a, g->d.id, tags, &q);
+	g->asking = exchange_start(g->run->m->calls, PACE_TWIN_WRITE, &q, on_tagged, g);
+}
+
 /* ---- the steps, by the state they begin in ---- */
 
 static void start_preflight(struct migrant *g);
@@ -361,9 +546,9 @@ static const struct step {
     [STATE_KEYED] = {"sign", STATE_SIGNED, false, start_sign, NULL},
     [STATE_SIGNED] = {"install", STATE_INSTALLED, true, start_install, take_install},
     [STATE_INSTALLED] = {"prove", STATE_PROVED, true, start_prove, take_prove},
-    [STATE_PROVED] = {"confirm", STATE_CONFIRMED, false, migrant_start_confirm, NULL},
+    [STATE_PROVED] = {"confirm", STATE_CONFIRMED, false, start_confirm, NULL},
     [STATE_CONFIRMED] = {"promote", STATE_PROMOTED, true, start_promote, take_promote},
-    [STATE_PROMOTED] = {"resume", STATE_RESUMED, false, migrant_start_resume, NULL},
+    [STATE_PROMOTED] = {"resume", STATE_RESUMED, false, start_resume, NULL},
 };
 
 /* ---- the session ---- */
@@ -433,7 +618,11 @@ static void
 on_timer(void *arg)
 {
 	struct migrant *g = arg;
-	if (!migrant_poll(g)) /* once more, see tries_again */
+	if (g->state == STATE_PROVED)
+		witness(g)->poll_confirm(g);
+	else if (g->state == STATE_PROMOTED)
+		witness(g)->poll_resume(g);
+	else /* once more, see tries_again, or when there is room: start_prove */
 		steps[g->state].start(g);
 }
 
@@ -512,7 +701,7 @@ on_identity(void *arg, const struct rest_response *r, const struct err *why)
 {
 	struct migrant *g = arg;
 	struct err e;
-	g->call = NULL;
+	g->asking = NULL;
 	if (!r)
 		e = *why;
 	if (!r || azure_check(r, "identity on the hub", &e) ||
@@ -532,7 +721,7 @@ start_preflight(struct migrant *g)
 		return;
 	}
 	azure_device_get(g->a, g->d.id, &q);
-	g->call = rest_start(g->run->m->rest, &q, on_identity, g);
+	g->asking = exchange_start(g->run->m->calls, PACE_REGISTRY, &q, on_identity, g);
 }
 
 static void
@@ -603,6 +792,7 @@ migrant_free(struct migrant *g)
 	loop_defer_cancel(&g->next);
 	loop_timer_free(g->timer);
 	rest_cancel(g->call);
+	exchange_cancel(g->asking);
 	session_free(g->session);
 	own_wipe((char *)g->d.identity, strlen(g->d.identity));
 	arena_free(g->a);

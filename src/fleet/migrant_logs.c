@@ -4,34 +4,10 @@
  */
 #include "fleet/migrant_impl.h"
 
-#include <stdio.h>
+#define CONFIRM_MS 30000
+#define HEARD_PAGE 100 /* one message is enough, and they may be large */
 
-#include "codec/js.h"
-
-#define CONFIRM_MS  30000
-#define POLL_MIN_MS 150
-#define POLL_MAX_MS 5000
-#define HEARD_PAGE  100 /* one message is enough, and they may be large */
-
-/* ---- polling the hub's logs ---- */
-
-static void
-poll_begin(struct migrant *g, int64_t for_ms)
-{
-	g->poll_ms = POLL_MIN_MS;
-	g->poll_until_ms = loop_now_ms(migrant_loop(g)) + for_ms;
-}
-
-/* Asks again a little later; -1 when the time is over. */
-static int
-poll_again(struct migrant *g)
-{
-	if (loop_now_ms(migrant_loop(g)) >= g->poll_until_ms)
-		return -1;
-	loop_timer_start(g->timer, g->poll_ms);
-	g->poll_ms = g->poll_ms * 3 / 2 < POLL_MAX_MS ? g->poll_ms * 3 / 2 : POLL_MAX_MS;
-	return 0;
-}
+/* ---- asking the hub's logs ---- */
 
 static void
 ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
@@ -48,7 +24,7 @@ ask_log(struct migrant *g, bool events, int64_t after_seq, rest_fn fn)
 	auto_(arena_free) struct arena *a = arena_new(65536);
 	struct rest_request q;
 	(events ? azure_events : azure_connections)(a, &f, &q);
-	g->call = rest_start(g->run->m->rest, &q, fn, g);
+	g->call = rest_start(g->run->m->logs, &q, fn, g);
 }
 
 static bool
@@ -124,7 +100,7 @@ on_proof(void *arg, const struct rest_response *r, const struct err *why)
 		ask_log(g, false, 0, on_proof_connection);
 		return;
 	}
-	if (poll_again(g) == 0)
+	if (migrant_poll_again(g) == 0)
 		return;
 	err_set(&e, ERR_TIMEOUT,
 	    "the hub did not see the message that proves the certificate");
@@ -137,62 +113,15 @@ poll_proof(struct migrant *g)
 	ask_log(g, true, 0, on_proof);
 }
 
-void
-migrant_start_confirm(struct migrant *g)
+static void
+start_confirm(struct migrant *g)
 {
 	g->d.proof_seq = g->d.conn_seq = 0;
-	poll_begin(g, CONFIRM_MS);
+	migrant_poll_begin(g, CONFIRM_MS);
 	poll_proof(g);
 }
 
 /* ---- resume: connected after the switch, and heard ---- */
-
-static void
-silent(struct migrant *g)
-{
-	struct err e;
-	err_set(&e, ERR_TIMEOUT, "switched to X.509, but %s",
-	    g->connected ? "no telemetry came since" : "the hub saw no connection since");
-	migrant_failed_with(g, "resume", &e);
-}
-
-static void
-on_tagged(void *arg, const struct rest_response *r, const struct err *why)
-{
-	struct migrant *g = arg;
-	struct err e;
-	g->call = NULL;
-	if (!r)
-		e = *why;
-	if (!r || azure_check(r, "twin tags", &e)) {
-		migrant_failed_with(g, "resume", &e);
-		return;
-	}
-	g->d.done_ms = migrant_wall_ms(g);
-	/* not before: a try that ends earlier leaves the next one this connection to find
-	 */
-	g->d.conn_seq = g->switched_seq;
-	migrant_set(g, &g->d.step, SPAN_NONE);
-	migrant_set(g, &g->d.error, SPAN_NONE);
-	migrant_set(g, &g->d.reason, SPAN_NONE);
-	migrant_set(g, &g->d.fix, SPAN_NONE);
-	migrant_moved(g, STATE_RESUMED);
-}
-
-static void
-tag(struct migrant *g)
-{
-	char date[CLOCK_TEXT], wave[24];
-	struct rest_request q;
-	clock_iso(migrant_wall_ms(g), 0, date);
-	snprintf(wave, sizeof(wave), "%lld", (long long)g->d.wave);
-	auto_(js_free) struct js *tags = js_object();
-	js_set_text(tags, "authType", "x509");
-	js_set_text(tags, "migrationWave", wave);
-	js_set_text(tags, "migratedDate", date);
-	azure_twin_patch(g->a, g->d.id, tags, &q);
-	g->call = rest_start(g->run->m->rest, &q, on_tagged, g);
-}
 
 static int
 visit_switched(void *ctx, const struct azure_row *r, struct err *e)
@@ -220,9 +149,9 @@ on_telemetry(void *arg, const struct rest_response *r, const struct err *why)
 	if (read_log(g, "resume", r, why, visit_telemetry))
 		return;
 	if (g->heard)
-		tag(g);
-	else if (poll_again(g))
-		silent(g);
+		migrant_heard(g, g->switched_seq);
+	else if (migrant_poll_again(g))
+		migrant_silent(g);
 }
 
 static void
@@ -233,8 +162,8 @@ on_switched(void *arg, const struct rest_response *r, const struct err *why)
 		return;
 	if (g->connected)
 		ask_log(g, true, g->d.proof_seq, on_telemetry);
-	else if (poll_again(g))
-		silent(g);
+	else if (migrant_poll_again(g))
+		migrant_silent(g);
 }
 
 static void
@@ -246,22 +175,9 @@ poll_resumed(struct migrant *g)
 		ask_log(g, false, g->d.conn_seq, on_switched);
 }
 
-void
-migrant_start_resume(struct migrant *g)
-{
-	migrant_release(g);
-	poll_begin(g, g->run->m->o->resume_ms);
-	poll_resumed(g);
-}
-
-bool
-migrant_poll(struct migrant *g)
-{
-	if (g->state == STATE_PROVED)
-		poll_proof(g);
-	else if (g->state == STATE_PROMOTED)
-		poll_resumed(g);
-	else
-		return false;
-	return true;
-}
+const struct migrant_witness migrant_logs = {
+    .start_confirm = start_confirm,
+    .start_resume = poll_resumed,
+    .poll_confirm = poll_proof,
+    .poll_resume = poll_resumed,
+};

@@ -8,12 +8,16 @@
 
 #include "base/num.h"
 #include "fleet/azure.h"
+#include "fleet/throttle.h"
 #include "io/file.h"
 #include "io/loop.h"
 
-#define ARENA_MAX  (size_t)(1024 * 1024 * 1024)
-#define LOG_PAGE   5000
-#define WAIT_MAX_S 600 /* nobody watches, and a device stands half-way */
+#define ARENA_MAX   (size_t)(1024 * 1024 * 1024)
+#define LOG_PAGE    5000
+#define WAIT_MAX_S  600 /* nobody watches, and a device stands half-way */
+#define TIMEOUT_MS  30000
+#define CONNECTIONS 16
+#define RESUME_MS   (INT64_C(5) * 60 * 1000)
 
 const char *
 migration_path(struct migration *m, const char *name)
@@ -37,15 +41,84 @@ migration_open_file(struct migration *m, const struct migration_opts *o, struct 
 	return migration_get(m, "group", MIGRATION_GROUP, &m->group, e);
 }
 
+/* What a hub without logs tells of a connection comes minutes later. */
+int64_t
+migration_resume_ms(const struct migration *m)
+{
+	if (m->o->resume_ms)
+		return m->o->resume_ms;
+	return m->logs ? RESUME_MS : 3 * RESUME_MS;
+}
+
+static struct service *
+open_service(struct migration *m, const char *name, struct err *e)
+{
+	const struct service_opts o = {.name = name,
+	    .target = m->o->target,
+	    .timeout_ms = TIMEOUT_MS,
+	    .conns_max = CONNECTIONS,
+	    .wait_max_s = WAIT_MAX_S};
+	return service_new(m->loop, &o, m->arena, e);
+}
+
+int
+migration_open_target(struct migration *m, const char *name, struct err *e)
+{
+	m->loop = loop_new(&clock_system, e);
+	m->service = m->loop ? open_service(m, name, e) : NULL;
+	if (!m->service)
+		return -1;
+	m->calls = exchange_new(m->loop, m->service, WAIT_MAX_S, e);
+	m->target = service_target(m->service);
+	m->logs = service_rest(m->service);
+	return m->calls ? 0 : -1;
+}
+
+int
+migration_open_est(struct migration *m, struct err *e)
+{
+	if (m->logs) {
+		m->est = m->logs;
+		return 0;
+	}
+	m->home = open_service(m, NULL, e);
+	if (!m->home)
+		return err_wrap(e, "the server that signs certificates");
+	m->est = service_rest(m->home);
+	return 0;
+}
+
+/* What the campaign was planned against is what it goes on with: name and place. */
+static int
+check_target(struct migration *m, const char *planned, struct err *e)
+{
+	const char *told = m->o->target_name, *server;
+	if (told && strcmp(told, planned) != 0)
+		return err_set(e, ERR_USAGE,
+		    "--target %s: this campaign was planned against %s", told,
+		    planned[0] ? planned : "the home's own server");
+	if (migration_get(m, "server", "", &server, e))
+		return -1;
+	/* the home's own may be at another port after each start */
+	if (!planned[0] || strcmp(planned, "muster") == 0 ||
+	    strcmp(server, m->target->rest.base) == 0)
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+	    "target %s is %s now, and was %s when the campaign was planned", planned,
+	    m->target->rest.base, server);
+}
+
 static int
 open_server(struct migration *m, struct err *e)
 {
-	m->loop = loop_new(&clock_system, e);
-	if (!m->loop || target_find(&m->o->target, m->arena, &m->target, e))
+	const char *planned;
+	struct pace_limits limits;
+	if (migration_get(m, "target", "", &planned, e) ||
+	    migration_open_target(m, planned[0] ? planned : NULL, e) ||
+	    check_target(m, planned, e) || throttle_get(m, &limits, e))
 		return -1;
-	m->target.rest.wait_max_s = WAIT_MAX_S;
-	m->rest = rest_new(m->loop, &m->target.rest, e);
-	return m->rest ? 0 : -1;
+	exchange_limit(m->calls, &limits);
+	return 0;
 }
 
 int
@@ -63,7 +136,9 @@ void
 migration_done(struct migration *m)
 {
 	progress_end(&m->progress);
-	rest_free(m->rest);
+	exchange_free(m->calls);
+	service_free(m->home);
+	service_free(m->service);
 	loop_free(m->loop);
 	campaign_close(m->file);
 	arena_free(m->arena);
@@ -148,26 +223,34 @@ migration_put_int(struct migration *m, const char *key, int64_t v, struct err *e
 }
 
 int
-migration_ask(struct migration *m, const struct rest_request *q, const char *what,
-    struct buf *body, struct rest_response *ret, struct err *e)
+migration_ask(struct migration *m, enum pace_family f, const struct rest_request *q,
+    const char *what, struct buf *body, struct rest_response *ret, struct err *e)
 {
 	body->secret = true;
-	if (rest_wait(m->rest, q, body, ret, e))
+	if (exchange_wait(m->calls, f, q, body, ret, e))
 		return err_wrap(e, "%s", what);
-	if (ret->server_ms)
-		m->ahead_ms = ret->server_ms - clock_wall_ms(loop_clock(m->loop));
+	return azure_check(ret, what, e);
+}
+
+int
+migration_ask_rest(struct migration *m, struct rest *rest, const struct rest_request *q,
+    const char *what, struct buf *body, struct rest_response *ret, struct err *e)
+{
+	body->secret = true;
+	if (rest_wait(rest, q, body, ret, e))
+		return err_wrap(e, "%s", what);
 	return azure_check(ret, what, e);
 }
 
 int64_t
 migration_hub_ms(const struct migration *m)
 {
-	return clock_wall_ms(loop_clock(m->loop)) + m->ahead_ms;
+	return clock_wall_ms(loop_clock(m->loop)) + exchange_ahead_ms(m->calls);
 }
 
 int
-migration_each_device(struct migration *m,
-    int (*visit)(void *ctx, const struct azure_device *d, struct err *e), void *ctx,
+migration_each_found(struct migration *m, migration_query *query, void *ctx,
+    int (*visit)(void *ctx, const struct azure_device *d, struct err *e), void *visit_ctx,
     struct err *e)
 {
 	struct rest_response r = {0};
@@ -177,15 +260,30 @@ migration_each_device(struct migration *m,
 		struct rest_request q;
 		struct azure_device *v;
 		size_t n;
-		azure_device_query(page, r.continuation, &q);
-		if (migration_ask(m, &q, "device query", &body, &r, e) ||
+		query(ctx, page, r.continuation, &q);
+		if (migration_ask(m, PACE_QUERY, &q, "device query", &body, &r, e) ||
 		    azure_device_page(r.body, page, &v, &n, e))
 			return -1;
 		for (size_t i = 0; i < n; i++)
-			if (visit(ctx, &v[i], e))
+			if (visit(visit_ctx, &v[i], e))
 				return -1;
 	} while (r.continuation[0]);
 	return 0;
+}
+
+static void
+all_devices(
+    void *ctx, struct arena *a, const char *continuation, struct rest_request *ret)
+{
+	azure_device_query(a, continuation, ret);
+}
+
+int
+migration_each_device(struct migration *m,
+    int (*visit)(void *ctx, const struct azure_device *d, struct err *e), void *ctx,
+    struct err *e)
+{
+	return migration_each_found(m, all_devices, NULL, visit, ctx, e);
 }
 
 int
@@ -202,8 +300,8 @@ migration_each_row(struct migration *m, bool events, const struct azure_log_filt
 		struct rest_request q;
 		struct rest_response r;
 		(events ? azure_events : azure_connections)(page, &at, &q);
-		if (migration_ask(
-			m, &q, events ? "events" : "connection log", &body, &r, e) ||
+		if (migration_ask_rest(m, m->logs, &q,
+			events ? "events" : "connection log", &body, &r, e) ||
 		    azure_log_read(r.body, visit, ctx, &end, e))
 			return -1;
 		if (end.rows && end.next <= at.after_seq)

@@ -13,6 +13,7 @@
 #include "fleet/inventory.h"
 #include "fleet/state.h"
 #include "fleet/summary.h"
+#include "fleet/throttle.h"
 #include "fleet/wave.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -38,8 +39,10 @@ struct plan {
 	struct planned *devices, *by_id;
 	struct wave_plan waves;
 	size_t *order; /* of the devices that are to be migrated */
-	size_t n_order, n_already;
+	size_t n_order, n_already, n_hub;
 	uint64_t seed;
+	struct pace_limits limits;
+	const char *limits_from;
 	struct list_of_names missing, extra, already;
 };
 
@@ -98,6 +101,7 @@ on_hub_device(void *ctx, const struct azure_device *d, struct err *e)
 	struct plan *p = ctx;
 	struct planned *x = NULL;
 	HASH_FIND_STR(p->by_id, d->id, x);
+	p->n_hub++;
 	if (!x)
 		name(&p->extra, d->id);
 	else
@@ -203,7 +207,8 @@ add_meta(struct plan *p, struct err *e)
 		const char *key, *value;
 	} texts[] = {
 	    {"group", p->m.group},
-	    {"server", rest_base(p->m.rest)},
+	    {"target", p->m.o->target_name ? p->m.o->target_name : ""},
+	    {"server", p->m.target->rest.base},
 	    {"inventory", p->p->inventory},
 	    {"ssh_program", s->program},
 	    {"ssh_config", s->config ? s->config : ""},
@@ -273,12 +278,23 @@ clear_old(struct plan *p, struct err *e)
 }
 
 static int
+add_prediction(struct plan *p, struct err *e)
+{
+	return throttle_record(&p->m, &p->limits, p->limits_from, e) ||
+		       throttle_predict(
+			   &p->m, &p->limits, p->waves.size, p->waves.n, p->n_hub, e)
+		   ? -1
+		   : 0;
+}
+
+static int
 write_campaign(struct plan *p, struct err *e)
 {
 	p->m.file = campaign_create(migration_path(&p->m, "campaign.db"), e);
 	if (!p->m.file || write_pins(p, e) || campaign_begin(p->m.file, e))
 		return -1;
-	if (add_meta(p, e) || add_waves(p, e) || summary_count(&p->m, "before", e)) {
+	if (add_meta(p, e) || add_waves(p, e) || add_prediction(p, e) ||
+	    summary_count(&p->m, "before", e)) {
 		campaign_rollback(p->m.file);
 		return -1;
 	}
@@ -295,8 +311,8 @@ print_names(const char *what, const struct list_of_names *l)
 		    l->n > NAMED ? ", ..." : "");
 }
 
-static void
-print(struct plan *p)
+static int
+print(struct plan *p, struct err *e)
 {
 	size_t sum = 0;
 	printf("%-28s %8zu\n", "devices in the inventory", p->inventory.n);
@@ -318,7 +334,12 @@ print(struct plan *p)
 		printf(
 		    "devices missing from the hub will fail; create them, or correct the "
 		    "inventory and plan again\n");
+	if (p->m.o->target_name)
+		printf("target: %s (%s)\n", p->m.o->target_name, p->m.target->rest.base);
+	if (throttle_print(&p->m, e))
+		return -1;
 	printf("campaign: %s\n", p->m.o->dir);
+	return 0;
 }
 
 static int
@@ -336,11 +357,11 @@ open_plan(struct plan *p, const struct migration_opts *o, struct err *e)
 	    file_mkdir(o->dir, 0700, e) ||
 	    file_lock(migration_path(m, "lock"), &m->lock, e) || clear_old(p, e))
 		return -1;
-	m->loop = loop_new(&clock_system, e);
-	if (!m->loop || target_find(&o->target, m->arena, &m->target, e))
+	if (migration_open_target(m, o->target_name, e) ||
+	    throttle_find(m, &p->limits, &p->limits_from, e))
 		return -1;
-	m->rest = rest_new(m->loop, &m->target.rest, e);
-	return m->rest ? 0 : -1;
+	exchange_limit(m->calls, &p->limits);
+	return 0;
 }
 
 int
@@ -356,7 +377,7 @@ plan_make(const struct migration_opts *o, const struct plan_opts *opts, struct e
 	if (!failed && o->json)
 		failed = summary_status(&p.m, e);
 	else if (!failed)
-		print(&p);
+		failed = print(&p, e);
 	buf_done(&p.missing.text);
 	buf_done(&p.extra.text);
 	buf_done(&p.already.text);

@@ -41,7 +41,7 @@ struct rest_call {
 	void *arg;
 	int64_t again_ms; /* of a Retry-After that names a day: wall time; 0: none */
 	int tries;
-	bool once, looks, running; /* looks: it changes nothing */
+	bool once, looks, paced, running; /* looks: it changes nothing */
 };
 
 /* A socket that curl wants watched. */
@@ -220,7 +220,7 @@ is_worth_retrying(const struct rest_call *c, CURLcode rc)
 		return false;
 	switch (rc) {
 	case CURLE_OK:
-		return c->response.status == 429 ||
+		return (c->response.status == 429 && !c->paced) ||
 		       (c->response.status == 503 && (!c->once || c->looks));
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; a bad certificate is
@@ -426,6 +426,7 @@ rest_start(struct rest *r, const struct rest_request *q, rest_fn fn, void *arg)
 	    .fn = fn,
 	    .arg = arg,
 	    .once = q->once,
+	    .paced = q->paced,
 	    .looks = strcmp(q->method, "GET") == 0,
 	};
 	c->in.secret = true; /* identities come with their keys */

@@ -47,6 +47,7 @@ struct rest_request {
 	const char *const
 	    *headers; /* more of them, "name: value"; NULL ends; NULL: none */
 	bool once;    /* do not retry what may have been done: a lost connection, 503 */
+	bool paced;   /* 429 is an answer as others: who asks waits by himself */
 };
 
 struct rest_response {

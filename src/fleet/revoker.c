@@ -142,7 +142,7 @@ azure_put_status(struct service *s, const char *id, const struct js *identity,
 	auto_(js_free) struct js *v = azure_identity_restore(identity);
 	js_set_text(v, "status", status);
 	js_set_text(v, "statusReason", reason);
-	azure_device_put(a, id, v, false, &q);
+	azure_device_put(a, id, v, "*", &q);
 	return ask(s, SIGN_IN_HUB, &q, "device identity", NULL, e);
 }
 

@@ -8,8 +8,10 @@
 
 #include <stdio.h>
 
+#include "codec/iso8601.h"
 #include "codec/js.h"
 #include "fleet/azure.h"
+#include "fleet/identity.h"
 #include "fleet/inventory.h"
 #include "fleet/session.h"
 #include "fleet/state.h"
@@ -23,6 +25,8 @@
 #define REVERT_MS    120000
 #define SEEN_MS      60000
 #define POLL_MS      500
+#define POLL_TWIN_MS 2000
+#define TRIES        3
 
 struct rollback;
 
@@ -32,10 +36,14 @@ struct back {
 	struct arena *a;
 	struct campaign_device d;
 	struct session *session;
-	struct rest_call *call;
+	struct rest_call *call; /* to a log */
+	struct exchange_call *asking;
 	struct loop_timer *timer;
+	const char *thumb; /* of what the device uses, which may have been renewed */
 	int64_t until_ms;
-	int64_t seq; /* of the last thing the hub logged of it before */
+	int64_t seq; /* of the last thing the hub logged of it before; without a log: its
+			time */
+	int tries;
 	bool seen;
 };
 
@@ -65,6 +73,7 @@ finished(struct back *b, const char *step, const struct session_failure *why)
 	}
 	progress_step(&all->m->progress, all->done, all->bad);
 	rest_cancel(b->call);
+	exchange_cancel(b->asking);
 	loop_timer_free(b->timer);
 	session_free(b->session);
 	own_wipe((char *)b->d.identity, strlen(b->d.identity));
@@ -87,6 +96,7 @@ good(struct back *b, const char *step, const struct rest_response *r,
 {
 	struct err e;
 	b->call = NULL;
+	b->asking = NULL;
 	if (!r)
 		e = *why;
 	if (r && azure_check(r, step, &e) == 0)
@@ -131,10 +141,10 @@ tag(struct back *b)
 	js_set(tags, "migrationWave", js_null());
 	js_set(tags, "migratedDate", js_null());
 	azure_twin_patch(b->a, b->d.id, tags, &q);
-	b->call = rest_start(b->all->m->rest, &q, on_tagged, b);
+	b->asking = exchange_start(b->all->m->calls, PACE_TWIN_WRITE, &q, on_tagged, b);
 }
 
-/* ---- proof: connected with SAS, by the hub's log ---- */
+/* ---- proof: connected with SAS, by what the hub tells ---- */
 
 static int
 visit_seen(void *ctx, const struct azure_row *row, struct err *e)
@@ -147,6 +157,23 @@ visit_seen(void *ctx, const struct azure_row *row, struct err *e)
 }
 
 static void
+seen_or_not(struct back *b)
+{
+	struct err e;
+	int64_t every_ms = b->all->m->logs ? POLL_MS : POLL_TWIN_MS;
+	if (b->seen) {
+		tag(b);
+		return;
+	}
+	if (loop_now_ms(b->all->m->loop) < b->until_ms) {
+		loop_timer_start(b->timer, every_ms);
+		return;
+	}
+	err_set(&e, ERR_TIMEOUT, "the hub saw no SAS connection of it");
+	failed(b, "proof", &e);
+}
+
+static void
 on_seen(void *arg, const struct rest_response *r, const struct err *why)
 {
 	struct back *b = arg;
@@ -154,20 +181,33 @@ on_seen(void *arg, const struct rest_response *r, const struct err *why)
 	struct err e;
 	if (good(b, "connection log", r, why))
 		return;
-	if (azure_log_read(r->body, visit_seen, b, &end, &e)) {
+	if (azure_log_read(r->body, visit_seen, b, &end, &e))
 		failed(b, "connection log", &e);
+	else
+		seen_or_not(b);
+}
+
+/* An identity that takes SAS takes nothing else where there is no log (service.md 7.2).
+ */
+static void
+on_twin(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct back *b = arg;
+	struct err e, ignored;
+	int64_t last_ms = 0;
+	if (good(b, "twin", r, why))
+		return;
+	auto_(js_free) struct js *twin = js_parse(r->body, HUB_MAX, 32, &e);
+	if (!twin) {
+		failed(b, "twin", &e);
 		return;
 	}
-	if (b->seen) {
-		tag(b);
-		return;
-	}
-	if (loop_now_ms(b->all->m->loop) < b->until_ms) {
-		loop_timer_start(b->timer, POLL_MS);
-		return;
-	}
-	err_set(&e, ERR_TIMEOUT, "the hub saw no SAS connection of it");
-	failed(b, "proof", &e);
+	(void)!iso8601_parse(
+	    js_as_str(js_get(twin, "lastActivityTime")), &last_ms, &ignored);
+	b->seen = strcmp(js_as_text(js_get(twin, "authenticationType")), "sas") == 0 &&
+		  strcmp(js_as_text(js_get(twin, "connectionState")), "Connected") == 0 &&
+		  last_ms >= b->seq;
+	seen_or_not(b);
 }
 
 static void
@@ -179,43 +219,104 @@ ask_log(struct back *b, rest_fn fn)
 	    .limit = AZURE_PAGE};
 	struct rest_request q;
 	azure_connections(b->a, &f, &q);
-	b->call = rest_start(b->all->m->rest, &q, fn, b);
+	b->call = rest_start(b->all->m->logs, &q, fn, b);
+}
+
+static void
+look(struct back *b)
+{
+	struct rest_request q;
+	if (b->all->m->logs) {
+		ask_log(b, on_seen);
+		return;
+	}
+	azure_twin_get(b->a, b->d.id, &q);
+	b->asking = exchange_start(b->all->m->calls, PACE_TWIN_READ, &q, on_twin, b);
 }
 
 static void
 on_timer(void *arg)
 {
-	ask_log(arg, on_seen);
+	look(arg);
 }
 
 /* ---- the identity ---- */
 
 static void
-on_restored(void *arg, const struct rest_response *r, const struct err *why)
+revert(struct back *b)
 {
-	struct back *b = arg;
 	/* by name: what was active before is another certificate once one was renewed */
-	if (good(b, "identity", r, why))
-		return;
 	struct js *to = js_object();
 	js_set_text(to, "to", "sas");
+	/* a connection before this one was with the certificate */
+	if (!b->all->m->logs)
+		b->seq = migration_hub_ms(b->all->m);
 	session_call(b->session, "revert", to, REVERT_MS);
 }
 
+static void look_at_identity(struct back *b);
+
 static void
-restore(struct back *b)
+on_restored(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct back *b = arg;
+	if (r && r->status == 412 && ++b->tries < TRIES) { /* changed meanwhile */
+		b->asking = NULL;
+		look_at_identity(b);
+		return;
+	}
+	if (good(b, "identity", r, why) == 0)
+		revert(b);
+}
+
+static void
+restore(struct back *b, const struct js *now, const struct js *was)
 {
 	struct rest_request q;
 	struct err e;
-	auto_(js_free) struct js *was =
-	    js_parse(span_str(b->d.identity), 1024 * 1024, 16, &e);
-	if (!was) {
+	char words[IDENTITY_TEXT];
+	enum identity_state is = identity_judge(now, was, b->d.thumb, b->thumb);
+	const char *etag = js_as_text(js_get(now, "etag"));
+	if (is == IDENTITY_BEFORE) { /* a rollback that was cut short */
+		revert(b);
+		return;
+	}
+	identity_words(now, words);
+	if (is == IDENTITY_OTHER || !etag[0]) {
+		err_set(&e, ERR_CONFLICT,
+		    "it is %s, which is neither the old one, nor the device's "
+		    "certificate: somebody else changed it, and it is left as it is",
+		    words);
 		failed(b, "identity", &e);
 		return;
 	}
-	auto_(js_free) struct js *identity = azure_identity_restore(was);
-	azure_device_put(b->a, b->d.id, identity, false, &q);
-	b->call = rest_start(b->all->m->rest, &q, on_restored, b);
+	auto_(js_free) struct js *identity = identity_restore(now, was);
+	azure_device_put(b->a, b->d.id, identity, etag, &q);
+	b->asking = exchange_start(b->all->m->calls, PACE_REGISTRY, &q, on_restored, b);
+}
+
+static void
+on_identity(void *arg, const struct rest_response *r, const struct err *why)
+{
+	struct back *b = arg;
+	struct err e;
+	if (good(b, "identity", r, why))
+		return;
+	auto_(js_free) struct js *now = js_parse(r->body, HUB_MAX, 16, &e);
+	auto_(js_free) struct js *was =
+	    now ? js_parse(span_str(b->d.identity), HUB_MAX, 16, &e) : NULL;
+	if (was)
+		restore(b, now, was);
+	else
+		failed(b, "identity", &e);
+}
+
+static void
+look_at_identity(struct back *b)
+{
+	struct rest_request q;
+	azure_device_get(b->a, b->d.id, &q);
+	b->asking = exchange_start(b->all->m->calls, PACE_REGISTRY, &q, on_identity, b);
 }
 
 /* ---- the device ---- */
@@ -226,7 +327,7 @@ on_hello(void *arg, const char *device_id, const char *version)
 	struct back *b = arg;
 	struct err e;
 	if (strcmp(device_id, b->d.id) == 0) {
-		restore(b);
+		session_call(b->session, "status", NULL, HELLO_MS);
 		return;
 	}
 	err_set(&e, ERR_CONFLICT, "what answers at %s is device %.128s", b->d.address,
@@ -239,14 +340,20 @@ on_answer(void *arg, const struct js *answer)
 {
 	struct back *b = arg;
 	struct err e;
+	if (!b->thumb) { /* of "status" */
+		b->thumb = arena_str(b->a, js_as_str(js_get(answer, "thumbprint")));
+		look_at_identity(b);
+		return;
+	}
 	if (strcmp(js_as_text(js_get(answer, "auth")), "sas") != 0) {
 		err_set(&e, ERR_CONFLICT, "the device did not go back to SAS");
 		failed(b, "revert", &e);
 		return;
 	}
 	session_free(TAKE(b->session));
-	b->until_ms = loop_now_ms(b->all->m->loop) + SEEN_MS;
-	ask_log(b, on_seen);
+	b->until_ms = loop_now_ms(b->all->m->loop) +
+		      (b->all->m->logs ? SEEN_MS : migration_resume_ms(b->all->m));
+	look(b);
 }
 
 static void
@@ -314,7 +421,10 @@ start(struct rollback *all, const struct campaign_device *d)
 	b->timer = loop_timer_new(all->m->loop, on_timer, b);
 	b->seq = b->d.conn_seq;
 	all->live++;
-	ask_log(b, on_last);
+	if (all->m->logs)
+		ask_log(b, on_last);
+	else
+		open_session(b);
 }
 
 static void
@@ -375,8 +485,8 @@ check_unsealed(struct migration *m, struct err *e)
 		return -1;
 	if (!begun)
 		return 0;
-	azure_hub_get(m->arena, m->target.resource, &q);
-	if (migration_ask(m, &q, "hub properties", &body, &r, e))
+	azure_hub_get(m->arena, m->target->resource, &q);
+	if (migration_ask(m, PACE_ARM, &q, "hub properties", &body, &r, e))
 		return err_wrap(e, "the seal has begun");
 	auto_(js_free) struct js *hub = js_parse(r.body, HUB_MAX, 32, e);
 	const struct js *properties = js_get(hub, "properties");
@@ -396,7 +506,7 @@ run(struct rollback *all, struct err *e)
 	progress_start(&all->m->progress, "rolling back", all->n);
 	fill(all);
 	while (all->live)
-		if (loop_turn(all->m->loop, -1, e))
+		if (exchange_turn(all->m->calls, -1, e))
 			return -1;
 	progress_end(&all->m->progress);
 	return all->bad ? err_copy(e, &all->first) : 0;

@@ -185,7 +185,7 @@ migrate(struct runner *r, struct err *e)
 {
 	fill(r);
 	while (r->n_live && !r->failed && !r->aborted)
-		if (loop_turn(r->m->loop, -1, e))
+		if (exchange_turn(r->m->calls, -1, e))
 			return -1;
 	while (r->n_live)
 		migrant_free(r->live[--r->n_live]);
@@ -230,9 +230,32 @@ visit_sas(void *ctx, const struct azure_row *row, struct err *e)
 	return 0;
 }
 
-static int
-find_fallbacks(struct runner *r, struct members *w, struct err *e)
+/* Of a hub without a log: identities of the wave that take SAS again. */
+static void
+query_wave(void *ctx, struct arena *a, const char *continuation, struct rest_request *ret)
 {
+	const int64_t *wave = ctx;
+	azure_tagged_query(a, "migrationWave", arena_printf(a, "%lld", (long long)*wave),
+	    "sas", continuation, ret);
+}
+
+static int
+visit_fallback(void *ctx, const struct azure_device *d, struct err *e)
+{
+	struct members *w = ctx;
+	struct member *x = NULL;
+	HASH_FIND_STR(w->by_id, d->id, x);
+	if (x && strcmp(x->d.state, "resumed") == 0)
+		x->fell_back = true;
+	return 0;
+}
+
+static int
+find_fallbacks(struct runner *r, int64_t wave, struct members *w, struct err *e)
+{
+	if (!r->m->logs)
+		return migration_each_found(
+		    r->m, query_wave, &wave, visit_fallback, w, e);
 	struct azure_log_filter f = {
 	    .what = "connect", .auth = "sas", .after_seq = INT64_MAX};
 	for (size_t i = 0; i < w->n; i++)
@@ -300,7 +323,7 @@ judge(struct runner *r, struct campaign_wave *row, struct gate_verdict *v, struc
 {
 	struct members w = {0};
 	struct gate_numbers n = {0};
-	int failed = load(r, row->n, &w, e) || find_fallbacks(r, &w, e);
+	int failed = load(r, row->n, &w, e) || find_fallbacks(r, row->n, &w, e);
 	if (!failed) {
 		count(&w, &n);
 		gate_judge(&r->o->limits, &n, v);
@@ -424,6 +447,18 @@ run_all(struct runner *r, struct err *e)
 	return run_waves(r, e);
 }
 
+static void
+say_throttled(struct runner *r)
+{
+	for (int f = 0; f < PACE_FAMILIES; f++) {
+		int64_t n = exchange_refused(r->m->calls, (enum pace_family)f);
+		if (n)
+			progress_say(&r->m->progress,
+			    "the target throttled us %lld time%s: %s", (long long)n,
+			    n == 1 ? "" : "s", pace_name((enum pace_family)f));
+	}
+}
+
 int
 run_campaign(struct migration *m, const struct run_opts *o, struct err *e)
 {
@@ -437,6 +472,7 @@ run_campaign(struct migration *m, const struct run_opts *o, struct err *e)
 	};
 	struct err why;
 	int failed = run_all(&r, &why);
+	say_throttled(&r);
 	loop_defer_cancel(&r.commit);
 	enroll_free(r.enroll);
 	free(r.live);

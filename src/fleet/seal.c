@@ -19,15 +19,19 @@
 #include "fleet/verify.h"
 #include "io/loop.h"
 
-#define PROBE      "muster-seal-probe"
-#define PROBE_WHAT "MQTT CONNECT of a SAS device made for it"
-#define HUB_MAX    (1024 * 1024)
-#define ATTEMPT_MS 15000
-#define REFUSED_MS 60000 /* how long a switch may take to reach every edge */
-#define AGAIN_MS   1000
-#define TOKEN_S    300
-#define CONNACK_OK 0
-#define HTTP_OK    200
+#define PROBE           "muster-seal-probe"
+#define PROBE_WHAT      "MQTT CONNECT of a SAS device made for it"
+#define PROBE_MAKING    "making a device for the attempt"
+#define HUB_MAX         (1024 * 1024)
+#define ATTEMPT_MS      15000
+#define REFUSED_MS      60000 /* how long a switch may take to reach every edge */
+#define AGAIN_MS        1000
+#define CHANGE_MS       600000 /* how long a resource may be in transition */
+#define CHANGE_AGAIN_MS 5000
+#define TRIES           3
+#define TOKEN_S         300
+#define CONNACK_OK      0
+#define HTTP_OK         200
 
 struct seal {
 	struct migration *m;
@@ -46,11 +50,12 @@ wall_ms(const struct seal *s)
 /* ---- asking ---- */
 
 static struct js *
-ask(struct seal *s, const struct rest_request *q, const char *what, struct err *e)
+ask(struct seal *s, enum pace_family f, const struct rest_request *q, const char *what,
+    struct err *e)
 {
 	struct rest_response r;
 	auto_buf body = BUF_INIT(HUB_MAX);
-	if (migration_ask(s->m, q, what, &body, &r, e))
+	if (migration_ask(s->m, f, q, what, &body, &r, e))
 		return NULL;
 	if (r.body.len == 0)
 		return js_null();
@@ -61,8 +66,8 @@ static struct js *
 hub_get(struct seal *s, struct err *e)
 {
 	struct rest_request q;
-	azure_hub_get(s->m->arena, s->m->target.resource, &q);
-	return ask(s, &q, "hub properties", e);
+	azure_hub_get(s->m->arena, s->m->target->resource, &q);
+	return ask(s, PACE_ARM, &q, "hub properties", e);
 }
 
 static bool
@@ -71,9 +76,20 @@ is_set(const struct js *hub, const char *property)
 	return js_as_bool(js_get(js_get(hub, "properties"), property));
 }
 
-/* Sets the switches named (and empties the policies where told), then reads them back. */
+static void
+pause_loop(struct seal *s, int64_t ms)
+{
+	struct err e;
+	int64_t until = loop_now_ms(s->m->loop) + ms;
+	while (loop_now_ms(s->m->loop) < until)
+		if (exchange_turn(s->m->calls, until - loop_now_ms(s->m->loop), &e))
+			return;
+}
+
+/* One try, with the ETag of what was read: a change of somebody else's in between is not
+ * written over, but makes it ERR_CONFLICT. */
 static int
-throw_switch(struct seal *s, const char *property, bool policies, struct err *e)
+put_switch(struct seal *s, const char *property, bool policies, struct err *e)
 {
 	struct rest_request q;
 	auto_(js_free) struct js *hub = hub_get(s, e);
@@ -85,18 +101,49 @@ throw_switch(struct seal *s, const char *property, bool policies, struct err *e)
 	js_set_bool(properties, property, true);
 	if (policies)
 		js_set(properties, "authorizationPolicies", js_array());
-	azure_hub_put(s->m->arena, s->m->target.resource, hub, &q);
-	auto_(js_free) struct js *answer = ask(s, &q, property, e);
-	auto_(js_free) struct js *now = answer ? hub_get(s, e) : NULL;
-	if (!now)
-		return -1;
-	if (!is_set(now, property))
-		return err_set(
-		    e, ERR_GATE, "%s: set, but the hub does not say so", property);
-	if (policies &&
-	    js_len(js_get(js_get(now, "properties"), "authorizationPolicies")) > 0)
-		return err_set(e, ERR_GATE, "policies removed, but the hub has some yet");
-	return 0;
+	azure_hub_put(s->m->arena, s->m->target->resource, hub, &q);
+	auto_(js_free) struct js *answer = ask(s, PACE_ARM, &q, property, e);
+	return answer ? 0 : -1;
+}
+
+/* Reads it back. The change may go on behind an answer 201 (service.md 3.4): the hub says
+ * then that it is not done. */
+static int
+need_switch(struct seal *s, const char *property, bool policies, struct err *e)
+{
+	int64_t until = loop_now_ms(s->m->loop) + CHANGE_MS;
+	for (;;) {
+		auto_(js_free) struct js *now = hub_get(s, e);
+		if (!now)
+			return -1;
+		const struct js *p = js_get(now, "properties");
+		const char *state = js_as_text(js_get(p, "provisioningState"));
+		bool done = !state[0] || strcmp(state, "Succeeded") == 0;
+		if (done && policies && js_len(js_get(p, "authorizationPolicies")) > 0)
+			return err_set(
+			    e, ERR_GATE, "policies removed, but the hub has some yet");
+		if (done && is_set(now, property))
+			return 0;
+		if (done || loop_now_ms(s->m->loop) >= until)
+			return err_set(e, ERR_GATE,
+			    "%s: set, but the hub does not say so (state %.32s)",
+			    property, state[0] ? state : "unknown");
+		pause_loop(s, CHANGE_AGAIN_MS);
+	}
+}
+
+/* Sets the switch named (and empties the policies where told). */
+static int
+throw_switch(struct seal *s, const char *property, bool policies, struct err *e)
+{
+	struct err why = {0};
+	for (int i = 0; i < TRIES; i++) {
+		if (put_switch(s, property, policies, &why) == 0)
+			return need_switch(s, property, policies, e);
+		if (why.code != ERR_CONFLICT)
+			break;
+	}
+	return err_copy(e, &why);
 }
 
 static int
@@ -114,16 +161,6 @@ record(struct seal *s, const char *stage, const char *what, const char *unit,
 	return campaign_stage_put(s->m->file, &row, e);
 }
 
-static void
-pause_loop(struct seal *s, int64_t ms)
-{
-	struct err e;
-	int64_t until = loop_now_ms(s->m->loop) + ms;
-	while (loop_now_ms(s->m->loop) < until)
-		if (loop_turn(s->m->loop, until - loop_now_ms(s->m->loop), &e))
-			return;
-}
-
 /* ---- the devices' stage ---- */
 
 static int
@@ -131,9 +168,9 @@ try_sas(
     struct seal *s, const char *device_id, struct span key, int *ret_code, struct err *e)
 {
 	struct attempt t = {
-	    .server_host = s->m->target.mqtt_host,
-	    .port = s->m->target.mqtt_port,
-	    .ca = s->m->target.rest.ca,
+	    .server_host = s->m->target->mqtt_host,
+	    .port = s->m->target->mqtt_port,
+	    .ca = s->m->target->rest.ca,
 	    .hub = s->hub,
 	    .device_id = device_id,
 	    .key = key,
@@ -185,17 +222,16 @@ make_probe(struct seal *s, struct err *e)
 	struct rest_response r;
 	struct err why;
 	auto_buf body = BUF_INIT(HUB_MAX);
-	azure_device_put(s->m->arena, PROBE, identity, true, &q);
+	azure_device_put(s->m->arena, PROBE, identity, NULL, &q);
 	s->probe_made = true;
-	if (migration_ask(s->m, &q, "making a device for the attempt", &body, &r, &why) ==
-	    0)
+	if (migration_ask(s->m, PACE_REGISTRY, &q, PROBE_MAKING, &body, &r, &why) == 0)
 		return 0;
 	if (why.code != ERR_EXISTS)
 		return err_copy(e, &why);
 	/* left by a seal that was killed */
-	azure_device_put(s->m->arena, PROBE, identity, false, &q);
+	azure_device_put(s->m->arena, PROBE, identity, "*", &q);
 	buf_reset(&body);
-	return migration_ask(s->m, &q, "making a device for the attempt", &body, &r, e);
+	return migration_ask(s->m, PACE_REGISTRY, &q, PROBE_MAKING, &body, &r, e);
 }
 
 static int
@@ -208,7 +244,7 @@ remove_probe(struct seal *s, struct err *e)
 		return 0;
 	azure_device_delete(s->m->arena, PROBE, &q);
 	return migration_ask(
-	    s->m, &q, "removing the device of the attempt", &body, &r, e);
+	    s->m, PACE_REGISTRY, &q, "removing the device of the attempt", &body, &r, e);
 }
 
 struct pick {
@@ -300,8 +336,8 @@ static int
 policy_key(struct seal *s, const char **ret_name, struct buf *key, struct err *e)
 {
 	struct rest_request q;
-	azure_hub_keys(s->m->arena, s->m->target.resource, &q);
-	auto_(js_free) struct js *list = ask(s, &q, "hub policies", e);
+	azure_hub_keys(s->m->arena, s->m->target->resource, &q);
+	auto_(js_free) struct js *list = ask(s, PACE_ARM, &q, "hub policies", e);
 	if (!list)
 		return -1;
 	const struct js *v = js_get(list, "value");
@@ -325,14 +361,17 @@ try_policy(
 	auto_buf token = BUF_INIT(SAS_KEY_TOKEN_MAX);
 	auto_buf body = BUF_INIT(REST_BODY_MAX);
 	token.secret = body.secret = true;
+	struct rest *hub;
 	struct rest_response r;
 	struct rest_request q = {
 	    .method = "GET", .target = "/devices?api-version=" AZURE_API "&top=1"};
+	if (service_plane(s->m->service, SIGN_IN_HUB, &hub, e))
+		return -1;
 	if (sas_key_sign(span_str(s->hub), key, migration_hub_ms(s->m) / 1000 + TOKEN_S,
 		policy, &token, e))
 		return -1;
 	q.authorization = buf_text(&token);
-	if (rest_wait(s->m->rest, &q, &body, &r, e))
+	if (rest_wait(hub, &q, &body, &r, e))
 		return -1;
 	*ret_status = r.status;
 	return 0;
@@ -355,6 +394,48 @@ need_policy_refusal(
 	    policy, *ret);
 }
 
+/* service.md 5.2, 11 and 3.3: where the provisioning service is linked by a policy's key
+ * it can no more register devices, nor renew their thumbprints, once keys are refused. */
+static bool
+is_linked_by_key(const struct seal *s, const struct js *dps)
+{
+	const struct js *hubs = js_get(js_get(dps, "properties"), "iotHubs");
+	for (size_t i = 0; i < js_len(hubs); i++) {
+		const struct js *link = js_at(hubs, i);
+		struct span name = js_as_str(js_get(link, "name"));
+		const char *by = js_as_text(js_get(link, "authenticationType"));
+		const char *key = js_as_text(js_get(link, "connectionString"));
+		bool keyed = by[0] ? strcmp(by, "KeyBased") == 0 : key[0] != '\0';
+		if (keyed && (name.len == 0 || span_ieq_str(name, s->hub)))
+			return true;
+	}
+	return false;
+}
+
+static int
+check_link(struct seal *s, struct err *e)
+{
+	const char *resource;
+	struct rest_request q;
+	if (s->m->logs || s->o->keep_hub ||
+	    s->o->cut_dps) /* a muster's is the same server */
+		return 0;
+	if (service_resource(s->m->service, SIGN_IN_DPS, &resource, e))
+		return err_wrap(e, "how the provisioning service is linked is not known");
+	azure_dps_get(s->m->arena, resource, &q);
+	auto_(js_free) struct js *dps =
+	    ask(s, PACE_ARM, &q, "provisioning service properties", e);
+	if (!dps)
+		return -1;
+	if (!is_linked_by_key(s, dps))
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+	    "the provisioning service is linked to the hub by a policy's key, which "
+	    "disableLocalAuth shuts out: no device could register any more, nor one with "
+	    "a renewed certificate connect; link it by a managed identity, or leave this "
+	    "stage out with --keep-hub-policies (--cut-dps does it all the same)");
+}
+
 static int
 seal_hub(struct seal *s, struct err *e)
 {
@@ -374,7 +455,9 @@ seal_hub(struct seal *s, struct err *e)
 		buf_put(&key, fresh, sizeof(fresh));
 		policy = "iothubowner";
 	}
-	if (throw_switch(s, "disableLocalAuth", true, e) ||
+	/* whether Azure takes an empty set of policies is not known (service.md 9.1); the
+	 * switch alone shuts them out */
+	if (throw_switch(s, "disableLocalAuth", s->m->logs != NULL, e) ||
 	    need_policy_refusal(s, policy, buf_span(&key), &after, e))
 		return -1;
 	return record(s, "hub",
@@ -430,7 +513,7 @@ find_hub(struct seal *s, struct err *e)
 static int
 seal_all(struct seal *s, struct err *e)
 {
-	if (check_ready(s, e) || find_hub(s, e))
+	if (check_ready(s, e) || find_hub(s, e) || check_link(s, e))
 		return -1;
 	if (seal_devices(s, e))
 		return err_wrap(e, "seal, devices");

@@ -10,6 +10,7 @@ struct seal_opts {
 	int64_t window_ms; /* of the verification that must be clean first */
 	bool keep_modules; /* leave disableModuleSAS: those of IoT Edge know no X.509 */
 	bool keep_hub;     /* only the devices' stage */
+	bool cut_dps; /* the hub's too where the provisioning service needs its keys */
 };
 
 must_check int seal_fleet(struct migration *m, const struct seal_opts *o, struct err *e);

@@ -18,6 +18,8 @@ struct service {
 	const struct targets_row *row; /* NULL: a muster */
 	const char *resource[SIGN_IN_PLANES];
 	struct rest *rest[SIGN_IN_PLANES]; /* a muster: the first alone */
+	struct target target;
+	const char *tier, *units;
 	struct sign_in *sign_in;
 };
 
@@ -106,10 +108,15 @@ open_muster(struct service *s, struct loop *l, const struct service_opts *o,
 	if (target_find(&to, a, &t, e))
 		return row ? err_wrap(e, "target %s", row->name) : -1;
 	t.rest.timeout_ms = o->timeout_ms ? o->timeout_ms : t.rest.timeout_ms;
+	t.rest.wait_max_s = o->wait_max_s;
+	t.resource =
+	    row && row->hub_resource[0] && !to.resource ? row->hub_resource : t.resource;
+	s->target = t;
+	s->tier = row ? row->tier : "";
+	s->units = row ? row->units : "";
 	s->name = row ? arena_printf(a, "target %s", row->name)
 		      : arena_str(a, span_str(t.rest.base));
-	s->resource[SIGN_IN_HUB] =
-	    row && row->hub_resource[0] ? row->hub_resource : t.resource;
+	s->resource[SIGN_IN_HUB] = t.resource;
 	s->resource[SIGN_IN_DPS] =
 	    row && row->dps_resource[0] ? row->dps_resource : TARGET_RESOURCE_DPS;
 	s->rest[SIGN_IN_HUB] = rest_new(l, &t.rest, e);
@@ -123,9 +130,22 @@ open_plane(struct service *s, struct loop *l, const struct service_opts *o,
 	const struct rest_opts ro = {.base = base,
 	    .ca = s->row->ca[0] ? at_home(s->row->ca, s->home, a) : NULL,
 	    .timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS,
-	    .conns_max = 2};
+	    .wait_max_s = o->wait_max_s,
+	    .conns_max = o->conns_max ? o->conns_max : 2};
 	s->rest[p] = rest_new(l, &ro, e);
 	return s->rest[p] ? 0 : err_wrap(e, "%s", s->name);
+}
+
+/* What of a target is not spoken to by REST. */
+static int
+find_azure(
+    struct service *s, const struct service_opts *o, struct arena *a, struct err *e)
+{
+	const char *host = sign_in_host(s->sign_in, SIGN_IN_HUB);
+	s->target.rest.base = arena_printf(a, "https://%s", host);
+	s->target.rest.ca = s->row->ca[0] ? at_home(s->row->ca, s->home, a) : NULL;
+	s->target.resource = s->resource[SIGN_IN_HUB];
+	return target_mqtt(&o->target, host, a, &s->target, e);
 }
 
 static int
@@ -134,15 +154,18 @@ open_azure(struct service *s, struct loop *l, const struct service_opts *o,
 {
 	s->row = row;
 	s->name = arena_printf(a, "target %s", row->name);
-	s->resource[SIGN_IN_HUB] = row->hub_resource;
+	s->resource[SIGN_IN_HUB] =
+	    o->target.resource ? o->target.resource : row->hub_resource;
 	s->resource[SIGN_IN_DPS] = row->dps_resource;
+	s->tier = row->tier;
+	s->units = row->units;
 	if (o->target.server || o->target.cert || o->target.key || o->target.ca ||
 	    o->target.operator)
 		return err_set(e, ERR_USAGE,
 		    "%s: --server, --ca, --operator, --cert and --key are for a muster",
 		    s->name);
 	s->sign_in = sign_in_new(l, row, s->home, e);
-	if (!s->sign_in)
+	if (!s->sign_in || find_azure(s, o, a, e))
 		return -1;
 	for (int i = 0; i < SIGN_IN_ARM; i++) {
 		const char *host = sign_in_host(s->sign_in, (enum sign_in_plane)i);
@@ -210,6 +233,19 @@ service_resource(
 	return 0;
 }
 
+const struct target *
+service_target(const struct service *s)
+{
+	return &s->target;
+}
+
+void
+service_tier(const struct service *s, const char **ret_tier, const char **ret_units)
+{
+	*ret_tier = s->tier;
+	*ret_units = s->units;
+}
+
 /* ---- exchanges -----------------------------------------------------------------------
  */
 
@@ -253,16 +289,45 @@ authorize(struct service *s, enum sign_in_plane p, struct rest_request *q,
 	return sign_in_authorization(s->sign_in, p, &q->authorization, ret_fresh, e);
 }
 
+int
+service_plane(struct service *s, enum sign_in_plane p, struct rest **ret, struct err *e)
+{
+	*ret = s->rest[s->row ? p : SIGN_IN_HUB];
+	if (*ret)
+		return 0;
+	return err_set(e, ERR_USAGE, "%s: set %s in targets.conf", s->name,
+	    p == SIGN_IN_HUB ? "hub" : "dps");
+}
+
+int
+service_sign_in(struct service *s, enum sign_in_plane p, struct err *e)
+{
+	struct rest_request q = {0};
+	bool fresh;
+	return authorize(s, p, &q, &fresh, e);
+}
+
+bool
+service_authorization(const struct service *s, enum sign_in_plane p, const char **ret)
+{
+	*ret = s->sign_in ? sign_in_ready(s->sign_in, p) : NULL;
+	return !s->sign_in || *ret;
+}
+
+void
+service_forget(struct service *s, enum sign_in_plane p)
+{
+	if (s->sign_in)
+		sign_in_forget(s->sign_in, p);
+}
+
 static int
 ask(struct service *s, enum sign_in_plane p, const struct rest_request *q,
     struct buf *body, struct rest_response *ret, bool *ret_fresh, struct err *e)
 {
 	struct rest_request signed_q = *q;
-	struct rest *rest = s->rest[s->row ? p : SIGN_IN_HUB];
-	if (!rest)
-		return err_set(e, ERR_USAGE, "%s: set %s in targets.conf", s->name,
-		    p == SIGN_IN_HUB ? "hub" : "dps");
-	if (authorize(s, p, &signed_q, ret_fresh, e))
+	struct rest *rest;
+	if (service_plane(s, p, &rest, e) || authorize(s, p, &signed_q, ret_fresh, e))
 		return -1;
 	if (rest_wait(rest, &signed_q, body, ret, e))
 		return -1;

@@ -375,6 +375,14 @@ sign_in_authorization(struct sign_in *s, enum sign_in_plane p, const char **ret,
 	return 0;
 }
 
+const char *
+sign_in_ready(const struct sign_in *s, enum sign_in_plane p)
+{
+	const struct token *t = &s->token[p];
+	bool good = t->text.len && clock_wall_ms(loop_clock(s->loop)) < t->renew_ms;
+	return good ? buf_text(&t->text) : NULL;
+}
+
 void
 sign_in_forget(struct sign_in *s, enum sign_in_plane p)
 {

@@ -30,6 +30,9 @@ const char *sign_in_host(const struct sign_in *s, enum sign_in_plane p);
  * none for the plane, ERR_DENIED with the words of the one who gives tokens. */
 must_check int sign_in_authorization(struct sign_in *s, enum sign_in_plane p,
     const char **ret, bool *ret_fresh, struct err *e);
+/* The same where one is there that is still good; NULL where one would have to be made.
+ * Never runs the loop. */
+const char *sign_in_ready(const struct sign_in *s, enum sign_in_plane p);
 /* The target did not take it: the next call makes another. */
 void sign_in_forget(struct sign_in *s, enum sign_in_plane p);
 

@@ -9,6 +9,7 @@
 #include "codec/js.h"
 #include "fleet/azure.h"
 #include "fleet/state.h"
+#include "fleet/throttle.h"
 #include "io/file.h"
 #include "io/loop.h"
 
@@ -157,7 +158,8 @@ collect(struct migration *m, struct summary *s, struct err *e)
 	js_set(r, "countsByAuthType", counts);
 	return set_meta(m, counts, "before", "counts_before", e) ||
 		       set_meta(m, counts, "after", "counts_after", e) ||
-		       set_meta(m, r, "verify", "verify", e) || set_rate(m, s, e)
+		       set_meta(m, r, "verify", "verify", e) || set_rate(m, s, e) ||
+		       throttle_put(m, r, e)
 		   ? -1
 		   : 0;
 }
@@ -248,6 +250,8 @@ print_text(struct migration *m, const struct summary *s, struct err *e)
 	    (long long)s->already, (long long)s->n_failed, (long long)s->rolled_back);
 	if (campaign_wave_each(m->file, print_wave, NULL, e) ||
 	    campaign_device_each(m->file, -1, print_failed, NULL, e))
+		return -1;
+	if (throttle_print(m, e))
 		return -1;
 	if (s->n_failed)
 		printf("  muster migrate run tries the failed again, and only them\n");

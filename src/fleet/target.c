@@ -108,6 +108,23 @@ find_server(const struct target_opts *o, const char *home, struct arena *a,
 	return split("--mqtt", span_str(o->mqtt), a, &ret->mqtt_host, &ret->mqtt_port, e);
 }
 
+int
+target_mqtt(const struct target_opts *o, const char *host, struct arena *a,
+    struct target *ret, struct err *e)
+{
+	struct span name = span_str(host);
+	size_t end = span_find(name, ']');
+	bool v6 = end < name.len;
+	if (o->mqtt)
+		return split(
+		    "--mqtt", span_str(o->mqtt), a, &ret->mqtt_host, &ret->mqtt_port, e);
+	name = v6 ? span_skip(span_head(name, end), 1)
+		  : span_head(name, span_find(name, ':'));
+	ret->mqtt_host = arena_str(a, name);
+	ret->mqtt_port = 8883;
+	return 0;
+}
+
 static int
 need_file(const char *path, const char *option, struct err *e)
 {

@@ -37,6 +37,9 @@ const char *target_home(const char *told, struct arena *a);
  * a key that others may read. */
 must_check int target_find(
     const struct target_opts *o, struct arena *a, struct target *ret, struct err *e);
+/* MQTT of a hub elsewhere ("host" or "host:port"): as o says, else that host at 8883. */
+must_check int target_mqtt(const struct target_opts *o, const char *host, struct arena *a,
+    struct target *ret, struct err *e);
 /* The two ports in H/run/ports. ERR_UNAVAILABLE when no server runs there. */
 must_check int target_ports(
     const char *home, int64_t *ret_mqtt, int64_t *ret_https, struct err *e);

@@ -22,7 +22,7 @@ struct verify_report {
 	size_t inventory, migrated, proved;
 	size_t by_auth[4]; /* of the inventory's devices: sas, selfSigned, CA, other */
 	size_t sas_connections;
-	char window[256]; /* which window was asked, which was known */
+	char window[384]; /* which window was asked, which was known */
 	struct verify_finding findings[16];
 	size_t n_findings;
 };

@@ -59,6 +59,7 @@ struct campaign_device {
 	const char *nonce;
 	int64_t proof_seq; /* of the event that proves the new credential */
 	int64_t conn_seq; /* of its connection, later of the first one after the switch */
+	/* of a hub that has no logs both are its time in ms: identity changed, heard */
 	int64_t not_after_ms;
 	int64_t started_ms, proved_ms, promoted_ms, done_ms, updated_ms;
 };

@@ -32,9 +32,10 @@ def parents():
 class Lab:
     """A home with a running lab, until the test ends."""
 
-    def __init__(self, case, devices, *options):
+    def __init__(self, case, devices, *options, **config):
         self.case = case
         self.home = harness.make_home(case.folder())
+        harness.set_config(self.home, **config)
         case.addCleanup(self.clean_up)
         case.works(run("lab", "up", "--home", self.home, "--devices", str(devices), "--telemetry",
                        "500ms", *options, timeout=180))

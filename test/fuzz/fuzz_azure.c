@@ -4,6 +4,7 @@
 
 #include "codec/js.h"
 #include "fleet/azure.h"
+#include "fleet/identity.h"
 
 static void
 page(struct span body)
@@ -52,6 +53,12 @@ refusal(struct span body)
 		return;
 	auto_(js_free) struct js *back = azure_identity_restore(o);
 	assert(js_is(back, JS_OBJECT) && azure_auth_type(back));
+	char words[IDENTITY_TEXT];
+	identity_words(o, words);
+	for (const char *p = words; *p; p++)
+		assert(*p >= ' ' && *p < 0x7f);
+	assert(identity_judge(o, o, "a", "b") == IDENTITY_BEFORE);
+	assert(identity_judge_twin(o, "sas", "a") <= IDENTITY_OTHER);
 }
 
 int

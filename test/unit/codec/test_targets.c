@@ -48,6 +48,7 @@ each_way_to_sign_in_is_read(void **state)
 	    "cert = /etc/op.pem\nkey = op.key\n"
 	    "[prod]\n" PRINCIPAL "[vm]\nkind = azure\nsign_in = managed-identity\n"
 	    "dps = d.example.net:443\nimds = http://127.0.0.1:40342\n"
+	    "tier = S2\nunits = 12\n"
 	    "[bench]\nkind = azure\nsign_in = connection-string\nhub_connection = "
 	    "b.conn\n";
 	assert_ok(targets_parse(span_str(text), a, &t, &e), &e);
@@ -64,6 +65,8 @@ each_way_to_sign_in_is_read(void **state)
 	r = targets_find(&t, SPAN_LIT("vm"));
 	assert_int_equal(r->sign_in, TARGETS_MANAGED_IDENTITY);
 	assert_string_equal(r->imds, "http://127.0.0.1:40342");
+	assert_string_equal(r->tier, "S2");
+	assert_string_equal(r->units, "12");
 	r = targets_find(&t, SPAN_LIT("bench"));
 	assert_int_equal(r->sign_in, TARGETS_CONNECTION_STRING);
 	assert_string_equal(r->hub_connection, "b.conn");
@@ -123,6 +126,9 @@ what_no_target_is_is_refused(void **state)
 	assert_refused("[p]\narm = https://h@evil/\n", "https://host");
 	assert_refused("[p]\nimds = ftp://127.0.0.1\n", "http://host");
 	assert_refused("[p]\ntenant = a/../b\n", "letters");
+	assert_refused("[p]\ntier = S4\n", "S1 to S3");
+	assert_refused("[p]\ntier = GEN2\n", "S1 to S3");
+	assert_refused("[p]\nunits = 0\n", "1 to 200");
 	assert_refused("[p]\nhub_resource = /resourceGroups/x\n", "/subscriptions/");
 	assert_refused("[p]\nhub_resource = /subscriptions/s?x=1\n", "/subscriptions/");
 }

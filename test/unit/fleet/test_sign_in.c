@@ -87,16 +87,20 @@ a_token_is_kept_until_shortly_before_its_end(void **state)
 	auto_(loop_free) struct loop *l = loop_new(&now, &e);
 	auto_(sign_in_free) struct sign_in *s = sign_in_new(l, &row, home, &e);
 	assert_ok(s ? 0 : -1, &e);
+	assert_null(sign_in_ready(s, SIGN_IN_HUB));
 	assert_ok(sign_in_authorization(s, SIGN_IN_HUB, &text, &fresh, &e), &e);
 	now.skew_ms = AT_MS + 54 * 60000;
+	assert_string_equal(sign_in_ready(s, SIGN_IN_HUB), text);
 	assert_ok(sign_in_authorization(s, SIGN_IN_HUB, &text, &fresh, &e), &e);
 	assert_false(fresh);
 	now.skew_ms = AT_MS + 56 * 60000;
+	assert_null(sign_in_ready(s, SIGN_IN_HUB));
 	assert_ok(sign_in_authorization(s, SIGN_IN_HUB, &text, &fresh, &e), &e);
 	assert_true(fresh);
 	assert_ok(sign_in_authorization(s, SIGN_IN_HUB, &text, &fresh, &e), &e);
 	assert_false(fresh);
 	sign_in_forget(s, SIGN_IN_HUB);
+	assert_null(sign_in_ready(s, SIGN_IN_HUB));
 	assert_ok(sign_in_authorization(s, SIGN_IN_HUB, &text, &fresh, &e), &e);
 	assert_true(fresh);
 }
