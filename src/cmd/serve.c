@@ -16,14 +16,16 @@
 #include "role/signer.h"
 
 static void
-on_up(void *arg, uint16_t mqtt_port, uint16_t https_port, uint16_t http_port)
+on_up(void *arg, const struct main_ports *ports)
 {
 	const struct config *cfg = arg;
-	char http[24] = "";
-	if (http_port)
-		snprintf(http, sizeof(http), ", HTTP %u", http_port);
-	printf("muster: serving %s (MQTT %u, HTTPS %u%s), profile %s\n",
-	    cfg->server.name.v[0], mqtt_port, https_port, http,
+	char http[24] = "", amqp[24] = "";
+	if (ports->http)
+		snprintf(http, sizeof(http), ", HTTP %u", ports->http);
+	if (ports->amqp)
+		snprintf(amqp, sizeof(amqp), ", AMQP %u", ports->amqp);
+	printf("muster: serving %s (MQTT %u, HTTPS %u%s%s), profile %s\n",
+	    cfg->server.name.v[0], ports->mqtt, ports->https, http, amqp,
 	    cfg->server.profile == CONFIG_PROFILE_AZURE ? "azure" : "native");
 	fflush(stdout);
 }

@@ -11,6 +11,7 @@ struct config;
 struct core_link;
 struct crl_cache;
 struct loop;
+struct amqp_server;
 struct mqtt_server;
 
 struct env {
@@ -20,6 +21,7 @@ struct env {
 	const struct chain_set *anchors; /* what chains are judged with; swapped whole */
 	struct crl_cache *crls;          /* fetched from the core */
 	struct mqtt_server *mqtt;        /* takes WebSockets; NULL: none are served */
+	struct amqp_server *amqp;        /* the same */
 	struct span
 	    ca_chain; /* our device CA and its root, DER after DER; EST's answer */
 };

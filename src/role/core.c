@@ -200,6 +200,7 @@ find_handler(enum ipc_type type)
 	    core_http_handler,
 	    core_upload_handler,
 	    core_service_handler,
+	    core_login_handler,
 	    core_module_handler,
 	    core_dps_handler,
 	    core_enrollment_handler,

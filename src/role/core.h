@@ -158,6 +158,7 @@ core_handler *core_audit_handler(enum ipc_type type);
 core_handler *core_schedule_handler(enum ipc_type type);
 core_handler *core_configuration_handler(enum ipc_type type);
 core_handler *core_keys_handler(enum ipc_type type);
+core_handler *core_login_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {

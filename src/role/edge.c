@@ -14,6 +14,7 @@
 #include "io/ipc.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "proto/amqp/amqp_server.h"
 #include "proto/core_link.h"
 #include "proto/pki/crl_cache.h"
 #include "proto/dps/dps_mqtt.h"
@@ -26,7 +27,7 @@
 #include "role/server_cert.h"
 
 enum {
-	LISTENERS = 3, /* kinds of them */
+	LISTENERS = 4, /* kinds of them */
 	LISTENERS_MAX = 8,
 	DRAIN_TICK_MS = 50,
 	DRAIN_MS = 3000,
@@ -37,7 +38,7 @@ enum {
 /* A listening socket that waits for the certificate. */
 struct waiting {
 	int fd;
-	uint8_t kind; /* 'm' MQTT, 'h' HTTPS, 'p' plain HTTP */
+	uint8_t kind; /* 'm' MQTT, 'a' AMQP, 'h' HTTPS, 'p' plain HTTP */
 };
 
 struct edge {
@@ -49,6 +50,7 @@ struct edge {
 	struct core_link *core;
 	struct hub_mqtt *hub;
 	struct mqtt_server *mqtt;
+	struct amqp_server *amqp;
 	struct http_server *http, *public; /* HTTPS; plain HTTP */
 
 	struct waiting waiting[LISTENERS_MAX];
@@ -71,16 +73,15 @@ struct edge {
 /* ---- listeners --------------------------------------------------------------------- */
 
 static int
-listen_mqtt(struct edge *d, int fd, struct err *e)
+listen_for(struct edge *d, int fd, const struct stream_opts *opts,
+    void (*on_accept)(void *arg, struct stream *st), void *server, struct err *e)
 {
-	const struct stream_opts opts = mqtt_server_stream_opts(&d->env);
 	if (d->n_listeners == LISTENERS_MAX) {
 		own_close(&fd);
 		return err_set(e, ERR_LIMIT, "over %d listeners", LISTENERS_MAX);
 	}
-	struct stream_listener *n =
-	    stream_listen(d->loop, fd, server_cert_tls(d->cert), &opts,
-		(size_t)d->cfg.server.max_connections, mqtt_server_on_accept, d->mqtt, e);
+	struct stream_listener *n = stream_listen(d->loop, fd, server_cert_tls(d->cert),
+	    opts, (size_t)d->cfg.server.max_connections, on_accept, server, e);
 	if (!n)
 		return -1;
 	d->listeners[d->n_listeners++] = n;
@@ -90,8 +91,12 @@ listen_mqtt(struct edge *d, int fd, struct err *e)
 static int
 start_listener(struct edge *d, const struct waiting *w, struct err *e)
 {
+	const struct stream_opts mqtt = mqtt_server_stream_opts(&d->env);
+	const struct stream_opts amqp = amqp_server_stream_opts(&d->env);
 	if (w->kind == 'm')
-		return listen_mqtt(d, w->fd, e);
+		return listen_for(d, w->fd, &mqtt, mqtt_server_on_accept, d->mqtt, e);
+	if (w->kind == 'a')
+		return listen_for(d, w->fd, &amqp, amqp_server_on_accept, d->amqp, e);
 	return http_server_listen(w->kind == 'p' ? d->public : d->http, w->fd, e);
 }
 
@@ -238,6 +243,7 @@ on_core_pressure(void *arg, bool high)
 {
 	struct edge *d = arg;
 	mqtt_server_pause(d->mqtt, high);
+	amqp_server_pause(d->amqp, high);
 }
 
 static const struct core_link_ops core_ops = {.on_push = on_core_push,
@@ -251,8 +257,8 @@ static void
 on_drain(void *arg)
 {
 	struct edge *d = arg;
-	bool busy = mqtt_server_count(d->mqtt) || http_server_conns(d->http) ||
-		    http_server_conns(d->public);
+	bool busy = mqtt_server_count(d->mqtt) || amqp_server_count(d->amqp) ||
+		    http_server_conns(d->http) || http_server_conns(d->public);
 	if (!busy || loop_now_ms(d->loop) >= d->drain_until_ms)
 		loop_stop(d->loop);
 }
@@ -270,6 +276,7 @@ drain(struct edge *d)
 	http_server_drain(d->http);
 	http_server_drain(d->public);
 	mqtt_server_drain(d->mqtt, "server stops");
+	amqp_server_drain(d->amqp);
 	server_cert_rest(d->cert);
 	d->drained = loop_timer_new(d->loop, on_drain, d);
 	loop_timer_repeat(d->drained, DRAIN_TICK_MS);
@@ -355,19 +362,22 @@ make_servers(struct edge *d, struct err *e)
 	opts.hub_arg = d->hub;
 	d->mqtt = mqtt_server_new(&d->env, &opts);
 	d->env.mqtt = d->mqtt;
+	d->amqp = amqp_server_new(&d->env, 0);
+	if (d->cfg.server.amqp_port >= 0)
+		d->env.amqp = d->amqp;
 	d->env.crls = crl_cache_new(CRL_CACHE_BYTES);
 	d->http = http_server_new(&d->env, e);
 	d->public = d->http ? http_server_new_public(&d->env, e) : NULL;
 	return d->public ? 0 : -1;
 }
 
-/* MQTT, HTTPS and plain HTTP each hold max_connections at most; where the system grants
- * fewer descriptors, fewer connections are accepted rather than none. */
+/* MQTT, AMQP, HTTPS and plain HTTP each hold max_connections at most; where the system
+ * grants fewer descriptors, fewer connections are accepted rather than none. */
 static unsigned
 descriptors(struct config *cfg)
 {
 	/* as many again may wait for their handshake (io/gate.h), of HTTP a quarter */
-	const unsigned each = LISTENERS + 2;
+	const unsigned each = LISTENERS + 2 - (cfg->server.amqp_port < 0);
 	unsigned wanted = each * (unsigned)cfg->server.max_connections + SPARE_FDS;
 	unsigned given = boot_descriptors(wanted);
 	if (given < wanted)
@@ -402,6 +412,7 @@ start(struct edge *d, int fd, struct err *e)
 static void
 stop(struct edge *d)
 {
+	amqp_server_free(d->amqp);
 	mqtt_server_free(d->mqtt); /* before listeners and HTTP: it frees their streams */
 	http_server_free(d->http);
 	http_server_free(d->public);

@@ -40,8 +40,8 @@ struct child {
 struct supervisor {
 	const struct main_opts *o;
 	struct loop *loop;
-	int mqtt_fd, https_fd, http_fd, lock_fd; /* http_fd -1: not served */
-	uint16_t mqtt_port, https_port, http_port;
+	int mqtt_fd, https_fd, http_fd, amqp_fd, lock_fd; /* http, amqp -1: not served */
+	uint16_t mqtt_port, https_port, http_port, amqp_port;
 	struct child keyd, signer, core, hookd, edges[EDGES_MAX];
 	unsigned n_edges;
 	struct loop_signal *term, *intr, *hup;
@@ -111,9 +111,11 @@ hand_listeners(struct child *edge)
 	struct supervisor *s = edge->server;
 	struct err e;
 	struct ipc_listen mqtt = {.kind = 'm'}, https = {.kind = 'h'},
-			  http = {.kind = 'p'};
+			  http = {.kind = 'p'}, amqp = {.kind = 'a'};
 	if (boot_send(edge->link, IPC_LISTEN, 0, &mqtt, s->mqtt_fd, &e) ||
 	    boot_send(edge->link, IPC_LISTEN, 0, &https, s->https_fd, &e) ||
+	    (s->amqp_fd >= 0 &&
+		boot_send(edge->link, IPC_LISTEN, 0, &amqp, s->amqp_fd, &e)) ||
 	    (s->http_fd >= 0 &&
 		boot_send(edge->link, IPC_LISTEN, 0, &http, s->http_fd, &e)))
 		log_event(LOG_ERROR, "main.listen", LOG_ERR(&e));
@@ -126,7 +128,8 @@ announce(struct supervisor *s)
 		return;
 	s->up = true;
 	if (s->o->on_up)
-		s->o->on_up(s->o->arg, s->mqtt_port, s->https_port, s->http_port);
+		s->o->on_up(s->o->arg, &(struct main_ports){s->mqtt_port, s->https_port,
+					   s->http_port, s->amqp_port});
 }
 
 /* Edges start when there is somebody to ask. */
@@ -477,7 +480,10 @@ write_ports(const struct supervisor *s, struct err *e)
 	int n = snprintf(
 	    text, sizeof(text), "mqtt=%u\nhttps=%u\n", s->mqtt_port, s->https_port);
 	if (s->http_fd >= 0)
-		snprintf(text + n, sizeof(text) - (size_t)n, "http=%u\n", s->http_port);
+		n += snprintf(
+		    text + n, sizeof(text) - (size_t)n, "http=%u\n", s->http_port);
+	if (s->amqp_fd >= 0)
+		snprintf(text + n, sizeof(text) - (size_t)n, "amqp=%u\n", s->amqp_port);
 	if (file_write(path, span_str(text), 0600, e))
 		return -1;
 	snprintf(path, sizeof(path), "%s/run/serve.pid", s->o->home);
@@ -502,6 +508,9 @@ bind_all(struct supervisor *s, struct err *e)
 	if (listen_on(bind, cfg->server.mqtt_port, &s->mqtt_fd, &s->mqtt_port, e) ||
 	    listen_on(bind, cfg->server.https_port, &s->https_fd, &s->https_port, e))
 		return -1;
+	if (cfg->server.amqp_port >= 0 &&
+	    listen_on(bind, cfg->server.amqp_port, &s->amqp_fd, &s->amqp_port, e))
+		return err_wrap(e, "server.amqp_port (-1 is none)");
 	if (cfg->server.http_port < 0)
 		return 0;
 	if (listen_on(bind, cfg->server.http_port, &s->http_fd, &s->http_port, e))
@@ -535,8 +544,12 @@ start(struct supervisor *s, struct err *e)
 int
 main_serve(const struct main_opts *o, struct err *e)
 {
-	struct supervisor s = {
-	    .o = o, .mqtt_fd = -1, .https_fd = -1, .http_fd = -1, .lock_fd = -1};
+	struct supervisor s = {.o = o,
+	    .mqtt_fd = -1,
+	    .https_fd = -1,
+	    .http_fd = -1,
+	    .amqp_fd = -1,
+	    .lock_fd = -1};
 	s.loop = loop_new(&clock_system, e);
 	if (!s.loop)
 		return -1;
@@ -568,6 +581,7 @@ main_serve(const struct main_opts *o, struct err *e)
 	own_close(&s.mqtt_fd);
 	own_close(&s.https_fd);
 	own_close(&s.http_fd);
+	own_close(&s.amqp_fd);
 	own_close(&s.lock_fd);
 	loop_free(s.loop);
 	return rc;

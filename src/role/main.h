@@ -8,13 +8,16 @@
 #include "base/span.h"
 #include "codec/config.h"
 
+/* What is listened on; 0: not at all. */
+struct main_ports {
+	uint16_t mqtt, https, http, amqp;
+};
+
 struct main_opts {
 	const char *home; /* absolute */
 	const struct config *cfg;
 	struct span config_text; /* what children read their configuration from */
-	/* may be NULL; http_port 0: none */
-	void (*on_up)(
-	    void *arg, uint16_t mqtt_port, uint16_t https_port, uint16_t http_port);
+	void (*on_up)(void *arg, const struct main_ports *ports); /* may be NULL */
 	void *arg;
 };
 

@@ -81,6 +81,38 @@ store_event_each(struct store *s, const struct store_event_filter *f,
 	return r;
 }
 
+/* *ret_seq and *ret_ms stay where there is no row. */
+static int
+one_end(struct store *s, enum stmt_id id, bool limit, int64_t *ret_seq, int64_t *ret_ms,
+    struct err *e)
+{
+	auto_stmt q = {0};
+	if (stmt_open(s, id, &q, e))
+		return -1;
+	if (limit)
+		stmt_bind_int(&q, 1, 1);
+	int r = stmt_next(&q, e);
+	if (r <= 0)
+		return r;
+	*ret_seq = stmt_int(&q, 0);
+	*ret_ms = stmt_int(&q, 1);
+	return 0;
+}
+
+int
+store_event_bounds(struct store *s, int64_t *ret_first, int64_t *ret_last,
+    int64_t *ret_last_ms, struct err *e)
+{
+	int64_t last = s->now.event_seq, first = last + 1, last_ms = 0, first_ms = 0;
+	if (one_end(s, STMT_EVENT_OLDEST, true, &first, &first_ms, e) ||
+	    one_end(s, STMT_EVENT_NEWEST, false, &last, &last_ms, e))
+		return -1;
+	*ret_first = first;
+	*ret_last = last;
+	*ret_last_ms = last_ms;
+	return 0;
+}
+
 struct drop {
 	int64_t last_seq, rows, bytes;
 };

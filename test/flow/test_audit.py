@@ -9,6 +9,7 @@ HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/mus
 NOT_AUDITED = {
     "FEEDBACK_RECEIVE": "takes what is read out of a queue, for every message sent",
     "FEEDBACK_SETTLE": "the same", "NOTICE_GET": "the same", "NOTICE_END": "the same",
+    "LOGIN_SERVICE": "asks whether a link may be had, and does nothing",
     "REGISTRY_BULK": "a line for each identity in it, by its handler",
     "KEYS_REGENERATE": "the same",
     "TOKEN_QUERY": "reads, without secrets", "ENROL_QUERY": "reads", "ALLOW_QUERY": "reads"}

@@ -133,6 +133,7 @@ NEEDS = {
     "POST /messages/servicebound/feedback/{}/abandon": ("ServiceConnect", {}),
     "GET /muster/events": ("ServiceRead", None),
     "GET /$iothub/websocket": ("public", None),
+    "GET /$servicebus/websocket": ("public", None),
     "GET /": ("public", None),
     "GET /mqtt": ("public", None),
     "GET /muster/connections": ("ServiceRead", None),

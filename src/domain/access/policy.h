@@ -35,6 +35,9 @@ must_check int policy_replace(
 /* Rights joined by ", " as listkeys writes them. */
 void policy_rights_text(uint32_t rights, struct buf *out);
 
+/* A token for the events' endpoint (sb://HOST/PATH, signed with a key's text:
+ * protocol/service.md T8) is good for reading events and nothing else. */
+
 /* Checks a token's signature with a policy's keys, its expiry and that its resource
  * covers "host" or begins it by whole segments ("host", "host/devices" for
  * "host/devices/d1"). */

@@ -13,6 +13,8 @@
 
 enum { BODY_DEPTH = 32 };
 
+#define DAY_MS INT64_C(86400000)
+
 enum { SUBSCRIPTION, GROUP, NAME, KEY }; /* the path's parameters */
 
 /* ---- the resource ------------------------------------------------------------------ */
@@ -49,6 +51,25 @@ c2d_json(const struct config *cfg)
 	arm_json_duration(feedback, "ttlAsIso8601", cfg->hub.feedback_ttl_ms);
 	js_set_int(feedback, "maxDeliveryCount", cfg->hub.feedback_deliveries);
 	js_set(o, "feedback", feedback);
+	return o;
+}
+
+/* protocol/service.md 4.1: the reader of events takes host, path and partitions from
+ * here. Absent where AMQP is not served, as while a hub of Azure's is activating. */
+static struct js *
+events_json(const struct http_call *c, const struct ipc_hub *m, size_t i)
+{
+	const struct config *cfg = c->env->config;
+	struct js *o = js_object(), *events = js_object(), *ids = js_array();
+	js_append(ids, js_text("0"));
+	js_set_int(events, "retentionTimeInDays",
+	    (cfg->hub.retention_age_ms + DAY_MS - 1) / DAY_MS);
+	js_set_int(events, "partitionCount", 1);
+	js_set(events, "partitionIds", ids);
+	js_set_text(events, "path", arm_name_of_hub(cfg, i, c->arena));
+	js_set_text(events, "endpoint",
+	    arena_printf(c->arena, "sb://%.*s/", SPAN_FMT(m->host)));
+	js_set(o, "events", events);
 	return o;
 }
 
@@ -106,7 +127,10 @@ hub_json(const struct http_call *c, const struct ipc_hub *m, size_t i)
 	js_set_text(identity, "type", "None");
 	js_set(o, "sku", sku_json());
 	js_set(o, "identity", identity);
-	js_set(o, "properties", properties_json(cfg, m));
+	struct js *properties = properties_json(cfg, m);
+	if (c->env->amqp)
+		js_set(properties, "eventHubEndpoints", events_json(c, m, i));
+	js_set(o, "properties", properties);
 	return o;
 }
 

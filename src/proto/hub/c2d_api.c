@@ -8,54 +8,15 @@
 
 #include "codec/iso8601.h"
 #include "codec/js.h"
-#include "codec/uri.h"
 #include "io/http.h"
 #include "proto/http_call.h"
+#include "proto/hub/c2d_message.h"
+#include "proto/hub/outcome_json.h"
 #include "proto/json.h"
-
-#define TYPE_FEEDBACK "application/vnd.microsoft.iothub.feedback.json"
 
 enum { LOCK_MAX = 40, NUMBER_NO_DEVICE = 404001 };
 
 /* ---- sending ----------------------------------------------------------------------- */
-
-/* /devices/{id}/messages/devicebound, also with the host in front: the words without
- * case (C# writes deviceBound), the ID percent-encoded. */
-static int
-parse_to(const struct http_call *c, struct span *ret_id, struct err *e)
-{
-	struct uri_target target;
-	struct uri_path path;
-	const char *to = http_call_header(c, "iothub-to");
-	if (!to)
-		return err_set(e, ERR_PARSE, "iothub-to is missing");
-	if (uri_target_parse(span_str(to), &target, e) ||
-	    uri_path_parse(target.path, false, c->arena, &path, e))
-		return err_wrap(e, "iothub-to");
-	if (path.n != 4 || !span_ieq_str(path.seg[0], "devices") ||
-	    !span_ieq_str(path.seg[2], "messages") ||
-	    !span_ieq_str(path.seg[3], "devicebound"))
-		return err_set(
-		    e, ERR_PARSE, "iothub-to: /devices/{id}/messages/devicebound");
-	*ret_id = path.seg[1];
-	return 0;
-}
-
-static int
-parse_ack(const struct http_call *c, uint8_t *ret, struct err *e)
-{
-	static const char *const names[] = {"none", "positive", "negative", "full"};
-	const char *ack = http_call_header(c, "iothub-ack");
-	if (!ack || !*ack)
-		return 0;
-	for (uint8_t i = 0; i <= IPC_ACK_FULL; i++) {
-		if (!span_ieq_str(span_str(ack), names[i]))
-			continue;
-		*ret = i;
-		return 0;
-	}
-	return err_set(e, ERR_PARSE, "iothub-ack: none, positive, negative or full");
-}
 
 /* One of the texts that have a field of their own. */
 static int
@@ -145,12 +106,6 @@ on_sent(struct http_call *c, enum ipc_type type, const void *msg)
 		http_call_fail_done(c, d);
 }
 
-static bool
-is_id(struct span id)
-{
-	return id.len && id.len <= CAP_ID && !span_has(id, 0);
-}
-
 static void
 fail_no_device(struct http_call *c)
 {
@@ -165,13 +120,14 @@ send_to(struct http_call *c, struct span id)
 	auto_buf props = BUF_INIT(CAP_C2D);
 	struct ipc_c2d_send m = {
 	    .peer = c->peer, .cred = c->cred, .device_id = id, .body = c->body};
-	if (!is_id(id)) {
+	if (!c2d_message_is_id(id)) {
 		fail_no_device(c);
 		return;
 	}
 	if (parse_text(c, "iothub-messageid", &m.message_id, &e) ||
 	    parse_text(c, "iothub-correlationid", &m.correlation_id, &e) ||
-	    parse_text(c, "iothub-userid", &m.user_id, &e) || parse_ack(c, &m.ack, &e) ||
+	    parse_text(c, "iothub-userid", &m.user_id, &e) ||
+	    c2d_message_ack(span_str(http_call_header(c, "iothub-ack")), &m.ack, &e) ||
 	    parse_expiry(c, &m.expires_ms, &e) || parse_props(c, &props, &e)) {
 		http_call_fail_err(c, &e);
 		return;
@@ -184,8 +140,8 @@ void
 c2d_api_send(struct http_call *c)
 {
 	struct err e = {0};
-	struct span id;
-	if (parse_to(c, &id, &e))
+	struct span id, to = span_str(http_call_header(c, "iothub-to"));
+	if (c2d_message_to(to, c->arena, &id, &e))
 		http_call_fail_err(c, &e);
 	else
 		send_to(c, id);
@@ -222,7 +178,7 @@ c2d_api_purge(struct http_call *c)
 {
 	const struct ipc_c2d_purge m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (is_id(m.id))
+	if (c2d_message_is_id(m.id))
 		http_call_ask(c, IPC_C2D_PURGE, &m, on_purged);
 	else
 		fail_no_device(c);
@@ -230,39 +186,13 @@ c2d_api_purge(struct http_call *c)
 
 /* ---- feedback ---------------------------------------------------------------------- */
 
-/* service.md 2.8; indexed by enum ipc_outcome. */
-static const struct {
-	const char *status, *description;
-} outcomes[] = {
-    [IPC_OUTCOME_SUCCESS] = {"Success", "Success"},
-    [IPC_OUTCOME_EXPIRED] = {"Expired", "Message expired"},
-    [IPC_OUTCOME_EXHAUSTED] = {"DeliveryCountExceeded",
-	"Maximum delivery count exceeded"},
-    [IPC_OUTCOME_REJECTED] = {"Rejected", "Message rejected"},
-    [IPC_OUTCOME_PURGED] = {"Purged", "Message purged"},
-};
-
-static struct js *
-record(const struct ipc_feedback *m)
-{
-	struct js *o = js_object();
-	size_t i = m->outcome <= IPC_OUTCOME_PURGED ? m->outcome : IPC_OUTCOME_PURGED;
-	json_put_text(o, "originalMessageId", m->message_id);
-	js_set_text(o, "description", outcomes[i].description);
-	json_put_text(o, "deviceGenerationId", m->generation);
-	json_put_text(o, "deviceId", m->device_id);
-	json_put_time(o, "enqueuedTimeUtc", m->at_ms);
-	js_set_text(o, "statusCode", outcomes[i].status);
-	return o;
-}
-
 static void
 on_feedback(struct http_call *c, enum ipc_type type, const void *msg)
 {
 	const struct ipc_done *d = msg;
 	char tag[LOCK_MAX + 3];
 	if (type == IPC_FEEDBACK) {
-		auto_(js_free) struct js *o = record(msg);
+		auto_(js_free) struct js *o = outcome_json_feedback(msg);
 		buf_str(&c->out, c->out.len ? "," : "[");
 		js_dump(o, JS_AS_BUILT, &c->out);
 		return;
@@ -278,7 +208,7 @@ on_feedback(struct http_call *c, enum ipc_type type, const void *msg)
 	snprintf(tag, sizeof(tag), "\"%.*s\"", SPAN_FMT(span_head(d->next, LOCK_MAX)));
 	http_call_set(c, "ETag", tag);
 	buf_str(&c->out, "]");
-	http_call_reply(c, 200, TYPE_FEEDBACK, buf_span(&c->out));
+	http_call_reply(c, 200, OUTCOME_JSON_FEEDBACK, buf_span(&c->out));
 }
 
 void

@@ -6,6 +6,7 @@
 #include "codec/js.h"
 #include "codec/utf8.h"
 #include "proto/hub/device_call.h"
+#include "proto/hub/outcome_json.h"
 #include "proto/json.h"
 
 enum {
@@ -142,12 +143,7 @@ on_notice(struct http_call *c, enum ipc_type type, const void *msg)
 		finish(c, msg, c->state != NULL);
 		return;
 	}
-	struct js *o = js_object();
-	json_put_text(o, "deviceId", m->device_id);
-	json_put_text(o, "blobUri", m->uri);
-	json_put_text(o, "blobName", m->blob);
-	json_put_time(o, "lastUpdatedTime", m->ended_ms);
-	json_put_time(o, "enqueuedTimeUtc", m->ended_ms);
+	struct js *o = outcome_json_notice(m);
 	c->state = c;
 	http_call_set(c, "ETag", arena_printf(c->arena, "\"%.*s\"", SPAN_FMT(m->lock)));
 	gather(c, o);
