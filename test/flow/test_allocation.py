@@ -117,6 +117,24 @@ class Hubs(HubCase):
             self.op.delete("/devices/" + name, If_Match="*", Host=OUT)
         self.assertEqual((of(OUT), of(HUBS[0])), ((0, 0), before))
 
+    def test_a_list_is_whole_though_another_hub_has_many_more(self):
+        """A turn looks at a thousand rows, of any hub."""
+        def bulk(mode, first):
+            rows = [{"id": "many-%04d" % i, "importMode": mode} for i in range(first, first + 100)]
+            self.good(self.op.post("/devices", rows, Host=OUT))
+        ends = {"a-first", "zz-last"}
+        for name in ends:
+            self.good(self.op.put("/devices/" + name, {"deviceId": name}, Host=HUBS[1]))
+        for first in range(0, 1100, 100):
+            bulk("create", first)
+        self.assertLessEqual(ends, self.ids(HUBS[1]))
+        self.assertEqual(len(self.ids(OUT)), 1000, "as many as a list has")
+        got = self.good(self.op.get("/devices?top=2", Host=OUT))
+        self.assertEqual([r["deviceId"] for r in got], ["many-0000", "many-0001"])
+        for first in range(0, 1100, 100):
+            bulk("delete", first)
+        self.assertEqual(self.ids(OUT), set())
+
     def test_a_host_that_is_no_hub_means_the_first(self):
         self.good(self.op.put("/devices/api-first", {"deviceId": "api-first"}))
         self.assertIn("api-first", self.ids(HUBS[0]))

@@ -1,12 +1,15 @@
 """What a start finds left to do: devices that were connected when the server ended, tags that are in
-no index yet. It serves at once, and is right all the while."""
+no index yet. It serves at once, and is right all the while. And what is long is read in slices: the
+connection log, events."""
 import contextlib
 import os
 import sqlite3
 
 import harness
+import mqtt
 
 MANY = 10500  # more than are seen to before anybody is served
+LINES = 10500  # more than a turn looks at
 COPY = """WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {many})
     INSERT INTO {table} ({columns}) SELECT {values} FROM c, {table} t WHERE t.n = {template}"""
 
@@ -17,6 +20,17 @@ def copy_rows(db, table, template, **values):
     values["n"] = "t.n + i"
     db.execute(COPY.format(many=MANY, table=table, template=template, columns=", ".join(columns),
                            values=", ".join(values.get(c, "t." + c) for c in columns)))
+
+
+def copy_log(db, table, seq, sums=""):
+    """LINES rows behind the last, as that one is."""
+    columns = [r[1] for r in db.execute("PRAGMA table_info(%s)" % table)]
+    last, = db.execute("SELECT %s FROM tally" % seq).fetchone()
+    db.execute("WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d)"
+               " INSERT INTO %s SELECT %s FROM c, %s t WHERE t.seq = %d" % (
+                   LINES, table, ", ".join("t.seq + i" if c == "seq" else "t." + c for c in columns),
+                   table, last))
+    db.execute("UPDATE tally SET %s = %s + %d %s" % (seq, seq, LINES, sums))
 
 
 class Backlog(harness.ServerCase):
@@ -65,6 +79,21 @@ class Backlog(harness.ServerCase):
         self.assertEqual(self.names("connectionState = 'Connected'"), ["back"])
         self.assertEqual(self.connected(), 1)
         client.ping()
+
+    def test_a_long_log_is_read_to_its_end(self):
+        key = self.sas_device("log-1")
+        self.hub("log-1", key).publish("devices/log-1/messages/events/", b"early")
+        with self.database() as db:
+            copy_log(db, "conn", "conn_seq")
+            copy_log(db, "event", "event_seq",
+                     ", event_bytes = (SELECT sum(length(CAST(props AS BLOB)) + length(body)) FROM event)")
+        with self.assertRaises(mqtt.Refused):
+            self.hub("log-1", b"not the key")
+        self.assertEqual([r["deviceId"] for r in self.op.connections(what="refused")], ["log-1"])
+        self.assertEqual(self.op.connections(what="nothing like it"), [])
+        self.assertEqual(self.op.events(thumbprint="0" * 64), [])
+        got = self.op.events(afterSeq=LINES)
+        self.assertEqual([r["seq"] for r in got], [LINES + 1])
 
 
 if __name__ == "__main__":
