@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 
-from bare import Bare
+from bare import Bare, bytes_in_use
 from loads import Cost
 from operators import Operator, percentile
 from report import Row
@@ -242,10 +242,9 @@ def bytes_of(muster):
     muster.stop()
     path = "file:%s?mode=ro&immutable=1" % muster.path("hub.db")
     with contextlib.closing(sqlite3.connect(path, uri=True)) as db:
-        pages, free, each = (db.execute("PRAGMA " + p).fetchone()[0]
-                             for p in ("page_count", "freelist_count", "page_size"))
+        size = bytes_in_use(db)
     muster.start()
-    return (pages - free) * each
+    return size
 
 
 def grow(ctx, muster, bare, first, to):
