@@ -68,23 +68,25 @@ on_module_delete(struct core *c, const struct ask *a, const void *msg, struct er
 struct listing {
 	struct core *c;
 	const struct ask *a;
+	bool keys;
 };
 
 static int
 visit_module(void *ctx, const struct store_device *mod, struct err *e)
 {
 	struct listing *l = ctx;
-	return core_answer_device(l->c, l->a, mod, false, e);
+	return core_answer_device(l->c, l->a, mod, l->keys, e);
 }
 
-/* MODULES_MAX at most: one page. Without keys, as the list of devices. */
+/* MODULES_MAX at most: one page. With keys, as the list of devices. */
 static int
 on_module_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_module_query *m = msg;
 	struct store_device device;
-	struct listing l = {c, a};
-	if (device_find(&c->d, m->peer.host, m->device_id, &device, e) ||
+	struct listing l = {.c = c, .a = a};
+	if (policy_shows_keys(&c->d, &m->cred, &l.keys, e) ||
+	    device_find(&c->d, m->peer.host, m->device_id, &device, e) ||
 	    store_module_each(c->store, device.id, visit_module, &l, e))
 		return -1;
 	return core_done(c, a, "", 0, e);

@@ -118,6 +118,7 @@ struct device_walk {
 	struct core_list list;
 	const char *hub;
 	int64_t walked;
+	bool keys;
 };
 
 static int
@@ -134,7 +135,7 @@ visit_device(void *ctx, const struct store_device *d, struct err *e)
 	}
 	if (!core_list_take(l, d->id, twin + 512))
 		return 1;
-	return core_answer_device(l->c, l->a, d, false, e);
+	return core_answer_device(l->c, l->a, d, w->keys, e);
 }
 
 static int
@@ -145,6 +146,9 @@ on_device_query(struct core *c, const struct ask *a, const void *msg, struct err
 	    .list = {.c = c, .a = a, .left = core_list_page(m->limit, DEVICES_PAGE)}};
 	bool all = c->cfg.hub.name.n == 1;
 	int64_t most = all ? w.list.left + 1 : DEVICES_WALK;
+	/* a client that sends a listed identity back must not lose its keys */
+	if (policy_shows_keys(&c->d, &m->cred, &w.keys, e))
+		return -1;
 	int rc = store_device_each(c->store, arena_str(turn_arena(c->turn), m->after),
 	    most, visit_device, &w, e);
 	w.list.more |= !all && w.walked == most;

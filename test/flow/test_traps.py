@@ -215,15 +215,21 @@ class Traps(harness.ServerCase):
             module = self.good(self.op.put("/devices/%s/modules/m" % name, {
                 "authentication": {"type": kind, **more}}))
             listed = [d for d in self.good(self.op.get("/devices")) if d["deviceId"] == name]
+            listed += self.good(self.op.get("/devices/%s/modules" % name))
             for one in (made, module, *listed, self.good(self.op.get("/devices/" + name))):
                 auth = one["authentication"]
                 self.assertEqual(auth["type"], kind)
                 self.assertEqual(set(auth["symmetricKey"]), {"primaryKey", "secondaryKey"})
                 self.assertEqual(set(auth["x509Thumbprint"]),
                                  {"primaryThumbprint", "secondaryThumbprint"})
-            for one in (made, module):  # lists have no keys
-                key = one["authentication"]["symmetricKey"]["primaryKey"]
-                self.assertEqual(key is None, kind != "sas")
+                self.assertEqual(auth["symmetricKey"]["primaryKey"] is None, kind != "sas")
+            # what a list shows can be sent back: Node's registry.list and updateDevices
+            self.assertEqual([one["authentication"] for one in listed],
+                             [made["authentication"], module["authentication"]])
+        reader = self.signed_in("reader", "https://iothubs.azure.net")
+        for path in ("/devices", "/devices/t14-sas/modules"):
+            for one in self.good(reader.get(path)):
+                self.assertIsNone(one["authentication"]["symmetricKey"]["primaryKey"])
 
     def test_t15_no_continuation_behind_the_last_page(self):
         for i in range(3):

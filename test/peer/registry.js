@@ -49,11 +49,14 @@ async function bulk(registry) {
     for (let i = 0; i < 100; i++) devices.push({ deviceId: `b-${String(i).padStart(3, '0')}` });
     out.added = (await registry.addDevices(devices)).responseBody;
     out.addedAgain = await failure(registry.addDevices(devices.slice(0, 2)));
+    const before = (await registry.get('b-001')).responseBody.authentication;
     const some = (await registry.list()).responseBody.filter((d) => d.deviceId < 'b-003');
     for (const d of some) d.status = 'disabled';
     out.changed = (await registry.updateDevices(some, false)).responseBody.isSuccessful;
     out.changedLate = await failure(registry.updateDevices(some, false));
     out.forced = (await registry.updateDevices(some, true)).responseBody.isSuccessful;
+    const after = (await registry.get('b-001')).responseBody.authentication;
+    out.keysKept = before.symmetricKey.primaryKey === after.symmetricKey.primaryKey;
     out.statistics = (await registry.getRegistryStatistics()).responseBody;
 }
 

@@ -43,6 +43,7 @@ class Node(harness.ServerCase):
             "changed": True,
             "changedLate": "ArgumentError",
             "forced": True,
+            "keysKept": True,
             "statistics": {"totalDeviceCount": 100, "enabledDeviceCount": 97,
                            "disabledDeviceCount": 3},
             "tagged": [["b-001", "Ulm", 5], ["b-002", "Ulm", 0]],
