@@ -19,6 +19,7 @@ struct block {
 struct arena {
 	struct block *head;
 	size_t given, max;
+	bool secret;
 };
 
 struct arena *
@@ -35,9 +36,17 @@ arena_reset(struct arena *a)
 	while (a->head) {
 		struct block *b = a->head;
 		a->head = b->next;
+		if (a->secret)
+			own_wipe(b->bytes, b->used);
 		free(b);
 	}
 	a->given = 0;
+}
+
+void
+arena_keep_secret(struct arena *a)
+{
+	a->secret = true;
 }
 
 void

@@ -17,6 +17,8 @@ struct arena;
 struct arena *arena_new(size_t max);
 void arena_free(struct arena *a);
 void arena_reset(struct arena *a);
+/* All that it holds, and will, is wiped when it is reset or freed. */
+void arena_keep_secret(struct arena *a);
 own_define(struct arena, arena_free);
 
 void *arena_alloc(struct arena *a, size_t n)

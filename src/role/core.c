@@ -523,8 +523,8 @@ start(struct core *c, int fd, struct err *e)
 	throttle_init(&c->refusals, REFUSALS_PER_MIN, loop_now_ms(c->loop));
 	session_table_init(&c->sessions);
 	c->sightings = sighting_new(SIGHTING_BYTES_MAX);
-	est_guard_init(&c->est, loop_now_ms(c->loop));
-	signin_guard_init(&c->signins, loop_now_ms(c->loop));
+	est_guard_init(&c->est);
+	signin_guard_init(&c->signins);
 	if (core_load_issuers(c, e) || log_start(c, e))
 		return -1;
 	c->main = ipc_new(c->loop, fd, &core_link_opts, &main_ops, c, e);
@@ -565,6 +565,7 @@ stop(struct core *c)
 	session_table_done(&c->sessions);
 	sighting_free(c->sightings);
 	est_guard_done(&c->est);
+	signin_guard_done(&c->signins);
 	core_pki_free(c->pki);
 	core_c2d_free(c->c2d);
 	core_method_free(c->methods);

@@ -711,7 +711,7 @@ server_open(struct server *s, const char *dir)
 	    .arena = s->arena,
 	    .throttle = &s->registrations,
 	    .est = &s->guard};
-	est_guard_init(&s->guard, sim_now_ms);
+	est_guard_init(&s->guard);
 	throttle_init(&s->registrations, 0, sim_now_ms);
 	server_turn(s, put_created, NULL);
 }

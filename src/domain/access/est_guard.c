@@ -4,6 +4,7 @@
 #include "domain/access/est_guard.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 
@@ -13,17 +14,17 @@ struct est_guard_entry {
 };
 
 void
-est_guard_init(struct est_guard *g, int64_t mono_ms)
+est_guard_init(struct est_guard *g)
 {
 	g->busy = NULL;
-	for (size_t i = 0; i < EST_GUARD_PEERS; i++)
-		throttle_init(&g->peers[i], EST_GUARD_WRONG, mono_ms);
+	tries_init(&g->sources, EST_GUARD_WRONG, EST_GUARD_SOURCES);
 }
 
 void
 est_guard_done(struct est_guard *g)
 {
 	struct est_guard_entry *it, *next;
+	tries_done(&g->sources);
 	HASH_ITER (hh, g->busy, it, next) {
 		HASH_DEL(g->busy, it);
 		free(it);
@@ -60,22 +61,18 @@ est_guard_leave(struct est_guard *g, const char *device_id)
 	free(it);
 }
 
-static struct throttle *
-bucket(struct est_guard *g, struct span address)
-{
-	struct span host = span_head(address, span_rfind(address, ':'));
-	return &g->peers[map_hash(host.p, host.len) % EST_GUARD_PEERS];
-}
-
 bool
-est_guard_may_try(struct est_guard *g, struct span address, int64_t mono_ms)
+est_guard_may_try(struct est_guard *g, struct span peer, int64_t mono_ms)
 {
-	struct throttle now = *bucket(g, address);
-	return throttle_take(&now, mono_ms);
+	uint8_t source[TRIES_SOURCE];
+	tries_source(peer, source);
+	return tries_may(&g->sources, span_of(source, sizeof(source)), mono_ms);
 }
 
 void
-est_guard_wrong(struct est_guard *g, struct span address, int64_t mono_ms)
+est_guard_wrong(struct est_guard *g, struct span peer, int64_t mono_ms)
 {
-	(void)throttle_take(bucket(g, address), mono_ms);
+	uint8_t source[TRIES_SOURCE];
+	tries_source(peer, source);
+	tries_wrong(&g->sources, span_of(source, sizeof(source)), mono_ms);
 }

@@ -177,6 +177,8 @@ signin_check(struct domain *d, const struct ipc_signin *m, const char **ret_toke
 	}
 	if (!principal_is_secret(&p, m->secret_sha256, domain_now(d)))
 		return refuse_secret(d, m, "wrong secret, or its time is over", no);
+	signin_guard_right(
+	    d->signins, m->peer.address, m->app_id, clock_mono_ms(d->clock));
 	if (audience_of(d->cfg, m->resource) == AUD_NONE)
 		return refusal_set(
 		    no, REFUSAL_AUDIENCE, "%.*s", SPAN_FMT(span_head(m->resource, 120)));
@@ -253,6 +255,7 @@ signin_authorize(struct domain *d, const struct ipc_cred *cred, uint32_t right,
 	if (audience_of(d->cfg, span_str(c.aud)) != audience_for(right))
 		return refusal_set(
 		    no, REFUSAL_BEARER, "operator %s: for %s", p.name, c.aud);
+	signin_guard_saw(d->signins, c.sub, p.name);
 	if ((principal_rights(p.role) & right) != right)
 		return refusal_set(
 		    no, REFUSAL_RIGHT, "operator %s is %s", p.name, p.role);
@@ -265,9 +268,11 @@ signin_name(
 {
 	struct store_principal p;
 	struct jwt_claims c;
-	if (jwt_claims_parse(cred->jwt_input, &c, e) ||
-	    store_principal_by_app(d->store, c.sub, d->arena, &p, e))
+	if (jwt_claims_parse(cred->jwt_input, &c, e))
 		return -1;
-	*ret = p.name;
+	const char *seen = signin_guard_name(d->signins, c.sub);
+	if (!seen && store_principal_by_app(d->store, c.sub, d->arena, &p, e))
+		return -1;
+	*ret = seen ? arena_str(d->arena, span_str(seen)) : p.name;
 	return 0;
 }

@@ -12,7 +12,8 @@
 #define SIGNIN_KEY_LIFE_MS (INT64_C(30) * 86400 * 1000) /* then another one signs */
 
 /* ERR_DENIED's refusal: wrong application or secret; throttled where too many wrong ones
- * came from the address, or for the application. *ret_token lives in d->arena. */
+ * came from the source, or for the application (domain/access/signin_guard.h). *ret_token
+ * lives in d->arena. */
 must_check int signin_check(struct domain *d, const struct ipc_signin *m,
     const char **ret_token, struct refusal *no, struct err *e);
 

@@ -162,6 +162,7 @@ signin_token(struct http_call *c)
 {
 	struct err e = {0};
 	struct ipc_signin m = {.peer = c->peer, .issuer = span_str(authority_of(c))};
+	arena_keep_secret(c->arena); /* of the form, client_secret too is copied there */
 	if (take_client(c, &m, &e) || take_resource(c, &m, &e)) {
 		http_call_fail_err(c, &e);
 		return;

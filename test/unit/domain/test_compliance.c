@@ -64,7 +64,7 @@ setup(void **state)
 	if (world_setup(state))
 		return -1;
 	struct world *w = *state;
-	est_guard_init(&guard, clock_mono_ms(&w->clock));
+	est_guard_init(&guard);
 	w->d.est = &guard;
 	w->cfg.pki.public_url = "http://pki.example";
 	put_ca(w, &(struct forge){.cn = "device-ca"}, "file");

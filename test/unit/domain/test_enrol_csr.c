@@ -27,7 +27,7 @@ setup(void **state)
 	if (world_setup(state))
 		return -1;
 	struct world *w = *state;
-	est_guard_init(&guard, clock_mono_ms(&w->clock));
+	est_guard_init(&guard);
 	throttle_init(&throttle, 0, WORLD_NOW_MS);
 	w->d.est = &guard;
 	w->d.throttle = &throttle;
@@ -190,7 +190,7 @@ what_was_approved_and_issued_is_answered_again(void **state)
 	const char *cert = cert_of(w, "d1");
 	assert_int_equal(strlen(cert), 64);
 	est_guard_done(&guard);
-	est_guard_init(&guard, clock_mono_ms(&w->clock));
+	est_guard_init(&guard);
 	const struct ipc_dps_poll poll = {.cred = cred,
 	    .id_scope = span_str(w->cfg.dps.id_scope),
 	    .registration_id = SPAN_LIT("d1"),

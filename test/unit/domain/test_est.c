@@ -34,7 +34,7 @@ setup(void **state)
 	if (world_setup(state))
 		return -1;
 	struct world *w = *state;
-	est_guard_init(&guard, clock_mono_ms(&w->clock));
+	est_guard_init(&guard);
 	w->d.est = &guard;
 	w->book.v[w->book.n] = (struct issuer_entry){
 	    .name = "device-ca", .purpose = CA_DEVICE, .state = ISSUER_ACTIVE};

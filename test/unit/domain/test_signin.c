@@ -24,9 +24,16 @@ setup(void **state)
 	if (world_setup(state))
 		return -1;
 	struct world *w = *state;
-	signin_guard_init(&guard, clock_mono_ms(&w->clock));
+	signin_guard_init(&guard);
 	w->d.signins = &guard;
 	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	signin_guard_done(&guard);
+	return world_teardown(state);
 }
 
 static const char *
@@ -44,18 +51,25 @@ add(struct world *w, const char *name, const char *role, int64_t life_ms,
 }
 
 static const char *
-sign_in(struct world *w, const char *app_id, const char *secret, const char *resource)
+sign_in_from(struct world *w, const char *peer, const char *app_id, const char *secret,
+    const char *resource)
 {
 	uint8_t sha[DIGEST_SHA256];
 	const char *token = "";
 	digest_sha256(span_str(secret), sha);
-	const struct ipc_signin m = {.peer = {.address = SPAN_LIT(PEER)},
+	const struct ipc_signin m = {.peer = {.address = span_str(peer)},
 	    .app_id = span_str(app_id),
 	    .secret_sha256 = span_of(sha, sizeof(sha)),
 	    .resource = span_str(resource),
 	    .issuer = SPAN_LIT("https://h/adfs")};
 	assert_ok(signin_check(&w->d, &m, &token, &w->no, &w->e), &w->e);
 	return token;
+}
+
+static const char *
+sign_in(struct world *w, const char *app_id, const char *secret, const char *resource)
+{
+	return sign_in_from(w, PEER, app_id, secret, resource);
 }
 
 static enum refusal_code
@@ -177,27 +191,78 @@ keys_rotate_and_old_tokens_stay_good(void **state)
 }
 
 static void
-wrong_secrets_use_up_what_an_address_and_an_application_may(void **state)
+wrong_from(struct world *w, const char *peer, const char *app_id, int n)
+{
+	for (int i = 0; i < n; i++)
+		assert_string_equal(sign_in_from(w, peer, app_id, "wrong", HUB), "");
+}
+
+static void
+gets_in(struct world *w, const char *peer, const char *app_id, const char *secret)
+{
+	assert_string_not_equal(sign_in_from(w, peer, app_id, secret, HUB), "");
+}
+
+static void
+is_shut_out(struct world *w, const char *peer, const char *app_id, const char *secret)
+{
+	assert_string_equal(sign_in_from(w, peer, app_id, secret, HUB), "");
+	assert_int_equal(w->no.code, REFUSAL_THROTTLED);
+}
+
+static void
+wrong_secrets_use_up_what_a_source_may(void **state)
 {
 	struct world *w = *state;
 	struct store_principal p;
 	const char *secret = add(w, "op", "reader", 0, &p);
-	for (int i = 0; i < SIGNIN_GUARD_PEER; i++) {
-		assert_string_equal(sign_in(w, p.app_id, "wrong", HUB), "");
-		assert_int_equal(w->no.code, REFUSAL_SIGNIN);
-	}
-	assert_string_equal(sign_in(w, p.app_id, secret, HUB), "");
-	assert_int_equal(w->no.code, REFUSAL_THROTTLED);
+	wrong_from(w, PEER, p.app_id, SIGNIN_GUARD_SOURCE);
+	assert_int_equal(w->no.code, REFUSAL_SIGNIN);
+	is_shut_out(w, PEER, p.app_id, secret);
+	gets_in(w, "203.0.113.8:4711", p.app_id, secret);
 	w->clock.skew_ms += 60000;
-	assert_string_not_equal(sign_in(w, p.app_id, secret, HUB), "");
-	for (int i = 0; i < SIGNIN_GUARD_APP; i++) {
-		char peer[40];
-		snprintf(peer, sizeof(peer), "198.51.100.%d:1", i);
-		signin_guard_wrong(
-		    &guard, span_str(peer), span_str(p.app_id), clock_mono_ms(&w->clock));
+	gets_in(w, PEER, p.app_id, secret);
+	/* known from now on: by a budget of its own, which ends too */
+	wrong_from(w, PEER, p.app_id, SIGNIN_GUARD_SOURCE);
+	is_shut_out(w, PEER, p.app_id, secret);
+}
+
+static void
+addresses_of_one_ipv6_network_are_one_source(void **state)
+{
+	struct world *w = *state;
+	struct store_principal p;
+	const char *secret = add(w, "op", "reader", 0, &p);
+	for (int i = 0; i < SIGNIN_GUARD_SOURCE; i++) {
+		char peer[64];
+		snprintf(peer, sizeof(peer), "[2001:db8::%x:1]:4711", i);
+		wrong_from(w, peer, p.app_id, 1);
 	}
-	assert_string_equal(sign_in(w, p.app_id, secret, HUB), "");
-	assert_int_equal(w->no.code, REFUSAL_THROTTLED);
+	is_shut_out(w, "[2001:db8::ffff]:1", p.app_id, secret);
+	gets_in(w, "[2001:db8:0:1::1]:1", p.app_id, secret);
+}
+
+static void
+sources_that_guess_lock_nobody_out_who_does_not(void **state)
+{
+	struct world *w = *state;
+	struct store_principal p;
+	const char *secret = add(w, "op", "reader", 0, &p);
+	int64_t now = clock_mono_ms(&w->clock);
+	gets_in(w, PEER, p.app_id, secret);
+	for (int i = 0; i < 2 * SIGNIN_GUARD_MOST; i++) {
+		char peer[64];
+		snprintf(
+		    peer, sizeof(peer), "10.%d.%d.%d:1", i >> 16, i >> 8 & 255, i & 255);
+		signin_guard_wrong(&guard, span_str(peer), span_str(p.app_id), now);
+	}
+	gets_in(w, PEER, p.app_id, secret);
+	gets_in(w, "192.0.2.1:1", p.app_id, secret);
+	/* strangers who were wrong share what is left for the application: nothing */
+	wrong_from(w, "192.0.2.2:1", p.app_id, 1);
+	is_shut_out(w, "192.0.2.2:1", p.app_id, secret);
+	w->clock.skew_ms += TRIES_LATE_MS;
+	gets_in(w, "192.0.2.2:1", p.app_id, secret);
 }
 
 static void
@@ -236,7 +301,7 @@ the_last_owner_cannot_be_removed(void **state)
 	assert_ok(principal_delete(&w->d, SPAN_LIT("a"), &w->e), &w->e);
 }
 
-#define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
+#define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
@@ -248,7 +313,9 @@ main(void)
 	    IN_WORLD(a_token_ends_with_its_secret),
 	    IN_WORLD(a_rotated_secret_takes_its_tokens_with_it),
 	    IN_WORLD(keys_rotate_and_old_tokens_stay_good),
-	    IN_WORLD(wrong_secrets_use_up_what_an_address_and_an_application_may),
+	    IN_WORLD(wrong_secrets_use_up_what_a_source_may),
+	    IN_WORLD(addresses_of_one_ipv6_network_are_one_source),
+	    IN_WORLD(sources_that_guess_lock_nobody_out_who_does_not),
 	    IN_WORLD(resources_that_are_not_ours_get_no_token),
 	    IN_WORLD(the_last_owner_cannot_be_removed),
 	};
