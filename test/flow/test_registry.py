@@ -119,6 +119,18 @@ class Bulk(harness.ServerCase):
         self.works_out({**item, "twinETag": twin["etag"]})
         self.assertEqual(self.get("t-1", "twins")["tags"], {"b": 2, "c": 4})
 
+    def test_who_writes_the_registry_changes_twins_here_and_nowhere_else(self):
+        """Azure asks the same right of all modes, and another one of a twin alone."""
+        self.works_out({"id": "rw-1", "importMode": "create"})
+        key = self.server.policy_keys()["registryReadWrite"]
+        caller = self.server.anybody(
+            harness.token("127.0.0.1", key, policy="registryReadWrite"))
+        patch = {"tags": {"by": "bulk"}}
+        self.assertEqual(caller.call("PATCH", "/twins/rw-1", patch).status, 403)
+        got = caller.post("/devices", [{"id": "rw-1", "importMode": "updateTwin", **patch}])
+        self.assertTrue(self.good(got)["isSuccessful"])
+        self.assertEqual(self.op.get("/twins/rw-1").json["tags"], patch["tags"])
+
     def test_a_twin_that_cannot_be_makes_no_device(self):
         tags = {"k%d" % i: "x" * 4000 for i in range(3)}
         self.fails(self.bulk({"id": "w-1", "importMode": "create", "tags": tags}),

@@ -239,6 +239,28 @@ another_key_gets_nothing_of_the_registration_under_way(void **state)
 	est_done(&w->d, &got.pending.promise);
 }
 
+/* The identity is not made again by the back door, and what was signed is on a list. */
+static void
+device_that_is_deleted_meanwhile_gets_nothing(void **state)
+{
+	struct world *w = *state;
+	struct store_cert c;
+	struct store_device dev;
+	const struct ipc_device_delete gone = {
+	    .id = SPAN_LIT("d1"), .if_match = SPAN_LIT("*")};
+	struct enrol_result got = registers(w, "d1", world_cred(w, "d1", "0a"), "k1");
+	assert_ok(device_delete(&w->d, &gone, &w->e), &w->e);
+	got = signer_gives(w, &got, "01aa");
+	assert_int_equal(w->no.code, REFUSAL_DEVICE_UNKNOWN);
+	assert_true(span_eq_str(got.state.status, "failed"));
+	assert_string_equal(cert_of(w, "d1"), "");
+	assert_ok(
+	    store_cert_get(w->d.store, WORLD_CA, "01aa", w->arena, &c, &w->e), &w->e);
+	assert_int_not_equal(c.revoked_ms, 0);
+	assert_fails(
+	    store_device_get(w->d.store, "d1", w->arena, &dev, &w->e), &w->e, NOT_FOUND);
+}
+
 static void
 device_id_that_is_no_cn_gets_no_certificate(void **state)
 {
@@ -318,6 +340,7 @@ main(void)
 	    T(who_has_a_certificate_of_ours_renews_without_approval_of_tokens),
 	    T(what_was_approved_and_issued_is_answered_again),
 	    T(another_key_gets_nothing_of_the_registration_under_way),
+	    T(device_that_is_deleted_meanwhile_gets_nothing),
 	    T(device_id_that_is_no_cn_gets_no_certificate),
 	    T(revoked_certificate_gets_none_in_the_azure_profile_either),
 	    T(strangers_use_up_nothing_of_what_a_device_may_ask),

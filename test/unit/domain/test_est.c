@@ -699,7 +699,7 @@ who_is_revoked_while_the_signer_works_gets_nothing(void **state)
 }
 
 static void
-who_is_disabled_or_deleted_meanwhile_gets_nothing_either(void **state)
+who_is_disabled_meanwhile_gets_nothing_either(void **state)
 {
 	struct world *w = *state;
 	struct ipc_cred cred = enrolled(w, "dev-1");
@@ -709,13 +709,24 @@ who_is_disabled_or_deleted_meanwhile_gets_nothing_either(void **state)
 	dev.enabled = false;
 	assert_ok(store_device_put(w->d.store, &dev, &w->e), &w->e);
 	assert_int_equal(withdrawn(w, &g), REFUSAL_DEVICE_DISABLED);
-	assert_ok(store_device_del(w->d.store, "dev-1", &w->e), &w->e);
-	assert_ok(est_withdraw(&w->d, &g.promise,
-		      &(struct ipc_signer_issued){.serial = SPAN_LIT("01cc"),
-			  .issuer = arena_span(w->arena, cred.chain)},
-		      &w->no, &w->e),
-	    &w->e);
-	assert_int_equal(w->no.code, REFUSAL_DEVICE_UNKNOWN);
+}
+
+/* Refused, as any other, not an error of the turn: what was signed has to be on a list.
+ */
+static void
+who_is_deleted_meanwhile_gets_nothing_and_may_come_again(void **state)
+{
+	struct world *w = *state;
+	struct ipc_cred cred = enrolled(w, "dev-1");
+	const struct ipc_device_delete gone = {
+	    .id = SPAN_LIT("dev-1"), .if_match = SPAN_LIT("*")};
+	struct ipc_est_enroll m = renewal(w, "dev-1", "k2", cred);
+	struct est_grant g = granted(w, &m, EST_ISSUE);
+	assert_ok(device_delete(&w->d, &gone, &w->e), &w->e);
+	assert_int_equal(withdrawn(w, &g), REFUSAL_DEVICE_UNKNOWN);
+	refused(w, &m, REFUSAL_DEVICE_UNKNOWN);
+	world_device(w, "dev-1");
+	(void)granted(w, &m, EST_ISSUE); /* nothing is under way any more */
 }
 
 static void
@@ -1289,7 +1300,8 @@ main(void)
 	    T(what_was_denied_stays_denied),
 	    T(approval_by_token_leaves_renewals_alone),
 	    T(who_is_revoked_while_the_signer_works_gets_nothing),
-	    T(who_is_disabled_or_deleted_meanwhile_gets_nothing_either),
+	    T(who_is_disabled_meanwhile_gets_nothing_either),
+	    T(who_is_deleted_meanwhile_gets_nothing_and_may_come_again),
 	    T(a_token_that_is_taken_back_meanwhile_gives_nothing),
 	    T(who_is_still_welcome_keeps_what_was_signed),
 	    T(a_revoked_certificate_is_not_renewed_in_the_azure_profile_either),
