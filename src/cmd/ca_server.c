@@ -14,24 +14,16 @@
 #define ANSWER_MAX   (8 << 20)
 #define ANSWER_DEPTH 8
 
-static const char *
-text_of(const struct js *row, const char *key)
-{
-	return js_as_text(js_get(row, key));
-}
-
 static void
 print_row(const struct js *row)
 {
-	char seen[CLOCK_TEXT] = "-";
-	int64_t seen_ms = js_as_int(js_get(row, "lastSeenMs"));
-	if (seen_ms)
-		clock_iso(seen_ms, 0, seen);
-	printf("%-16s %-8s %-9s %-7s %10lld %8lld %8lld  %s\n", text_of(row, "name"),
-	    text_of(row, "purpose"), text_of(row, "state"), text_of(row, "custody"),
-	    (long long)js_as_int(js_get(row, "unexpired")),
+	char seen[CLOCK_TEXT];
+	printf("%-16s %-8s %-9s %-7s %10lld %8lld %8lld  %s\n", remote_text(row, "name"),
+	    remote_text(row, "purpose"), remote_text(row, "state"),
+	    remote_text(row, "custody"), (long long)js_as_int(js_get(row, "unexpired")),
 	    (long long)js_as_int(js_get(row, "revoked")),
-	    (long long)js_as_int(js_get(row, "inUse")), seen);
+	    (long long)js_as_int(js_get(row, "inUse")),
+	    remote_time(row, "lastSeenMs", seen));
 }
 
 static void
@@ -156,11 +148,11 @@ is_in_use(struct ca_args *a, const char *name, bool *ret, struct err *e)
 	    js_parse(span_split(&rest, '\n'), ANSWER_MAX, ANSWER_DEPTH, e);
 	if (!row)
 		return -1;
-	const char *purpose = text_of(row, "purpose");
+	const char *purpose = remote_text(row, "purpose");
 	bool issues = strcmp(purpose, "device") == 0 || strcmp(purpose, "service") == 0;
 	*ret = false;
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		*ret |= issues && strcmp(text_of(row, "state"), states[i]) == 0;
+		*ret |= issues && strcmp(remote_text(row, "state"), states[i]) == 0;
 	return 0;
 }
 

@@ -25,21 +25,6 @@ struct args {
 
 /* ---- rows ---- */
 
-static const char *
-text_of(const struct js *row, const char *key)
-{
-	return js_as_text(js_get(row, key));
-}
-
-static void
-time_of(const struct js *row, const char *key, char out[CLOCK_TEXT])
-{
-	int64_t ms = js_as_int(js_get(row, key));
-	snprintf(out, CLOCK_TEXT, "-");
-	if (ms)
-		clock_iso(ms, 0, out);
-}
-
 /* ---- tokens ---- */
 
 static int
@@ -86,8 +71,8 @@ est_token(struct args *a, int argc, char **argv, struct err *e)
 		remote_print(v);
 		return 0;
 	}
-	time_of(v, "expiresMs", until);
-	printf("%s\n", text_of(v, "secret"));
+	(void)remote_time(v, "expiresMs", until);
+	printf("%s\n", remote_text(v, "secret"));
 	fprintf(stderr,
 	    "good for one certificate for %s until %s; user %s, this as the password "
 	    "(HTTP Basic)\n",
@@ -104,11 +89,11 @@ show_token(void *ctx, const struct js *row, struct err *e)
 		remote_print(row);
 		return 0;
 	}
-	time_of(row, "createdMs", created);
-	time_of(row, "expiresMs", expires);
-	time_of(row, "usedMs", used);
-	printf("%-32s %-20s %-20s %-20s %s\n", text_of(row, "deviceId"), created, expires,
-	    used, text_of(row, "createdBy"));
+	(void)remote_time(row, "createdMs", created);
+	(void)remote_time(row, "expiresMs", expires);
+	(void)remote_time(row, "usedMs", used);
+	printf("%-32s %-20s %-20s %-20s %s\n", remote_text(row, "deviceId"), created,
+	    expires, used, remote_text(row, "createdBy"));
 	return 0;
 }
 
@@ -131,15 +116,15 @@ show_request(void *ctx, const struct js *row, struct err *e)
 {
 	const struct args *a = ctx;
 	char created[CLOCK_TEXT];
-	const char *key = text_of(row, "keySha256");
+	const char *key = remote_text(row, "keySha256");
 	if (a->r.json) {
 		remote_print(row);
 		return 0;
 	}
-	time_of(row, "createdMs", created);
-	printf("%-12.*s %-9s %-32s %-20s %-16.16s %s\n", ID_SHOWN, text_of(row, "id"),
-	    text_of(row, "state"), text_of(row, "deviceId"), created,
-	    key[0] ? key : "(made here)", text_of(row, "address"));
+	(void)remote_time(row, "createdMs", created);
+	printf("%-12.*s %-9s %-32s %-20s %-16.16s %s\n", ID_SHOWN, remote_text(row, "id"),
+	    remote_text(row, "state"), remote_text(row, "deviceId"), created,
+	    key[0] ? key : "(made here)", remote_text(row, "address"));
 	return 0;
 }
 
@@ -208,7 +193,7 @@ decide(struct args *a, bool approve, int argc, char **argv, struct err *e)
 	if (a->r.json)
 		remote_print(v);
 	else
-		printf("%s: %s\n", text_of(v, "deviceId"), text_of(v, "state"));
+		printf("%s: %s\n", remote_text(v, "deviceId"), remote_text(v, "state"));
 	return 0;
 }
 
@@ -235,10 +220,10 @@ show_allowed(void *ctx, const struct js *row, struct err *e)
 		remote_print(row);
 		return 0;
 	}
-	time_of(row, "untilMs", until);
-	time_of(row, "quarantinedMs", since);
-	printf("%-32s %-20s %-20s %s\n", text_of(row, "deviceId"), until, since,
-	    text_of(row, "addedBy"));
+	(void)remote_time(row, "untilMs", until);
+	(void)remote_time(row, "quarantinedMs", since);
+	printf("%-32s %-20s %-20s %s\n", remote_text(row, "deviceId"), until, since,
+	    remote_text(row, "addedBy"));
 	return 0;
 }
 
@@ -263,8 +248,8 @@ put_allowed(struct args *a, const char *device, const struct js *o, struct err *
 		remote_print(v);
 		return 0;
 	}
-	time_of(v, "untilMs", until);
-	time_of(v, "quarantinedMs", since);
+	(void)remote_time(v, "untilMs", until);
+	(void)remote_time(v, "quarantinedMs", since);
 	printf("%s: may renew an expired certificate until %s; in quarantine since %s\n",
 	    device, until, since);
 	return 0;

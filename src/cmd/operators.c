@@ -19,12 +19,6 @@ struct args {
 	bool no_secret;
 };
 
-static const char *
-text_of(const struct js *row, const char *key)
-{
-	return js_as_text(js_get(row, key));
-}
-
 /* On a narrow terminal who it is and what it may stay; -o json has all. */
 static const struct render_column columns[] = {
     {"NAME", "name", RENDER_TEXT, RENDER_CUT},
@@ -63,11 +57,11 @@ print_operator(const struct args *a, const struct js *v)
 		remote_print(v);
 		return;
 	}
-	fprintf(stderr, "%s: %s, application %s\n", text_of(v, "name"),
-	    text_of(v, "role"), text_of(v, "appId"));
-	if (text_of(v, "secret")[0]) {
+	fprintf(stderr, "%s: %s, application %s\n", remote_text(v, "name"),
+	    remote_text(v, "role"), remote_text(v, "appId"));
+	if (remote_text(v, "secret")[0]) {
 		fprintf(stderr, "its secret, which is stored nowhere else:\n");
-		printf("%s\n", text_of(v, "secret"));
+		printf("%s\n", remote_text(v, "secret"));
 	}
 }
 

@@ -196,6 +196,22 @@ remote_each(
 	return 0;
 }
 
+const char *
+remote_text(const struct js *row, const char *key)
+{
+	return js_as_text(js_get(row, key));
+}
+
+const char *
+remote_time(const struct js *row, const char *key, char out[CLOCK_TEXT])
+{
+	int64_t ms = js_as_int(js_get(row, key));
+	snprintf(out, CLOCK_TEXT, "-");
+	if (ms)
+		clock_iso(ms, 0, out);
+	return out;
+}
+
 void
 remote_print(const struct js *v)
 {

@@ -4,6 +4,7 @@
  * Commands that speak with a running server: the options that say which and as whom, and
  * one exchange after the other.
  */
+#include "base/clock.h"
 #include "cmd/opt.h"
 #include "cmd/render.h"
 #include "fleet/service.h"
@@ -53,6 +54,9 @@ must_check int remote_each(
  * page is asked after ("" = there is none). what: for errors. */
 must_check int remote_page(struct remote *r, const char *target, const char *what,
     remote_visit *visit, void *ctx, struct js **ret_end, struct err *e);
+/* Of a row: a text, "" where there is none; milliseconds as a time, "-" for 0. */
+const char *remote_text(const struct js *row, const char *key);
+const char *remote_time(const struct js *row, const char *key, char out[CLOCK_TEXT]);
 /* The value in one line on stdout. */
 void remote_print(const struct js *v);
 

@@ -85,26 +85,10 @@ print_json(const struct js *v)
 
 /* ---- words ---- */
 
-static const char *
-text_of(const struct js *o, const char *key)
-{
-	return js_as_text(js_get(o, key));
-}
-
 static int64_t
 int_of(const struct js *o, const char *key)
 {
 	return js_as_int(js_get(o, key));
-}
-
-static const char *
-time_of(const struct js *o, const char *key, char out[CLOCK_TEXT])
-{
-	int64_t ms = int_of(o, key);
-	if (!ms)
-		return "-";
-	clock_iso(ms, 0, out);
-	return out;
 }
 
 static void
@@ -132,7 +116,7 @@ static void
 show_counts(const struct js *o)
 {
 	char last[CLOCK_TEXT], eta[CLOCK_TEXT];
-	bool is_service = strcmp(text_of(o, "purpose"), "service") == 0;
+	bool is_service = strcmp(remote_text(o, "purpose"), "service") == 0;
 	if (!js_get(o, "old"))
 		return;
 	if (is_service) {
@@ -150,8 +134,8 @@ show_counts(const struct js *o)
 	    o, "overdue", "overdue", "of the called were told, and their time is over");
 	show_count(o, "ended", "ended", "to go have a certificate that is past its end");
 	show_count(o, "mute", "mute", "to go never checked in: no muster-agent there");
-	printf("  %-10s %s\n", "last old", time_of(o, "lastOldMs", last));
-	printf("  %-10s %s\n", "done by", time_of(o, "etaMs", eta));
+	printf("  %-10s %s\n", "last old", remote_time(o, "lastOldMs", last));
+	printf("  %-10s %s\n", "done by", remote_time(o, "etaMs", eta));
 }
 
 static void
@@ -160,12 +144,12 @@ show_rollover(const struct js *o)
 	char wave[CLOCK_TEXT], over[24];
 	int64_t share = int_of(o, "share");
 	span_text(int_of(o, "spreadMs"), over);
-	printf("%s CAs: from %s (%s) to %s (%s): %s\n", text_of(o, "purpose"),
-	    text_of(o, "from"), text_of(o, "fromState"), text_of(o, "to"),
-	    text_of(o, "toState"), text_of(o, "state"));
+	printf("%s CAs: from %s (%s) to %s (%s): %s\n", remote_text(o, "purpose"),
+	    remote_text(o, "from"), remote_text(o, "fromState"), remote_text(o, "to"),
+	    remote_text(o, "toState"), remote_text(o, "state"));
 	if (share)
 		printf("  %-10s %" PRId64 ".%02" PRId64 " %% since %s, over %s\n", "wave",
-		    share / 100, share % 100, time_of(o, "waveMs", wave), over);
+		    share / 100, share % 100, remote_time(o, "waveMs", wave), over);
 	show_counts(o);
 }
 
@@ -298,8 +282,8 @@ write_evidence(
 static bool
 is_meant(const struct args *a, const struct js *row)
 {
-	return !a->ca || strcmp(text_of(row, "from"), a->ca) == 0 ||
-	       strcmp(text_of(row, "to"), a->ca) == 0;
+	return !a->ca || strcmp(remote_text(row, "from"), a->ca) == 0 ||
+	       strcmp(remote_text(row, "to"), a->ca) == 0;
 }
 
 /* How it stands before the end, beside where the evidence will be: what cannot be written
@@ -376,9 +360,9 @@ show_device(const struct args *a, const struct js *row)
 	if (a->r.json)
 		print_json(row);
 	else
-		printf("%-32s %-20s %-20s %s\n", text_of(row, "deviceId"),
-		    time_of(row, "seenMs", seen), time_of(row, "checkinMs", told),
-		    text_of(row, "peer"));
+		printf("%-32s %-20s %-20s %s\n", remote_text(row, "deviceId"),
+		    remote_time(row, "seenMs", seen), remote_time(row, "checkinMs", told),
+		    remote_text(row, "peer"));
 }
 
 /* Page after page, so that a list of a million holds no memory. */
@@ -497,12 +481,12 @@ show_drill(const struct js *v)
 	const struct js *d = js_get(v, "drill"), *o = js_get(v, "rollover");
 	const struct js *missing = js_get(d, "missing");
 	char over[24];
-	bool has_next = text_of(o, "to")[0] != '\0';
+	bool has_next = remote_text(o, "to")[0] != '\0';
 	span_text(int_of(o, "spreadMs"), over);
-	printf("if %s (%s, %s) were in other hands:\n", text_of(o, "from"),
-	    text_of(o, "purpose"), text_of(o, "fromState"));
-	printf("  %-10s %s%s%s\n", "goes on", has_next ? text_of(o, "to") : "nothing",
-	    has_next ? ", now " : "", has_next ? text_of(o, "toState") : "");
+	printf("if %s (%s, %s) were in other hands:\n", remote_text(o, "from"),
+	    remote_text(o, "purpose"), remote_text(o, "fromState"));
+	printf("  %-10s %s%s%s\n", "goes on", has_next ? remote_text(o, "to") : "nothing",
+	    has_next ? ", now " : "", has_next ? remote_text(o, "toState") : "");
 	printf("  %-10s %-10" PRId64 " end within a second\n", "sessions",
 	    int_of(d, "sessions"));
 	printf("  %-10s %-10" PRId64 " get another certificate, over %s\n", "devices",
@@ -512,7 +496,7 @@ show_drill(const struct js *v)
 	    o, "ended", "ended", "of them are past their end: est.expired, or a token");
 	show_count(o, "mute", "mute", "of them never checked in: a token each");
 	printf("  %-10s %s\n", "groups",
-	    text_of(d, "groups")[0] ? text_of(d, "groups") : "-");
+	    remote_text(d, "groups")[0] ? remote_text(d, "groups") : "-");
 	for (size_t i = 0; i < js_len(missing); i++)
 		printf("  %-10s %s\n", "missing", js_as_text(js_at(missing, i)));
 	printf("%s\n", js_len(missing) ? "not ready" : "ready");
@@ -580,7 +564,7 @@ show_revoked(const struct js *v)
 	       "certificate of %s.\nRelying parties outside learn of it from the root's "
 	       "CRL, which the holder of the\nroot's key makes: muster ca ceremony crl.\n"
 	       "muster ca rollover status counts down; finish it when nobody is left.\n",
-	    text_of(o, "from"), int_of(v, "sessions"), text_of(o, "to"));
+	    remote_text(o, "from"), int_of(v, "sessions"), remote_text(o, "to"));
 }
 
 int

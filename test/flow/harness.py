@@ -547,3 +547,14 @@ def need(condition, what):
     if not condition:
         print(what)
         sys.exit(77)
+
+
+def need_ports(host, *ports):
+    """The same where this host's ports are taken, or not ours to bind."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as e:
+                need(False, "%s:%d: %s" % (host, port, e))

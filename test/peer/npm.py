@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -56,3 +57,13 @@ def _install(source, files, name, room):
     harness.need(not failed, "npm cannot install %s: %s" % (name, " ".join(text.split())[-300:]))
     with open(stamp, "w", encoding="ascii") as f:
         f.write(digest.hexdigest())
+
+
+def node(case, room, script, text, trust=None):
+    """What a script has to say of the text it is given: the JSON of its last line."""
+    got = subprocess.run(
+        ["node", script], cwd=room, input=text.encode(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, timeout=120, check=False,
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": trust or case.server.ca, "NODE_NO_WARNINGS": "1"})
+    case.assertEqual(got.returncode, 0, got.stderr.decode()[-3000:])
+    return json.loads(got.stdout.splitlines()[-1])

@@ -7,8 +7,6 @@ alone, so the server has a loopback address of its own for them.
 import base64
 import json
 import os
-import socket
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,25 +20,11 @@ from harness import derive
 HOSTS = ("127.8.83.1", "127.8.83.2")
 
 
-def may_bind(probe, host, port):
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind((host, port))
-        return True
-    except OSError:
-        return False
-
-
 class Device:
     """What the tests of both profiles share."""
 
     def sdk(self, **task):
-        got = subprocess.run(
-            ["node", "azure.js"], cwd=ROOM, input=json.dumps({"host": self.HOST, **task}).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-2000:])
-        return json.loads(got.stdout.splitlines()[-1])
+        return npm.node(self, ROOM, "azure.js", json.dumps({"host": self.HOST, **task}))
 
     def sent(self, device, auth):
         rows = self.op.events(deviceId=device)
@@ -158,8 +142,6 @@ class Azure(harness.ServerCase, Device):
 
 if __name__ == "__main__":
     for host in HOSTS:
-        for port in (8883, 443):
-            with socket.socket() as probe:
-                harness.need(may_bind(probe, host, port), "%s:%d is not to be had" % (host, port))
+        harness.need_ports(host, 8883, 443)
     ROOM = npm.install(HERE, ("azure.js",), "the Azure SDKs")
     harness.main()

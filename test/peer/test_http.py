@@ -93,12 +93,7 @@ class Http(harness.ServerCase):
                     out.write(f.read())
 
     def sdk(self, **task):
-        got = subprocess.run(
-            ["node", "http.js"], cwd=ROOM, input=json.dumps({"host": HOST, **task}).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.trust, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-2000:])
-        return json.loads(got.stdout.splitlines()[-1])
+        return npm.node(self, ROOM, "http.js", json.dumps({"host": HOST, **task}), self.trust)
 
     def whole_life(self, device, auth, **credential):
         got = self.sdk(id=device, scope=harness.SCOPE, send='{"n": 0}', payload={"m": 1},
@@ -172,12 +167,7 @@ class Http(harness.ServerCase):
 
 
 if __name__ == "__main__":
-    with socket.socket() as probe:
-        try:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, 443))
-        except OSError as e:
-            harness.need(False, "%s:443: %s" % (HOST, e))
+    harness.need_ports(HOST, 443)
     ROOM = npm.install(HERE, ("http.js",), "the Azure SDKs")
     STORAGE = npm.install(os.path.join(HERE, "storage"), (), "Azurite",
                           os.environ.get("MUSTER_STORAGE"))

@@ -4,10 +4,7 @@ It knows port 443 alone, so the server has a loopback address of its own for it.
 registry or that port the file is skipped.
 """
 import base64
-import json
 import os
-import socket
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,12 +24,7 @@ class Node(harness.ServerCase):
     def sdk(self, script, policy):
         key = base64.b64encode(self.server.policy_keys()[policy]).decode()
         text = "HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s" % (HOST, policy, key)
-        got = subprocess.run(
-            ["node", script], cwd=ROOM, input=text.encode(), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, timeout=120, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-3000:])
-        return json.loads(got.stdout)
+        return npm.node(self, ROOM, script, text)
 
     def test_jobs(self):
         self.assertEqual(self.sdk("jobs.js", "iothubowner"), {
@@ -69,11 +61,6 @@ class Node(harness.ServerCase):
 
 
 if __name__ == "__main__":
-    with socket.socket() as probe:
-        try:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, 443))
-        except OSError as e:
-            harness.need(False, "%s:443: %s" % (HOST, e))
+    harness.need_ports(HOST, 443)
     ROOM = npm.install(HERE, FILES, "the Azure SDKs")
     harness.main()

@@ -6,8 +6,6 @@ registry or that port the file is skipped.
 import base64
 import json
 import os
-import socket
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,14 +27,10 @@ class Management(harness.ServerCase):
         with open(ca.cert, "rb") as f:
             text = base64.b64encode(f.read()).decode()
         token = self.signed_in("owner", "https://management.azure.com").auth.split()[1]
-        got = subprocess.run(
-            ["node", "management.js"], cwd=ROOM, input=json.dumps({
-                "host": HOST, "endpoint": "https://" + HOST, "token": token, "ca": text}).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-2000:])
+        got = npm.node(self, ROOM, "management.js", json.dumps({
+            "host": HOST, "endpoint": "https://" + HOST, "token": token, "ca": text}))
         name = HOST.replace(".", "-")
-        self.assertEqual(json.loads(got.stdout.splitlines()[-1]), {
+        self.assertEqual(got, {
             "ok": True, "hubs": [name], "hostName": HOST, "disableModuleSAS": True,
             "tags": {"a": "b"}, "available": False, "refused": 400, "missing": 404,
             "policies": ["device", "iothubowner", "registryRead", "registryReadWrite", "service"],
@@ -47,12 +41,7 @@ class Management(harness.ServerCase):
 
 
 if __name__ == "__main__":
-    with socket.socket() as probe:
-        try:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, 443))
-        except OSError as e:
-            harness.need(False, "%s:443: %s" % (HOST, e))
+    harness.need_ports(HOST, 443)
     ROOM = npm.install(os.path.join(HERE, "management"), ("management.js",), "the Azure SDKs",
                        os.environ.get("MUSTER_MANAGEMENT"))
     harness.main()

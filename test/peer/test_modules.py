@@ -3,8 +3,6 @@ them, ModuleClient connects as one. The service SDK knows port 443 alone, the de
 import base64
 import json
 import os
-import socket
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,12 +20,7 @@ class Modules(harness.ServerCase):
                 "hub": {"name": HOST}}
 
     def sdk(self, **task):
-        got = subprocess.run(
-            ["node", "module.js"], cwd=ROOM, input=json.dumps(task).encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-2000:])
-        result = json.loads(got.stdout.splitlines()[-1])
+        result = npm.node(self, ROOM, "module.js", json.dumps(task))
         self.assertTrue(result["ok"], result)
         return result
 
@@ -74,11 +67,6 @@ class Modules(harness.ServerCase):
 
 
 if __name__ == "__main__":
-    for port in (443, 8883):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError as e:
-                harness.need(False, "%s:%d: %s" % (HOST, port, e))
+    harness.need_ports(HOST, 443, 8883)
     ROOM = npm.install(HERE, ("module.js",), "the Azure SDKs")
     harness.main()

@@ -4,10 +4,7 @@ It knows port 443 alone, so the server has a loopback address of its own for it.
 registry or that port the file is skipped.
 """
 import base64
-import json
 import os
-import socket
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,12 +23,8 @@ class Node(harness.ServerCase):
     def test_registry(self):
         key = base64.b64encode(self.server.policy_keys()["iothubowner"]).decode()
         text = "HostName=%s;SharedAccessKeyName=iothubowner;SharedAccessKey=%s" % (HOST, key)
-        got = subprocess.run(
-            ["node", "registry.js"], cwd=ROOM, input=text.encode(), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, timeout=120, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": self.server.ca, "NODE_NO_WARNINGS": "1"})
-        self.assertEqual(got.returncode, 0, got.stderr.decode()[-3000:])
-        self.assertEqual(json.loads(got.stdout), {
+        got = npm.node(self, ROOM, "registry.js", text)
+        self.assertEqual(got, {
             "created": ["one", "enabled", "sas"],
             "again": "DeviceAlreadyExistsError",
             "updated": "disabled",
@@ -59,11 +52,6 @@ class Node(harness.ServerCase):
 
 
 if __name__ == "__main__":
-    with socket.socket() as probe:
-        try:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, 443))
-        except OSError as e:
-            harness.need(False, "%s:443: %s" % (HOST, e))
+    harness.need_ports(HOST, 443)
     ROOM = npm.install(HERE, ("registry.js",), "the Azure SDKs")
     harness.main()

@@ -92,5 +92,5 @@ class Node(harness.ServerCase):
 if __name__ == "__main__":
     with socket.socket() as probe:
         harness.need(probe.connect_ex((HOST, 8883)), "%s:8883 is taken" % HOST)
-    ROOM = npm.install(HERE, ("twin.js",), "the Azure SDKs")
+    ROOM = npm.install(HERE, ("twin.js", "runner.js"), "the Azure SDKs")
     harness.main()

@@ -4,15 +4,11 @@
 'use strict';
 
 const fs = require('fs');
-const readline = require('readline');
 const { Client } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
+const { run, say } = require('./runner');
 
 let client, twin;
-
-function say(what) {
-    process.stdout.write(JSON.stringify(what) + '\n');
-}
 
 // Functions and private members aside.
 function plain(properties) {
@@ -55,16 +51,4 @@ const commands = {
     },
 };
 
-async function main() {
-    for await (const line of readline.createInterface({ input: process.stdin })) {
-        const task = JSON.parse(line);
-        try {
-            say({ ok: task.do, ...await commands[task.do](task) });
-        } catch (e) {
-            say({ failed: task.do, error: e.name, text: String(e.message).slice(0, 500) });
-        }
-    }
-    process.exit(0);
-}
-
-main();
+run(commands);
