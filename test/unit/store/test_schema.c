@@ -181,6 +181,7 @@ static const struct {
     {"TOKEN_KEY_NEWEST", "SCAN token_key USING INDEX token_key_made"},
     /* from the oldest, in order, up to a limit */
     {"EVENT_OLDEST", "SCAN event"},
+    {"EVENT_NEWEST", "SCAN event"}, /* its last row alone */
     {"CONN_OLDEST", "SCAN conn"},
     {"ENROL_EACH", "SCAN enrol_request USING INDEX enrol_request_created"},
     {"ROLLOVER_EACH", "SCAN rollover"},
