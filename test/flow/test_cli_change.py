@@ -57,32 +57,32 @@ class Change(cli.CliCase):
         return got["attestation"]["symmetricKey"]["primaryKey"]
 
     def test_a_groups_key_changes_only_where_that_is_asked_for(self):
-        for n, way in self.each_way():
-            name = "gk-%d" % n
-            self.json("group", "create", name, "--symmetric", *way)
-            first = self.group_key(name, *way)
-            self.json("group", "update", name, "--tags", "{}", *way)
-            kept = self.works(self.muster("group", "update", name, "--symmetric", *way))
-            self.assertIn("--new-keys", kept.stderr)
-            self.assertEqual(self.group_key(name, *way), first)
-            self.json("group", "update", name, "--new-keys", *way)
-            self.assertNotEqual(self.group_key(name, *way), first)
-            self.json("group", "update", name, "--signing-ca", self.ca("to-ca-%d" % n), *way)
-            got = self.json("group", "show", name, *way)
-            self.assertEqual(got["attestation"]["type"], "x509")
+        way = ["--target", "keys"]
+        name = "gk-0"
+        self.json("group", "create", name, "--symmetric", *way)
+        first = self.group_key(name, *way)
+        self.json("group", "update", name, "--tags", "{}", *way)
+        kept = self.works(self.muster("group", "update", name, "--symmetric", *way))
+        self.assertIn("--new-keys", kept.stderr)
+        self.assertEqual(self.group_key(name, *way), first)
+        self.json("group", "update", name, "--new-keys", *way)
+        self.assertNotEqual(self.group_key(name, *way), first)
+        self.json("group", "update", name, "--signing-ca", self.ca("to-ca-0"), *way)
+        got = self.json("group", "show", name, *way)
+        self.assertEqual(got["attestation"]["type"], "x509")
 
     def test_an_enrollment_is_changed(self):
-        for n, way in self.each_way():
-            name = "en-%d" % n
-            first, second = self.leaf(name)[0], self.leaf(name)[0]
-            was = self.json("enrollment", "create", name, "--device-cert", first, "--device-id",
-                            name + "-dev", *way)
-            info = was["attestation"]["x509"]["clientCertificates"]["primary"]["info"]
-            new = self.json("enrollment", "update", name, "--second-cert", second, *way)
-            certs = new["attestation"]["x509"]["clientCertificates"]
-            self.assertEqual(certs["primary"]["info"], info)
-            self.assertTrue(certs["secondary"]["info"]["sha256Thumbprint"])
-            self.assertEqual(new["deviceId"], name + "-dev")
+        way = ["--target", "keys"]
+        name = "en-0"
+        first, second = self.leaf(name)[0], self.leaf(name)[0]
+        was = self.json("enrollment", "create", name, "--device-cert", first, "--device-id",
+                        name + "-dev", *way)
+        info = was["attestation"]["x509"]["clientCertificates"]["primary"]["info"]
+        new = self.json("enrollment", "update", name, "--second-cert", second, *way)
+        certs = new["attestation"]["x509"]["clientCertificates"]
+        self.assertEqual(certs["primary"]["info"], info)
+        self.assertTrue(certs["secondary"]["info"]["sha256Thumbprint"])
+        self.assertEqual(new["deviceId"], name + "-dev")
 
     # ---- identities ------------------------------------------------------------------------
 
@@ -91,31 +91,31 @@ class Change(cli.CliCase):
         return got["authentication"]["symmetricKey"]["primaryKey"]
 
     def test_a_device_on_sas_keeps_its_keys(self):
-        for n, way in self.each_way():
-            name = "sas-%d" % n
-            self.json("device", "create", name, *way)
-            first = self.device_key(name, *way)
-            kept = self.works(self.muster("device", "update", name, "--auth", "sas", *way))
-            self.assertIn("its keys stay; --new-keys", kept.stderr)
-            self.assertEqual(self.device_key(name, *way), first)
-            made = self.works(self.muster("device", "update", name, "--new-keys", *way))
-            self.assertIn("new keys", made.stderr)
-            second = self.device_key(name, *way)
-            self.assertNotEqual(second, first)
-            self.ends(self.muster("device", "update", name, "--auth", "ca", "--new-keys", *way),
-                      2, "--new-keys")
-            self.json("device", "update", name, "--auth", "ca", *way)
-            back = self.works(self.muster("device", "update", name, "--auth", "sas", *way))
-            self.assertIn("has new keys", back.stderr)
+        way = ["--target", "keys"]
+        name = "sas-0"
+        self.json("device", "create", name, *way)
+        first = self.device_key(name, *way)
+        kept = self.works(self.muster("device", "update", name, "--auth", "sas", *way))
+        self.assertIn("its keys stay; --new-keys", kept.stderr)
+        self.assertEqual(self.device_key(name, *way), first)
+        made = self.works(self.muster("device", "update", name, "--new-keys", *way))
+        self.assertIn("new keys", made.stderr)
+        second = self.device_key(name, *way)
+        self.assertNotEqual(second, first)
+        self.ends(self.muster("device", "update", name, "--auth", "ca", "--new-keys", *way),
+                  2, "--new-keys")
+        self.json("device", "update", name, "--auth", "ca", *way)
+        back = self.works(self.muster("device", "update", name, "--auth", "sas", *way))
+        self.assertIn("has new keys", back.stderr)
 
     def test_the_next_thumbprint_is_made_known_beforehand(self):
-        for n, way in self.each_way():
-            name = "th-%d" % n
-            self.json("device", "create", name, "--auth", "selfSigned", "--thumbprint",
-                      "ab" * 32, *way)
-            new = self.json("device", "update", name, "--second-thumbprint", "cd" * 32, *way)
-            self.assertEqual(new["authentication"]["x509Thumbprint"], {
-                "primaryThumbprint": "ab" * 32, "secondaryThumbprint": "cd" * 32})
+        way = ["--target", "keys"]
+        name = "th-0"
+        self.json("device", "create", name, "--auth", "selfSigned", "--thumbprint",
+                  "ab" * 32, *way)
+        new = self.json("device", "update", name, "--second-thumbprint", "cd" * 32, *way)
+        self.assertEqual(new["authentication"]["x509Thumbprint"], {
+            "primaryThumbprint": "ab" * 32, "secondaryThumbprint": "cd" * 32})
 
     def test_devices_go_out_and_come_in_again(self):
         for n, way in self.each_way():
