@@ -78,6 +78,26 @@ visit_group(void *ctx, const struct store_enrollment *g, struct err *e)
 	return enrollment_each_ca(l->d, g, add_group_ca, l, e);
 }
 
+static int
+visit_hub_cert(void *ctx, const struct store_ca_cert *c, struct err *e)
+{
+	(void)e;
+	if (c->verified)
+		add_anchor(ctx, c->der, CHAIN_TRUSTED);
+	return 0;
+}
+
+/* Where they count is asked when a device comes (domain/pki/trust.h). */
+static int
+add_hub_certs(struct core *c, struct anchor_list *l, struct err *e)
+{
+	for (size_t i = 0; i < c->cfg.hub.name.n; i++)
+		if (store_ca_cert_each(
+			c->store, c->cfg.hub.name.v[i], visit_hub_cert, l, e))
+			return -1;
+	return 0;
+}
+
 /* Device CAs that are trusted and every CA that a group names may end a chain; roots and
  * cross certificates only complete one. No service CA is in the set: no device may come
  * by it. A device CA that is over is refused by its key: a root that a group names must
@@ -120,6 +140,8 @@ pack_anchors(struct core *c, struct buf *body, struct err *e)
 	if (rc == 0)
 		rc = store_enrollment_each(
 		    c->store, STORE_GROUP, "", ENROLLMENT_GROUPS_MAX, visit_group, &l, e);
+	if (rc == 0)
+		rc = add_hub_certs(c, &l, e);
 	if (rc == 0)
 		rc = put_ca_chain(c, &ca_chain, e);
 	struct err none;
@@ -218,6 +240,7 @@ find_handler(enum ipc_type type)
 	    core_operator_handler,
 	    core_query_handler,
 	    core_arm_handler,
+	    core_consumer_handler,
 	    core_registry_handler,
 	    core_audit_handler,
 	    core_schedule_handler,
@@ -525,7 +548,7 @@ start(struct core *c, int fd, struct err *e)
 	c->sightings = sighting_new(SIGHTING_BYTES_MAX);
 	est_guard_init(&c->est);
 	signin_guard_init(&c->signins);
-	if (core_load_issuers(c, e) || log_start(c, e))
+	if (core_load_issuers(c, e) || core_load_routing(c, e) || log_start(c, e))
 		return -1;
 	c->main = ipc_new(c->loop, fd, &core_link_opts, &main_ops, c, e);
 	if (!c->main)

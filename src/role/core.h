@@ -97,6 +97,7 @@ struct core {
 	/* what of issuers.conf is not in use, as the signer says; "" none */
 	char ca_problem[CAP_PROBLEM + 1];
 	bool anchors_changed; /* seen to when the turn is durable */
+	uint64_t silent_hubs; /* a bit each of hub.name: its routes take no message */
 	struct loop_timer *housekeeping;
 	struct core_backlog *backlog;
 	struct core_tickets tickets;
@@ -127,6 +128,11 @@ struct core {
 typedef int core_handler(
     struct core *c, const struct ask *a, const void *msg, struct err *e);
 
+/* Routing, as the store has it: read at start, and after each change of it. */
+must_check int core_load_routing(struct core *c, struct err *e);
+/* Whether messages to this hub go nowhere. */
+bool core_is_silent(const struct core *c, const char *hub);
+
 /* The table's parts: core_device.c has DPS, core_hub.c connections to the hub,
  * core_service.c the service API. NULL where the message is not theirs. A new file adds
  * its own to parts[] in core.c. */
@@ -153,6 +159,7 @@ core_handler *core_c2d_handler(enum ipc_type type);
 core_handler *core_operator_handler(enum ipc_type type);
 core_handler *core_query_handler(enum ipc_type type);
 core_handler *core_arm_handler(enum ipc_type type);
+core_handler *core_consumer_handler(enum ipc_type type);
 core_handler *core_registry_handler(enum ipc_type type);
 core_handler *core_audit_handler(enum ipc_type type);
 core_handler *core_schedule_handler(enum ipc_type type);

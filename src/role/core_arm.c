@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "codec/hub_conf.h"
+#include "domain/dps/links.h"
 #include "domain/hub/device.h"
 #include "domain/access/policy.h"
 #include "role/core.h"
@@ -23,8 +25,13 @@ get_resource(struct core *c, const char *kind, const char *name,
 		return 0;
 	if (e->code != ERR_NOT_FOUND)
 		return -1;
-	*ret = (struct store_resource){
-	    .kind = kind, .name = name, .tags = SPAN_LIT("{}"), .etag = 1};
+	*ret = (struct store_resource){.kind = kind,
+	    .name = name,
+	    .tags = SPAN_LIT("{}"),
+	    .etag = 1,
+	    .allocation = "",
+	    .routes = SPAN_LIT("[]"),
+	    .fallback = true};
 	return 0;
 }
 
@@ -52,6 +59,8 @@ answer_hub(struct core *c, const struct ask *a, const char *host, struct err *e)
 	const struct ipc_hub m = {.host = span_str(host),
 	    .etag = h.etag + r.etag - 1,
 	    .tags = r.tags,
+	    .routes = r.routes,
+	    .fallback = r.fallback,
 	    .disable_local_auth = h.disable_local_auth,
 	    .disable_device_sas = h.disable_device_sas,
 	    .disable_module_sas = h.disable_module_sas};
@@ -77,6 +86,69 @@ set_switch(bool *field, uint8_t asked)
 		*field = asked == 1;
 }
 
+/* ---- routing -----------------------------------------------------------------------
+ */
+
+static bool
+set_routing(struct store_resource *r, const struct ipc_hub_put *m)
+{
+	if (m->set_routes) {
+		r->routes = m->routes;
+		r->routed = m->routed != 0;
+	}
+	set_switch(&r->fallback, m->fallback);
+	return m->set_routes || m->fallback <= 1;
+}
+
+static int
+load_routing(struct core *c, uint64_t *ret_silent, struct err *e)
+{
+	const struct conf_list *all = &c->cfg.hub.name;
+	uint64_t silent = 0;
+	auto_(arena_free) struct arena *a = arena_new(1 << 20);
+	for (size_t i = 0; i < all->n; i++) {
+		struct store_resource r;
+		if (store_resource_get(c->store, "hub", all->v[i], a, &r, e)) {
+			if (e->code != ERR_NOT_FOUND)
+				return -1;
+			continue;
+		}
+		if (!r.routed && !r.fallback)
+			silent |= UINT64_C(1) << i;
+	}
+	*ret_silent = silent;
+	return 0;
+}
+
+int
+core_load_routing(struct core *c, struct err *e)
+{
+	return load_routing(c, &c->silent_hubs, e);
+}
+
+/* What could not be read stays as it was: the core says so and goes on. */
+static void
+after_routing(void *arg, const void *item)
+{
+	struct core *c = arg;
+	struct err e;
+	(void)item;
+	if (core_load_routing(c, &e))
+		log_event(LOG_ERROR, "core.routing", LOG_ERR(&e));
+}
+
+bool
+core_is_silent(const struct core *c, const char *hub)
+{
+	for (size_t i = 0; c->silent_hubs && i < c->cfg.hub.name.n; i++)
+		if (strcmp(c->cfg.hub.name.v[i], hub) == 0)
+			return c->silent_hubs >> i & 1;
+	return false;
+}
+
+/* ---- hubs, changed -----------------------------------------------------------------
+ */
+
 /* Policies come first: they alone can be refused, and then nothing has changed. */
 static int
 change_hub(struct core *c, const struct ipc_hub_put *m, const char *host, struct err *e)
@@ -95,7 +167,12 @@ change_hub(struct core *c, const struct ipc_hub_put *m, const char *host, struct
 	h.etag++;
 	if (store_hub_put(c->store, &h, e))
 		return -1;
-	return m->set_tags ? put_resource(c, &r, &m->tags, e) : 0;
+	bool routes = set_routing(&r, m);
+	if (!m->set_tags && !routes)
+		return 0;
+	if (routes)
+		turn_after(c->turn, after_routing, "", 1);
+	return put_resource(c, &r, m->set_tags ? &m->tags : NULL, e);
 }
 
 /* Whether it can end sessions. */
@@ -124,12 +201,35 @@ on_hub_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
  */
 
 static int
+pack_links(const struct links *l, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct ipc_link m = {.hub = span_str(l->v[i].hub),
+		    .location = span_str(l->v[i].location),
+		    .apply = l->v[i].apply,
+		    .weight = l->v[i].weight};
+		auto_buf body = BUF_INIT(4096);
+		if (ipc_msg_pack(IPC_LINK, &m, &body, e))
+			return -1;
+		buf_u32(out, (uint32_t)body.len);
+		buf_put_span(out, buf_span(&body));
+	}
+	return buf_check(out, "linked hubs", e);
+}
+
+static int
 answer_dps(struct core *c, const struct ask *a, struct err *e)
 {
 	struct store_resource r;
-	if (get_resource(c, "dps", "", &r, e))
+	struct links l;
+	auto_buf links = BUF_INIT(CAP_LINKS);
+	if (get_resource(c, "dps", "", &r, e) || links_load(&c->d, &l, e) ||
+	    pack_links(&l, &links, e))
 		return -1;
-	const struct ipc_dps m = {.etag = r.etag, .tags = r.tags};
+	const struct ipc_dps m = {.etag = r.etag,
+	    .tags = r.tags,
+	    .allocation = span_str(l.allocation),
+	    .links = buf_span(&links)};
 	if (core_answer(c, a, IPC_DPS, &m, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
@@ -147,13 +247,21 @@ on_dps_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
 	const struct ipc_dps_put *m = msg;
 	struct store_resource r;
+	struct links l;
 	if (get_resource(c, "dps", "", &r, e))
 		return -1;
 	if (m->if_match.len && !device_etag_matches(m->if_match, r.etag))
 		return err_set(
 		    e, ERR_CONFLICT, "provisioning service: etag does not match");
-	if ((m->set_policies && policy_replace(&c->d, "dps", m->policies, e)) ||
-	    put_resource(c, &r, m->set_tags ? &m->tags : NULL, e))
+	/* what can be refused comes first, and then nothing has changed */
+	if ((m->set_links && links_parse(&c->d, m->links, &l, e)) ||
+	    (m->set_policies && policy_replace(&c->d, "dps", m->policies, e)) ||
+	    (m->set_links && links_put(&c->d, &l, e)))
+		return -1;
+	if (m->allocation.len)
+		r.allocation = arena_str(turn_arena(c->turn), m->allocation);
+	r.linked = r.linked || m->set_links;
+	if (put_resource(c, &r, m->set_tags ? &m->tags : NULL, e))
 		return -1;
 	return answer_dps(c, a, e);
 }

@@ -4,7 +4,7 @@
  * the right in the message's row.
  */
 #include "domain/hub/device.h"
-#include "domain/pki/dps_cert.h"
+#include "domain/pki/ca_cert.h"
 #include "domain/dps/enrol.h"
 #include "domain/dps/enrollment.h"
 #include "role/core_hook.h"
@@ -203,93 +203,104 @@ on_registration_query(struct core *c, const struct ask *a, const void *msg, stru
 	return core_list_end(&l, rc, e);
 }
 
-/* ---- certificates of the provisioning service -----------------------------------------
+/* ---- certificates of the provisioning service and of hubs -----------------------------
  */
 
 static int
 answer_cert(
-    struct core *c, const struct ask *a, const struct store_dps_cert *r, struct err *e)
+    struct core *c, const struct ask *a, const struct store_ca_cert *r, struct err *e)
 {
-	const struct ipc_dps_cert m = {.name = span_str(r->name),
+	const struct ipc_ca_cert m = {.name = span_str(r->name),
 	    .der = r->der,
 	    .verified = r->verified,
 	    .code = span_str(r->code),
 	    .etag = r->etag,
 	    .created_ms = r->created_ms,
 	    .updated_ms = r->updated_ms};
-	return core_answer(c, a, IPC_DPS_CERT, &m, e);
+	return core_answer(c, a, IPC_CA_CERT, &m, e);
 }
 
 static int
 answer_cert_done(
-    struct core *c, const struct ask *a, const struct store_dps_cert *r, struct err *e)
+    struct core *c, const struct ask *a, const struct store_ca_cert *r, struct err *e)
 {
 	if (answer_cert(c, a, r, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
 }
 
-static int
-on_dps_cert_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+/* What was trusted may be no more: sessions under a hub's CA end then. */
+static void
+spread_cert(struct core *c, const char *owner)
 {
-	const struct ipc_dps_cert_get *m = msg;
-	struct store_dps_cert r;
-	if (dps_cert_get(&c->d, m->name, &r, e))
-		return -1;
-	return answer_cert_done(c, a, &r, e);
-}
-
-static int
-on_dps_cert_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
-{
-	struct store_dps_cert r;
-	if (dps_cert_put(&c->d, msg, &r, e))
-		return -1;
 	c->anchors_changed = true;
+	if (owner[0])
+		core_recheck_all(c);
+}
+
+static int
+on_ca_cert_get(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_ca_cert_get *m = msg;
+	struct store_ca_cert r;
+	if (ca_cert_get(&c->d, m->owner, m->name, &r, e))
+		return -1;
 	return answer_cert_done(c, a, &r, e);
 }
 
 static int
-on_dps_cert_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
+on_ca_cert_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
-	if (dps_cert_delete(&c->d, msg, e))
+	struct store_ca_cert r;
+	if (ca_cert_put(&c->d, msg, &r, e))
 		return -1;
+	spread_cert(c, r.owner);
+	return answer_cert_done(c, a, &r, e);
+}
+
+static int
+on_ca_cert_delete(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_ca_cert_delete *m = msg;
+	if (ca_cert_delete(&c->d, m, e))
+		return -1;
+	spread_cert(c, arena_str(turn_arena(c->turn), m->owner));
 	return core_done(c, a, "", 0, e);
 }
 
 static int
-on_dps_cert_code(struct core *c, const struct ask *a, const void *msg, struct err *e)
+on_ca_cert_code(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
-	struct store_dps_cert r;
-	if (dps_cert_code(&c->d, msg, &r, e))
+	struct store_ca_cert r;
+	if (ca_cert_code(&c->d, msg, &r, e))
 		return -1;
 	return answer_cert_done(c, a, &r, e);
 }
 
 static int
-on_dps_cert_verified(struct core *c, const struct ask *a, const void *msg, struct err *e)
+on_ca_cert_verified(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
-	struct store_dps_cert r;
-	if (dps_cert_verified(&c->d, msg, &r, e))
+	struct store_ca_cert r;
+	if (ca_cert_verified(&c->d, msg, &r, e))
 		return -1;
-	c->anchors_changed = true;
+	spread_cert(c, r.owner);
 	return answer_cert_done(c, a, &r, e);
 }
 
 static int
-visit_cert(void *ctx, const struct store_dps_cert *r, struct err *e)
+visit_cert(void *ctx, const struct store_ca_cert *r, struct err *e)
 {
 	struct core_list *l = ctx;
 	return answer_cert(l->c, l->a, r, e);
 }
 
-/* All there are: they are few (domain/pki/dps_cert.h). */
+/* All there are: they are few (domain/pki/ca_cert.h). */
 static int
-on_dps_cert_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
+on_ca_cert_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
+	const struct ipc_ca_cert_query *m = msg;
 	struct core_list l = {.c = c, .a = a};
-	(void)msg;
-	if (store_dps_cert_each(c->store, visit_cert, &l, e))
+	if (ca_cert_each(&c->d, m->owner, visit_cert, &l, e))
 		return -1;
 	return core_done(c, a, "", 0, e);
 }
@@ -306,12 +317,12 @@ core_enrollment_handler(enum ipc_type type)
 	    [IPC_REGISTRATION_GET] = on_registration_get,
 	    [IPC_REGISTRATION_DELETE] = on_registration_delete,
 	    [IPC_REGISTRATION_QUERY] = on_registration_query,
-	    [IPC_DPS_CERT_GET] = on_dps_cert_get,
-	    [IPC_DPS_CERT_PUT] = on_dps_cert_put,
-	    [IPC_DPS_CERT_DELETE] = on_dps_cert_delete,
-	    [IPC_DPS_CERT_CODE] = on_dps_cert_code,
-	    [IPC_DPS_CERT_VERIFIED] = on_dps_cert_verified,
-	    [IPC_DPS_CERT_QUERY] = on_dps_cert_query,
+	    [IPC_CA_CERT_GET] = on_ca_cert_get,
+	    [IPC_CA_CERT_PUT] = on_ca_cert_put,
+	    [IPC_CA_CERT_DELETE] = on_ca_cert_delete,
+	    [IPC_CA_CERT_CODE] = on_ca_cert_code,
+	    [IPC_CA_CERT_VERIFIED] = on_ca_cert_verified,
+	    [IPC_CA_CERT_QUERY] = on_ca_cert_query,
 	};
 	return handlers[type];
 }

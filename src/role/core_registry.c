@@ -214,11 +214,10 @@ on_registry_bulk(struct core *c, const struct ask *a, const void *msg, struct er
  */
 
 static int
-on_statistics(struct core *c, const struct ask *a, const void *msg, struct err *e)
+answer_counts(struct core *c, const struct ask *a, struct span host, struct err *e)
 {
-	const struct ipc_statistics_devices *asked = msg; /* both are of one shape */
 	struct hubs_counts n;
-	if (hubs_count(&c->d, hubs_asked(&c->cfg, asked->peer.host), &n, e))
+	if (hubs_count(&c->d, hubs_asked(&c->cfg, host), &n, e))
 		return -1;
 	const struct ipc_statistics m = {
 	    .total = n.total, .enabled = n.enabled, .connected = n.connected};
@@ -227,12 +226,28 @@ on_statistics(struct core *c, const struct ask *a, const void *msg, struct err *
 	return core_done(c, a, "", 0, e);
 }
 
+static int
+on_statistics(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_statistics_devices *asked = msg; /* both are of one shape */
+	return answer_counts(c, a, asked->peer.host, e);
+}
+
+/* Of the hub that the path names, whatever the host is called. */
+static int
+on_hub_stats(struct core *c, const struct ask *a, const void *msg, struct err *e)
+{
+	const struct ipc_hub_stats *m = msg;
+	return answer_counts(c, a, m->host, e);
+}
+
 core_handler *
 core_registry_handler(enum ipc_type type)
 {
 	static core_handler *const handlers[IPC_N] = {
 	    [IPC_REGISTRY_BULK] = on_registry_bulk,
 	    [IPC_STATISTICS_DEVICES] = on_statistics,
+	    [IPC_HUB_STATS] = on_hub_stats,
 	    [IPC_STATISTICS_SERVICE] = on_statistics,
 	};
 	return handlers[type];

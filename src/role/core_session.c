@@ -62,7 +62,7 @@ core_session_ends(
 	d.arena = a;
 	if (is_admitted(c, s, a, &admitted, e))
 		return -1;
-	if (admitted && session_check_revoked(&d, s, &no, e))
+	if (admitted && session_check_cert(&d, s, &no, e))
 		return -1;
 	*ret_why = no.code != REFUSAL_NONE ? refusal_row(no.code)->words : NULL;
 	if (!admitted)

@@ -2,8 +2,9 @@
 #define STORE_ENROLLMENT_H
 /*
  * Who may register with DPS (protocol/service.md 1.4, 1.5): enrollment groups and
- * individual enrollments, one struct for both, and the CA certificates that groups may
- * name (3.5). Contracts of time, memory and errors are those of store/store.h.
+ * individual enrollments, one struct for both, and the CA certificates of the service,
+ * which groups may name, and of hubs (3.5). Contracts of time, memory and errors are
+ * those of store/store.h.
  */
 #include "store/store.h"
 
@@ -18,9 +19,8 @@ struct store_enrollment {
 	enum store_attestation attestation;
 	struct span primary_cert, secondary_cert; /* DER: a group's CAs, or leaves */
 	const char *primary_cert_sha256, *secondary_cert_sha256; /* lower-case hex */
-	const char *primary_ca,
-	    *secondary_ca; /* instead of those: names of store_dps_cert
-			    */
+	const char *primary_ca, *secondary_ca; /* instead of those: names of store_ca_cert
+						*/
 	struct span primary_key, secondary_key;        /* raw bytes, symmetric */
 	struct span endorsement_key, storage_root_key; /* TPM2B_PUBLIC; individuals */
 	const char *device_id;                         /* individuals; "" = the CN */
@@ -56,11 +56,12 @@ must_check int store_enrollment_each(struct store *s, enum store_enrollment_kind
 /* The one that holds the certificate with this SHA-256 (lower-case hex); NOT_FOUND. */
 must_check int store_enrollment_by_cert(struct store *s, enum store_enrollment_kind kind,
     const char *sha256, struct arena *a, struct store_enrollment *ret, struct err *e);
-/* The group that names this store_dps_cert; NOT_FOUND. */
+/* The group that names this store_ca_cert; NOT_FOUND. */
 must_check int store_enrollment_by_ca(struct store *s, const char *name, struct arena *a,
     struct store_enrollment *ret, struct err *e);
 
-struct store_dps_cert {
+struct store_ca_cert {
+	const char *owner;  /* a hub's host name; "" = the provisioning service */
 	const char *name;   /* compared without case */
 	const char *sha256; /* lower-case hex; no two names have one certificate */
 	struct span der;
@@ -69,19 +70,21 @@ struct store_dps_cert {
 	int64_t etag, created_ms, updated_ms;
 };
 
-must_check int store_dps_cert_get(struct store *s, const char *name, struct arena *a,
-    struct store_dps_cert *ret, struct err *e);
-must_check int store_dps_cert_by_sha256(struct store *s, const char *sha256,
-    struct arena *a, struct store_dps_cert *ret, struct err *e);
-/* Inserts; EXISTS when the name or the certificate is there. */
-must_check int store_dps_cert_add(
-    struct store *s, const struct store_dps_cert *c, struct err *e);
+must_check int store_ca_cert_get(struct store *s, const char *owner, const char *name,
+    struct arena *a, struct store_ca_cert *ret, struct err *e);
+must_check int store_ca_cert_by_sha256(struct store *s, const char *owner,
+    const char *sha256, struct arena *a, struct store_ca_cert *ret, struct err *e);
+/* Inserts; EXISTS when its owner has the name or the certificate. */
+must_check int store_ca_cert_add(
+    struct store *s, const struct store_ca_cert *c, struct err *e);
 /* Rewrites all of c->name; NOT_FOUND; EXISTS when another name has the certificate. */
-must_check int store_dps_cert_put(
-    struct store *s, const struct store_dps_cert *c, struct err *e);
-must_check int store_dps_cert_del(struct store *s, const char *name, struct err *e);
-must_check int store_dps_cert_each(struct store *s,
-    int (*visit)(void *ctx, const struct store_dps_cert *c, struct err *e), void *ctx,
+must_check int store_ca_cert_put(
+    struct store *s, const struct store_ca_cert *c, struct err *e);
+must_check int store_ca_cert_del(
+    struct store *s, const char *owner, const char *name, struct err *e);
+/* Those of one owner. */
+must_check int store_ca_cert_each(struct store *s, const char *owner,
+    int (*visit)(void *ctx, const struct store_ca_cert *c, struct err *e), void *ctx,
     struct err *e);
 
 #endif

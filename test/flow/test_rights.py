@@ -12,6 +12,7 @@ import pki
 
 DPS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/provisioningServices/muster"
 HUB = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
+CONSUMERS = HUB + "/eventHubEndpoints/events/ConsumerGroups"
 PROVIDER = "/subscriptions/{}/providers/Microsoft.Devices"
 GROUP = {"attestation": {"type": "symmetricKey"}}
 EST = "/.well-known/est"
@@ -73,6 +74,23 @@ NEEDS = {
     "POST " + DPS + "/certificates/{}/generateVerificationCode": ("Manage", None),
     # looked up first (Observe); what follows takes Manage (test_enrollments.py)
     "POST " + DPS + "/certificates/{}/verify": ("Observe", "CA"),
+    "GET " + HUB + "/certificates": ("Observe", None),
+    "GET " + HUB + "/certificates/{}": ("Observe", None),
+    "PUT " + HUB + "/certificates/{}": ("Manage", "CA"),
+    "DELETE " + HUB + "/certificates/{}": ("Manage", None),
+    "POST " + HUB + "/certificates/{}/generateVerificationCode": ("Manage", None),
+    # as above (test_arm.py)
+    "POST " + HUB + "/certificates/{}/verify": ("Observe", "CA"),
+    "GET " + HUB + "/IotHubStats": ("Observe", None),
+    "GET " + HUB + "/skus": ("Observe", None),
+    "GET " + HUB + "/routingEndpointsHealth": ("Observe", None),
+    "POST " + HUB + "/routing/routes/$testnew": ("Observe", {"route": {
+        "name": "r", "source": "DeviceMessages", "endpointNames": ["events"]}}),
+    "POST " + HUB + "/routing/routes/$testall": ("Observe", {}),
+    "GET " + CONSUMERS: ("Observe", None),
+    "GET " + CONSUMERS + "/{}": ("Observe", None),
+    "PUT " + CONSUMERS + "/{}": ("Manage", {"properties": {}}),
+    "DELETE " + CONSUMERS + "/{}": ("Manage", None),
     "GET /subscriptions": ("Observe", None),
     "GET /subscriptions/{}": ("Observe", None),
     "GET /subscriptions/{}/resourceGroups": ("Observe", None),
@@ -189,7 +207,8 @@ def routes():
     text = source("route.def").split("#define ROUTE_ARM_PROVIDER", 1)[1]
     found = []
     for method, where in re.findall(r'^ROUTE\((\w+), ([^,]+),', text, re.M):
-        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_DPS": DPS, "ROUTE_EST": EST,
+        macros = {"ROUTE_ARM_HUB": HUB, "ROUTE_ARM_CONSUMERS": CONSUMERS, "ROUTE_ARM_DPS": DPS,
+                  "ROUTE_EST": EST,
                   "ROUTE_ARM_HUBS": HUB.rpartition("/")[0], "ROUTE_ARM_PROVIDER": PROVIDER,
                   "ROUTE_ARM_DPSS": DPS.rpartition("/")[0]}
         where = "".join(macros.get(part, part.strip('"')) for part in where.split())
@@ -221,7 +240,7 @@ class Matrix(harness.ServerCase):
     def ask(self, caller, route, device, scope=None):
         method, path = route.split(" ", 1)
         body = {"CSR": self.csr, "CA": self.ca_body}.get(str(NEEDS[route][1]), NEEDS[route][1])
-        more = {"If_Match": "*"} if DPS in path and method != "PUT" else {}
+        more = {"If_Match": "*"} if "/certificates" in path and method != "PUT" else {}
         if path.startswith("/{}/registrations/") and scope:
             path = path.replace("{}", scope, 1)
         return caller.call(method, path.replace("{}", device), body,

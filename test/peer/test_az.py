@@ -49,6 +49,43 @@ class Az(azcli.AzCase):
                                   self.path("v.pem"), "-o", "json"))
         self.assertTrue(done["properties"]["isVerified"])
 
+    def test_a_ca_of_the_hub(self):
+        ca = pki.make_ca(self.path("hub-ca"), "Az Hub CA")
+        cert = ("iot", "hub", "certificate")
+        hub = ("--hub-name", "127-0-0-1", "-g", "RG")
+        where = (*hub, "--name", "hub-ca")
+        shutil.copy(ca.cert, self.path("hub-ca.pem"))
+        made = json.loads(self.az(*cert, "create", *where, "--path", self.path("hub-ca.pem"),
+                                  "-o", "json"))
+        self.assertFalse(made["properties"]["isVerified"])
+        coded = json.loads(self.az(*cert, "generate-verification-code", *where, "--etag",
+                                   made["etag"], "-o", "json"))
+        proof, _ = self.leaf(coded["properties"]["verificationCode"], [], issuer=ca)
+        done = json.loads(self.az(*cert, "verify", *where, "--etag", coded["etag"], "--path",
+                                  proof, "-o", "json"))
+        self.assertTrue(done["properties"]["isVerified"])
+        listed = json.loads(self.az(*cert, "list", *hub, "-o", "json"))
+        self.assertEqual([c["name"] for c in listed["value"]], ["hub-ca"])
+        self.az(*cert, "delete", *where, "--etag", done["etag"])
+        self.assertEqual(self.good(self.op.get(done["id"].rpartition("/")[0]))["value"], [])
+
+    def test_linked_hubs_routes_and_consumer_groups(self):
+        dps = ("--dps-name", "127-0-0-1", "-g", "RG")
+        hub = ("--hub-name", "127-0-0-1", "-g", "RG")
+        link = ("iot", "dps", "linked-hub")
+        self.az(*link, "delete", *dps, "--linked-hub", "127.0.0.1")
+        self.assertEqual(json.loads(self.az(*link, "list", *dps, "-o", "json")), [])
+        self.az(*link, "create", *dps, "--hub-name", "127-0-0-1", "--allocation-weight", "5")
+        one = json.loads(self.az(*link, "show", *dps, "--linked-hub", "127.0.0.1", "-o", "json"))
+        self.assertEqual((one["name"], one["allocationWeight"]), ("127.0.0.1", 5))
+        self.az("iot", "hub", "route", "create", *hub, "--route-name", "all", "--source-type",
+                "devicemessages", "--endpoint-name", "events")
+        routes = json.loads(self.az("iot", "hub", "route", "list", *hub, "-o", "json"))
+        self.assertEqual([(r["name"], r["endpointNames"]) for r in routes], [("all", ["events"])])
+        self.az("iot", "hub", "consumer-group", "create", *hub, "-n", "mine")
+        groups = json.loads(self.az("iot", "hub", "consumer-group", "list", *hub, "-o", "json"))
+        self.assertEqual([g["name"] for g in groups], ["$Default", "mine"])
+
     def test_the_tutorial_uploads_a_verified_ca(self):
         ca = pki.make_ca(self.path("verified"), "Az Verified CA")
         shutil.copy(ca.cert, self.path("verified.pem"))

@@ -35,6 +35,8 @@ class Management(harness.ServerCase):
             "tags": {"a": "b"}, "available": False, "refused": 400, "missing": 404,
             "policies": ["device", "iothubowner", "registryRead", "registryReadWrite", "service"],
             "rights": "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect",
+            "hubCode": 48, "hubCertificates": ["hub-ca"], "consumers": ["$Default", "sdk"],
+            "stats": 0, "skus": ["S1"], "routes": ["all"], "test": "true", "weight": 9,
             "dps": name, "idScope": harness.SCOPE, "state": "Succeeded", "code": 48,
             "certificates": ["sdk"], "group": "sdk-group", "etag": True, "keys": True,
             "listed": ["sdk-group"], "gone": 404})

@@ -12,7 +12,7 @@
 
 /* Hubs that are still in the running. */
 struct field {
-	const char *v[ALLOC_HUBS_MAX];
+	const char *v[LINKS_MAX];
 	size_t n;
 };
 
@@ -29,13 +29,14 @@ is_among(const struct config *cfg, const char *hub, const char *hubs)
 }
 
 size_t
-alloc_candidates(
-    const struct config *cfg, const char *hubs, const char *ret[ALLOC_HUBS_MAX])
+alloc_candidates(const struct config *cfg, const struct links *l, const char *hubs,
+    const char *ret[LINKS_MAX])
 {
 	size_t n = 0;
-	for (size_t i = 0; i < cfg->hub.name.n && n < ALLOC_HUBS_MAX; i++) {
+	for (size_t i = 0; i < cfg->hub.name.n && n < LINKS_MAX; i++) {
 		const char *hub = cfg->hub.name.v[i];
-		if (is_among(cfg, hub, hubs) && !hub_conf_is_excluded(cfg, hub))
+		const struct link *link = links_find(l, hub);
+		if (link && link->apply && is_among(cfg, hub, hubs))
 			ret[n++] = hub;
 	}
 	return n;
@@ -64,12 +65,12 @@ draw(struct span registration_id, const char *hub)
 }
 
 static const char *
-by_hash(const struct config *cfg, const struct field *f, struct span registration_id)
+by_hash(const struct links *l, const struct field *f, struct span registration_id)
 {
 	const char *best = NULL;
 	double best_score = 0;
 	for (size_t i = 0; i < f->n; i++) {
-		double weight = (double)hub_conf_weight(cfg, f->v[i]);
+		double weight = (double)links_find(l, f->v[i])->weight;
 		double score = -weight / log(draw(registration_id, f->v[i]));
 		if (best && score <= best_score)
 			continue;
@@ -125,13 +126,13 @@ first_named(const struct config *cfg, const struct field *f, const char *hubs)
 }
 
 const char *
-alloc_hub(const struct config *cfg, const struct alloc_ask *a)
+alloc_hub(const struct config *cfg, const struct links *l, const struct alloc_ask *a)
 {
 	struct field f;
-	f.n = alloc_candidates(cfg, a->hubs, f.v);
+	f.n = alloc_candidates(cfg, l, a->hubs, f.v);
 	if (strcmp(a->policy, "static") == 0)
 		return first_named(cfg, &f, a->hubs);
 	if (strcmp(a->policy, "geoLatency") == 0)
 		keep_nearest(cfg, region_of(cfg, a->address), &f);
-	return by_hash(cfg, &f, a->registration_id);
+	return by_hash(l, &f, a->registration_id);
 }

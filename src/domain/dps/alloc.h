@@ -11,25 +11,23 @@
  *             address lies in; where several are as near, or none is known, by the hash.
  * static      the one that the enrollment names, else the first there is.
  *
- * A hub that is excluded (dps.hubs_excluded) is assigned by none of them, nor by a
- * webhook.
+ * A hub that is not linked, or takes no part in allocation (links.h), is assigned by none
+ * of them, nor by a webhook.
  */
-#include "base/span.h"
-#include "codec/config.h"
+#include "domain/dps/links.h"
 
 struct alloc_ask {
 	struct span registration_id;
 	const char *policy;
-	const char *hubs;    /* that may be taken, joined by a space; "" = all of ours */
+	const char *hubs;    /* that may be taken, joined by a space; "" = all linked */
 	struct span address; /* of the device, with its port */
 };
 
-#define ALLOC_HUBS_MAX 50
-
 /* NULL where no hub is left. The name is hub.name's own spelling. */
-const char *alloc_hub(const struct config *cfg, const struct alloc_ask *a);
+const char *alloc_hub(
+    const struct config *cfg, const struct links *l, const struct alloc_ask *a);
 /* The hubs to choose among, in the order of hub.name: how many. */
-size_t alloc_candidates(
-    const struct config *cfg, const char *hubs, const char *ret[ALLOC_HUBS_MAX]);
+size_t alloc_candidates(const struct config *cfg, const struct links *l, const char *hubs,
+    const char *ret[LINKS_MAX]);
 
 #endif

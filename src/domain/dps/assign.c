@@ -46,15 +46,15 @@ assign_kept(const struct config *cfg, const struct assign_ask *a)
 }
 
 const char *
-assign_choose(
-    const struct config *cfg, const struct assign_ask *a, struct span registration_id)
+assign_choose(const struct config *cfg, const struct links *l, const struct assign_ask *a,
+    struct span registration_id)
 {
 	const struct alloc_ask ask = {.registration_id = registration_id,
 	    .policy = a->by->allocation,
 	    .hubs = a->by->hubs,
 	    .address = a->address};
 	const char *kept = assign_kept(cfg, a);
-	return kept ? kept : alloc_hub(cfg, &ask);
+	return kept ? kept : alloc_hub(cfg, l, &ask);
 }
 
 /* ---- the identity ---------------------------------------------------------------------

@@ -11,7 +11,7 @@
  * never    the hub stays, and so does the twin. The credential is written all the same:
  *          a device that renewed its certificate elsewhere would be locked out else.
  */
-#include "domain/domain.h"
+#include "domain/dps/links.h"
 #include "store/enrollment.h"
 
 /* An initial twin that a webhook chose, over the enrollment's. */
@@ -32,8 +32,8 @@ struct assign_ask {
 const char *assign_kept(const struct config *cfg, const struct assign_ask *a);
 /* That one, else what the enrollment's policy chooses; NULL where no hub is left. Not for
  * "custom", which a webhook chooses for. */
-const char *assign_choose(
-    const struct config *cfg, const struct assign_ask *a, struct span registration_id);
+const char *assign_choose(const struct config *cfg, const struct links *l,
+    const struct assign_ask *a, struct span registration_id);
 
 /* Puts the identity on the hub. is_new: it was made for this registration. The substatus
  * is static; moved: sessions of the identity may have to go; change: what a connected

@@ -309,6 +309,7 @@ static int
 choose(struct enrol_case *c, struct refusal *no, struct err *e)
 {
 	bool custom = strcmp(c->a.by.allocation, "custom") == 0;
+	struct links links;
 	const char *kept = assign_kept(c->d->cfg, &c->assign);
 	/* before anything is on record: nobody would decide it (device.md 1.8) */
 	if (custom && !kept && c->d->hooks_full)
@@ -320,7 +321,9 @@ choose(struct enrol_case *c, struct refusal *no, struct err *e)
 	}
 	if (custom)
 		c->r.payload = c->was.payload;
-	const char *hub = assign_choose(c->d->cfg, &c->assign, span_str(c->r.id));
+	if (links_load(c->d, &links, e))
+		return -1;
+	const char *hub = assign_choose(c->d->cfg, &links, &c->assign, span_str(c->r.id));
 	if (hub)
 		return place(c, hub, true, no, e);
 	refusal_set(no, REFUSAL_ALLOCATION, "enrollment %s", c->a.by.id);
@@ -627,23 +630,31 @@ check_enrollment(struct enrol_case *c, const struct enrol_pending *p, struct ref
 	return check_blocked(c->d, &c->r, no, e);
 }
 
-static const char *
-offered(const struct enrol_case *c, struct span name)
+/* NULL where it was not offered. */
+static int
+find_offered(
+    const struct enrol_case *c, struct span name, const char **ret, struct err *e)
 {
-	const char *hubs[ALLOC_HUBS_MAX];
+	struct links links;
+	const char *hubs[LINKS_MAX];
 	const char *hub = hub_conf_find(c->d->cfg, name);
-	size_t n = alloc_candidates(c->d->cfg, c->a.by.hubs, hubs);
+	if (links_load(c->d, &links, e))
+		return -1;
+	size_t n = alloc_candidates(c->d->cfg, &links, c->a.by.hubs, hubs);
+	*ret = NULL;
 	for (size_t i = 0; i < n; i++)
 		if (hubs[i] == hub)
-			return hub;
-	return NULL;
+			*ret = hub;
+	return 0;
 }
 
 static int
 take_answer(struct enrol_case *c, const struct ipc_hook_answer *m, struct refusal *no,
     struct err *e)
 {
-	const char *hub = offered(c, m->hub);
+	const char *hub;
+	if (find_offered(c, m->hub, &hub, e))
+		return -1;
 	if (!hub) {
 		refusal_set(no, REFUSAL_WEBHOOK,
 		    "it chose %.*s, which it was not offered",
@@ -706,12 +717,14 @@ enrol_question(struct domain *d, const struct enrol_pending *p, struct span payl
     struct store_enrollment *ret_by, struct ipc_hook_call *ret, struct err *e)
 {
 	struct store_registration r;
-	const char *hubs[ALLOC_HUBS_MAX];
+	const char *hubs[LINKS_MAX];
+	struct links links;
 	auto_buf names = BUF_INIT(CAP_HUBS);
 	if (enrollment_get(d, p->kind, span_str(p->enrollment), ret_by, e) ||
-	    store_registration_get(d->store, p->id, d->arena, &r, e))
+	    store_registration_get(d->store, p->id, d->arena, &r, e) ||
+	    links_load(d, &links, e))
 		return -1;
-	size_t n = alloc_candidates(d->cfg, ret_by->hubs, hubs);
+	size_t n = alloc_candidates(d->cfg, &links, ret_by->hubs, hubs);
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&names, "%s%s", i ? " " : "", hubs[i]);
 	*ret = (struct ipc_hook_call){.url = span_str(ret_by->webhook_url),

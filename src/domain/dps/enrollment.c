@@ -12,6 +12,7 @@
 #include "codec/id.h"
 #include "crypto/digest.h"
 #include "crypto/sas_key.h"
+#include "domain/dps/links.h"
 #include "domain/hub/device.h"
 
 static const char *
@@ -51,9 +52,9 @@ static int
 find_by_name(struct domain *d, const char *sha256, struct store_enrollment *ret,
     bool *ret_found, bool *ret_verified, struct err *e)
 {
-	struct store_dps_cert c;
+	struct store_ca_cert c;
 	*ret_found = *ret_verified = false;
-	if (store_dps_cert_by_sha256(d->store, sha256, d->arena, &c, e))
+	if (store_ca_cert_by_sha256(d->store, "", sha256, d->arena, &c, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	int rc = store_enrollment_by_ca(d->store, c.name, d->arena, ret, e);
 	*ret_found = rc == 0;
@@ -75,6 +76,19 @@ enrollment_group_of(struct domain *d, const char *sha256, struct store_enrollmen
 	return 0;
 }
 
+int
+enrollment_is_ca(struct domain *d, const char *sha256, bool *ret, struct err *e)
+{
+	struct store_enrollment n;
+	bool found, verified;
+	if (find_by_cert(d, STORE_GROUP, sha256, &n, ret, e) || *ret)
+		return *ret ? 0 : -1;
+	if (find_by_name(d, sha256, &n, &found, &verified, e))
+		return -1;
+	*ret = found && verified;
+	return 0;
+}
+
 struct ca_visit {
 	int (*fn)(void *ctx, struct span der, const char *sha256, struct err *e);
 	void *ctx;
@@ -83,10 +97,10 @@ struct ca_visit {
 static int
 visit_named(struct domain *d, const char *name, const struct ca_visit *v, struct err *e)
 {
-	struct store_dps_cert c;
+	struct store_ca_cert c;
 	if (!name[0])
 		return 0;
-	if (store_dps_cert_get(d->store, name, d->arena, &c, e))
+	if (store_ca_cert_get(d->store, "", name, d->arena, &c, e))
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
 	return c.verified ? v->fn(v->ctx, c.der, c.sha256, e) : 0;
 }
@@ -189,11 +203,11 @@ static int
 name_ca(struct domain *d, struct span name, struct store_enrollment *n, const char **ret,
     struct err *e)
 {
-	struct store_dps_cert c;
+	struct store_ca_cert c;
 	*ret = "";
 	if (!name.len)
 		return 0;
-	if (store_dps_cert_get(d->store, arena_str(d->arena, name), d->arena, &c, e)) {
+	if (store_ca_cert_get(d->store, "", arena_str(d->arena, name), d->arena, &c, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		return err_set(e, ERR_PARSE, "%s %s: there is no certificate named %.*s",
@@ -306,23 +320,14 @@ fill_attestation(struct domain *d, const struct ipc_enrollment_put *m,
 /* ---- the rest -------------------------------------------------------------------------
  */
 
-static const char *
-default_allocation(const struct config *cfg)
-{
-	static const char *const names[] = {[CONFIG_ALLOCATION_HASHED] = "hashed",
-	    [CONFIG_ALLOCATION_STATIC] = "static",
-	    [CONFIG_ALLOCATION_LATENCY] = "geoLatency"};
-	return names[cfg->dps.allocation];
-}
-
 static void
-fill_policies(
-    struct domain *d, const struct ipc_enrollment_put *m, struct store_enrollment *n)
+fill_policies(struct domain *d, const struct ipc_enrollment_put *m,
+    const struct links *links, struct store_enrollment *n)
 {
 	n->enabled = m->enabled != 0;
 	n->iot_edge = m->iot_edge != 0;
-	n->allocation = m->allocation.len ? arena_str(d->arena, m->allocation)
-					  : default_allocation(d->cfg);
+	n->allocation =
+	    m->allocation.len ? arena_str(d->arena, m->allocation) : links->allocation;
 	n->hubs = arena_str(d->arena, m->hubs);
 	n->device_id = arena_str(d->arena, m->device_id);
 	n->info = m->info;
@@ -338,15 +343,16 @@ fill_policies(
 }
 
 static int
-check_hubs(struct domain *d, const struct ipc_enrollment_put *m, struct err *e)
+check_hubs(struct domain *d, const struct ipc_enrollment_put *m,
+    const struct links *links, struct err *e)
 {
 	struct span rest = m->hubs;
 	size_t n = 0;
 	for (; rest.len; n++) {
 		struct span hub = span_split(&rest, ' ');
-		if (!hub_conf_find(d->cfg, hub))
+		if (!links_find(links, hub_conf_find(d->cfg, hub)))
 			return err_set(e, ERR_PARSE,
-			    "enrollment %.*s: hub %.*s is not one of ours (hub.name)",
+			    "enrollment %.*s: hub %.*s is not linked to the service",
 			    SPAN_FMT(m->id), SPAN_FMT(hub));
 	}
 	if (n > 1 && span_eq_str(m->allocation, "static"))
@@ -413,12 +419,14 @@ enrollment_put(struct domain *d, const struct ipc_enrollment_put *m,
 	if (m->device_id.len && !id_is_device(m->device_id))
 		return err_set(e, ERR_PARSE, "enrollment %.*s: deviceId is malformed",
 		    SPAN_FMT(m->id));
-	if (check_hubs(d, m, e) || load(d, m, &n, &is_new, e) ||
-	    check_mode(m, &n, is_new, e) || fill_attestation(d, m, &n, e))
+	struct links links;
+	if (links_load(d, &links, e) || check_hubs(d, m, &links, e) ||
+	    load(d, m, &n, &is_new, e) || check_mode(m, &n, is_new, e) ||
+	    fill_attestation(d, m, &n, e))
 		return -1;
 	if (is_new && check_room(d, n.kind, e))
 		return -1;
-	fill_policies(d, m, &n);
+	fill_policies(d, m, &links, &n);
 	int rc = is_new ? store_enrollment_add(d->store, &n, e)
 			: store_enrollment_put(d->store, &n, e);
 	if (rc)

@@ -31,6 +31,9 @@ must_check int enrollment_group_of(struct domain *d, const char *sha256,
 must_check int enrollment_each_ca(struct domain *d, const struct store_enrollment *n,
     int (*visit)(void *ctx, struct span der, const char *sha256, struct err *e),
     void *ctx, struct err *e);
+/* Whether devices of some group may come by this CA (lower-case hex SHA-256). */
+must_check int enrollment_is_ca(
+    struct domain *d, const char *sha256, bool *ret, struct err *e);
 /* True where it names its CAs instead of holding them. */
 bool enrollment_is_by_name(const struct store_enrollment *n);
 

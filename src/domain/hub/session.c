@@ -19,6 +19,7 @@
 #include "domain/hub/module.h"
 #include "domain/access/policy.h"
 #include "domain/pki/revoke.h"
+#include "domain/pki/trust.h"
 #include "domain/access/token.h"
 
 #define CALENDAR_END_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
@@ -193,8 +194,20 @@ keep_thumbs(struct domain *d, const struct ipc_cred *cred, struct session *s)
 	s->thumb_sha1 = arena_str(d->arena, span_str(sha1));
 }
 
+static int
+check_hub_ca(struct domain *d, const struct session *s, struct refusal *no, struct err *e)
+{
+	enum trust trust;
+	if (!s->by_hub_ca)
+		return 0;
+	if (trust_of(d, span_of(s->ca, s->n_ca * DIGEST_SHA256), s->hub, &trust, e))
+		return -1;
+	return trust == TRUST_NONE ? refusal_set(no, REFUSAL_CERT_ELSEWHERE, "%s", s->hub)
+				   : 0;
+}
+
 int
-session_check_revoked(
+session_check_cert(
     struct domain *d, const struct session *s, struct refusal *no, struct err *e)
 {
 	uint8_t own[DIGEST_SHA256];
@@ -206,7 +219,31 @@ session_check_revoked(
 	    .sha256 = span_of(own, sizeof(own)),
 	    .serial = span_str(s->serial),
 	    .chain = span_of(s->ca, s->n_ca * DIGEST_SHA256)};
-	return revoke_check(d, &cred, no, e);
+	if (check_hub_ca(d, s, no, e))
+		return -1;
+	return no->code == REFUSAL_NONE ? revoke_check(d, &cred, no, e) : 0;
+}
+
+static int
+judge_chain(struct domain *d, const struct ipc_cred *cred, const struct store_device *dev,
+    struct session *ret, struct refusal *no, struct err *e)
+{
+	enum trust trust;
+	if (leaf_check_chain(d, cred, no, e))
+		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	if (trust_check(d, cred, ret->hub, &trust, no, e))
+		return -1;
+	if (no->code != REFUSAL_NONE)
+		return 0;
+	/* with case: hub IDs have it; "{dev}/{mod}" for a module (device.md 3.4) */
+	if (!span_eq_str(cred->cn, dev->id))
+		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, wanted %s",
+		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
+	ret->by_chain = true;
+	ret->by_hub_ca = trust == TRUST_HUB;
+	return 0;
 }
 
 static int
@@ -225,16 +262,7 @@ judge_cert(struct domain *d, const struct ipc_hub_open *m, const struct store_de
 	if (dev->auth != STORE_AUTH_CA)
 		return refusal_set(
 		    no, REFUSAL_AUTH_TYPE, "%s is registered for SAS", dev->id);
-	if (leaf_check_chain(d, cred, no, e))
-		return -1;
-	if (no->code != REFUSAL_NONE)
-		return 0;
-	/* with case: hub IDs have it; "{dev}/{mod}" for a module (device.md 3.4) */
-	if (!span_eq_str(cred->cn, dev->id))
-		return refusal_set(no, REFUSAL_CERT_CN, "CN %.*s, wanted %s",
-		    SPAN_FMT(span_head(cred->cn, 64)), dev->id);
-	ret->by_chain = true;
-	return 0;
+	return judge_chain(d, cred, dev, ret, no, e);
 }
 
 /* "se" is any number its sender likes: beyond the calendar it is no time, and a sum with

@@ -29,6 +29,7 @@ struct session {
 	bool by_key;      /* SAS with the device's own key */
 	bool by_policy;   /* SAS with a hub policy's key */
 	bool by_chain;    /* X.509 under a trusted CA, the CN being the device's ID */
+	bool by_hub_ca;   /* and that CA is one of the hub's own certificates */
 	uint8_t key[32];  /* by_key: SHA-256 of the key that signed */
 	int64_t moved_ms; /* when the address was another before; 0: never */
 	int64_t opened_ms;
@@ -87,8 +88,8 @@ const struct session *session_walk(struct session_table *t); /* NULL: the end */
 bool session_leave(struct session_table *t, int64_t id);
 
 /* Refuses where the certificate that it was opened with, or a CA above it, was revoked
- * since (domain/pki/revoke.h). */
-must_check int session_check_revoked(
+ * since (domain/pki/revoke.h), or its hub has given the CA up (domain/pki/trust.h). */
+must_check int session_check_cert(
     struct domain *d, const struct session *s, struct refusal *no, struct err *e);
 
 /* True where an identity as it is now is the one that was admitted and would still admit

@@ -26,6 +26,8 @@
 #include "domain/access/policy.h"
 #include "domain/pki/renew.h"
 #include "domain/pki/revoke.h"
+#include "domain/hub/hubs.h"
+#include "domain/pki/trust.h"
 
 #define BUSY_RETRY_S 2
 #define PACE_MS      INT64_C(3600000)
@@ -198,6 +200,17 @@ may_use(const struct est_case *c)
 	return c->dev.auth == STORE_AUTH_CA;
 }
 
+/* A chain gets in here where it does into the device's hub. */
+static int
+check_trust(struct est_case *c, struct refusal *no, struct err *e)
+{
+	enum trust ignored;
+	if (c->p->door != EST_DEVICE || c->dev.auth != STORE_AUTH_CA)
+		return 0;
+	return trust_check(
+	    c->d, &c->m->cred, hubs_of(c->d->cfg, &c->dev), &ignored, no, e);
+}
+
 static int
 rule_device(struct est_case *c, struct refusal *no, struct err *e)
 {
@@ -211,6 +224,8 @@ rule_device(struct est_case *c, struct refusal *no, struct err *e)
 		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
 	if (!may_use(c))
 		return refusal_set(no, REFUSAL_AUTH_TYPE, "%s", id);
+	if (check_trust(c, no, e) || is_refused(no))
+		return is_refused(no) ? 0 : -1;
 	return revoke_check_enrolment(c->d, span_str(id), no, e);
 }
 

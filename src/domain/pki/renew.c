@@ -13,6 +13,8 @@
 #include "domain/pki/leaf.h"
 #include "domain/pki/revoke.h"
 #include "domain/pki/rollover.h"
+#include "domain/hub/hubs.h"
+#include "domain/pki/trust.h"
 
 #define SPREAD_SHARE  10 /* of the life, at least, over which renewals are spread */
 #define WINDOW_SHARE  20 /* of the spread: one device's window */
@@ -258,9 +260,12 @@ renew_check_late(struct domain *d, const struct store_cert *c, bool same_key,
 /* ---- check-in ---------------------------------------------------------------------- */
 
 static int
-check_device(struct domain *d, const char *id, struct refusal *no, struct err *e)
+check_device(struct domain *d, const struct ipc_cred *cred, const struct renew_cert *c,
+    struct refusal *no, struct err *e)
 {
+	const char *id = arena_str(d->arena, cred->cn);
 	struct store_device dev;
+	enum trust ignored;
 	if (store_device_get(d->store, id, d->arena, &dev, e)) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
@@ -268,7 +273,9 @@ check_device(struct domain *d, const char *id, struct refusal *no, struct err *e
 	}
 	if (!dev.enabled)
 		return refusal_set(no, REFUSAL_DEVICE_DISABLED, "%s", id);
-	return 0;
+	if (c->standing != RENEW_GOOD)
+		return 0;
+	return trust_check(d, cred, hubs_of(d->cfg, &dev), &ignored, no, e);
 }
 
 /* A device that checks in before its first connection to the hub, which first_ms is of.
@@ -320,7 +327,7 @@ check_in(struct domain *d, const struct ipc_checkin *m, struct renew_cert *c,
 		return -1;
 	if (no->code != REFUSAL_NONE)
 		return 0;
-	return check_device(d, arena_str(d->arena, m->cred.cn), no, e);
+	return check_device(d, &m->cred, c, no, e);
 }
 
 /* While a rollover is under way devices ask often enough to hear of its waves. */

@@ -184,17 +184,33 @@ arm_provider(struct http_call *c)
 /* ---- names ---------------------------------------------------------------------------
  */
 
+/* Letters, digits and dashes, no dash last: as Azure's, 3 to 50. */
+static bool
+is_name(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.p[i], lower = c | 0x20;
+		if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
+		    c != '-')
+			return false;
+	}
+	return s.len >= 3 && s.len <= 50 && s.p[s.len - 1] != '-';
+}
+
 /* A name that is taken is how az finds that a hub exists (T4). */
 static void
 answer_name(struct http_call *c, bool taken)
 {
 	struct js *o = js_object();
-	const char *name = arena_str(c->arena, *(const struct span *)c->state);
-	js_set_bool(o, "nameAvailable", !taken);
-	if (taken) {
-		js_set_text(o, "reason", "AlreadyExists");
+	struct span name = *(const struct span *)c->state;
+	bool wrong = !taken && !is_name(name);
+	js_set_bool(o, "nameAvailable", !taken && !wrong);
+	if (taken || wrong) {
+		js_set_text(o, "reason", taken ? "AlreadyExists" : "Invalid");
 		js_set_text(o, "message",
-		    arena_printf(c->arena, "The name '%s' is in use here", name));
+		    arena_printf(c->arena, "The name '%.*s' %s", SPAN_FMT(name),
+			taken ? "is in use here"
+			      : "is none: letters, digits and dashes, 3 to 50"));
 	}
 	http_call_json(c, 200, o);
 }

@@ -1,13 +1,12 @@
 /*
  * The provisioning service in the resource manager's manner (protocol/service.md 3.3).
- * There is one. Which hubs it is linked to and how it allocates stand in the
- * configuration; policies and tags can be changed here, and nothing else is taken. Its
- * certificates are in arm_dps_cert.c.
+ * There is one. Linked hubs, allocation policy, policies and tags can be changed here,
+ * and nothing else is taken. Its certificates are in arm_cert.c.
  */
 #include "codec/config.h"
-#include "codec/hub_conf.h"
 #include "codec/js.h"
 #include "proto/arm/arm_json.h"
+#include "proto/arm/arm_link.h"
 #include "proto/arm/arm_name.h"
 #include "proto/arm/arm_same.h"
 #include "proto/env.h"
@@ -19,41 +18,14 @@ enum { SUBSCRIPTION, GROUP, NAME, KEY }; /* the path's parameters */
 
 /* ---- the resource ------------------------------------------------------------------ */
 
-/* Every hub of hub.name. The key is shown to nobody, as Azure's is masked. */
 static struct js *
-link_json(const struct config *cfg, size_t i, struct arena *a)
+properties_json(const struct config *cfg, const struct ipc_dps *m, struct arena *a)
 {
 	struct js *o = js_object();
-	const char *hub = cfg->hub.name.v[i];
-	js_set_text(o, "name", hub);
-	js_set_text(o, "location", "local");
-	js_set_text(o, "connectionString",
-	    arena_printf(a,
-		"HostName=%s;SharedAccessKeyName=iothubowner;SharedAccessKey=****", hub));
-	js_set_bool(o, "applyAllocationPolicy", !hub_conf_is_excluded(cfg, hub));
-	js_set_int(o, "allocationWeight", hub_conf_weight(cfg, hub));
-	return o;
-}
-
-static const char *
-allocation_name(const struct config *cfg)
-{
-	static const char *const names[] = {[CONFIG_ALLOCATION_HASHED] = "Hashed",
-	    [CONFIG_ALLOCATION_STATIC] = "Static",
-	    [CONFIG_ALLOCATION_LATENCY] = "GeoLatency"};
-	return names[cfg->dps.allocation];
-}
-
-static struct js *
-properties_json(const struct config *cfg, struct arena *a)
-{
-	struct js *o = js_object(), *hubs = js_array();
-	for (size_t i = 0; i < cfg->hub.name.n; i++)
-		js_append(hubs, link_json(cfg, i, a));
 	js_set_text(o, "state", "Active");
 	js_set_text(o, "provisioningState", "Succeeded");
-	js_set(o, "iotHubs", hubs);
-	js_set_text(o, "allocationPolicy", allocation_name(cfg));
+	js_set(o, "iotHubs", arm_link_json(m->links, a));
+	js_set_text(o, "allocationPolicy", arm_link_allocation_shown(m->allocation));
 	js_set_text(o, "serviceOperationsHostName", cfg->server.name.v[0]);
 	js_set_text(o, "deviceProvisioningHostName", cfg->server.name.v[0]);
 	js_set_text(o, "idScope", cfg->dps.id_scope);
@@ -76,7 +48,7 @@ dps_json(const struct http_call *c, const struct ipc_dps *m)
 	js_set_text(sku, "tier", "Standard");
 	js_set_int(sku, "capacity", 1);
 	js_set(o, "sku", sku);
-	js_set(o, "properties", properties_json(cfg, c->arena));
+	js_set(o, "properties", properties_json(cfg, m, c->arena));
 	return o;
 }
 
@@ -166,7 +138,8 @@ on_compare(struct http_call *c, enum ipc_type type, const void *msg)
 	static const char *const ours[] = {"tags", "etag", "id", "name", "type",
 	    "resourcegroup", "subscriptionid", "systemData",
 	    "properties.authorizationPolicies", "properties.provisioningState",
-	    "properties.state", NULL};
+	    "properties.state", "properties.iotHubs", "properties.allocationPolicy",
+	    NULL};
 	struct err e = {0};
 	const struct ipc_done *d = msg;
 	struct dps_call *call = c->state;
@@ -186,12 +159,44 @@ on_compare(struct http_call *c, enum ipc_type type, const void *msg)
 }
 
 static int
+parse_allocation(const struct js *properties, struct ipc_dps_put *m, struct err *e)
+{
+	struct span text = SPAN_NONE;
+	if (js_opt_str(properties, "allocationPolicy", &text, e))
+		return -1;
+	if (!text.len)
+		return 0;
+	const char *name = arm_link_allocation(text);
+	if (!name)
+		return err_set(
+		    e, ERR_PARSE, "allocationPolicy: Hashed, GeoLatency or Static");
+	m->allocation = span_str(name);
+	return 0;
+}
+
+static int
+parse_links(struct http_call *c, const struct js *properties, struct ipc_dps_put *m,
+    struct err *e)
+{
+	const struct js *list = NULL;
+	auto_buf out = BUF_INIT(CAP_LINKS);
+	out.secret = true;
+	if (js_opt(properties, "iotHubs", JS_ARRAY, &list, e) ||
+	    (list && arm_link_pack(list, &out, e)))
+		return -1;
+	m->set_links = list != NULL;
+	m->links = arena_span(c->arena, buf_span(&out));
+	return 0;
+}
+
+static int
 parse_put(struct http_call *c, struct ipc_dps_put *m, struct err *e)
 {
 	const struct js *p = NULL;
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, e);
 	if (!o || js_opt(o, "properties", JS_OBJECT, &p, e) ||
-	    arm_json_take_tags(c, o, &m->tags, &m->set_tags, e))
+	    arm_json_take_tags(c, o, &m->tags, &m->set_tags, e) ||
+	    parse_allocation(p, m, e) || parse_links(c, p, m, e))
 		return -1;
 	return arm_json_take_policies(c, p, &m->policies, &m->set_policies, e);
 }

@@ -1,12 +1,13 @@
 /*
  * Hubs in the resource manager's manner (protocol/service.md 3.1, 3.2): each name of
- * hub.name is one. What a hub is stands in the configuration; the SAS switches, policies
- * and tags can be changed here, and nothing else is taken.
+ * hub.name is one. What a hub is stands in the configuration; the SAS switches, policies,
+ * routes and tags can be changed here, and nothing else is taken.
  */
 #include "codec/config.h"
 #include "codec/js.h"
 #include "proto/arm/arm_json.h"
 #include "proto/arm/arm_name.h"
+#include "proto/arm/arm_route.h"
 #include "proto/arm/arm_same.h"
 #include "proto/env.h"
 #include "proto/json.h"
@@ -18,28 +19,6 @@ enum { BODY_DEPTH = 32 };
 enum { SUBSCRIPTION, GROUP, NAME, KEY }; /* the path's parameters */
 
 /* ---- the resource ------------------------------------------------------------------ */
-
-/* Everything goes to "events": there is no other endpoint, and no condition. */
-static struct js *
-routing_json(void)
-{
-	static const char *const kinds[] = {
-	    "serviceBusQueues", "serviceBusTopics", "eventHubs", "storageContainers"};
-	struct js *o = js_object(), *endpoints = js_object(), *fallback = js_object();
-	struct js *names = js_array();
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		js_set(endpoints, kinds[i], js_array());
-	js_append(names, js_text("events"));
-	js_set_text(fallback, "name", "$fallback");
-	js_set_text(fallback, "source", "DeviceMessages");
-	js_set_text(fallback, "condition", "true");
-	js_set(fallback, "endpointNames", names);
-	js_set_bool(fallback, "isEnabled", true);
-	js_set(o, "endpoints", endpoints);
-	js_set(o, "routes", js_array());
-	js_set(o, "fallbackRoute", fallback);
-	return o;
-}
 
 static struct js *
 c2d_json(const struct config *cfg)
@@ -94,7 +73,7 @@ properties_json(const struct config *cfg, const struct ipc_hub *m)
 	js_set_bool(o, "disableLocalAuth", m->disable_local_auth);
 	js_set_bool(o, "disableDeviceSAS", m->disable_device_sas);
 	js_set_bool(o, "disableModuleSAS", m->disable_module_sas);
-	js_set(o, "routing", routing_json());
+	js_set(o, "routing", arm_route_json(m->routes, m->fallback));
 	js_set(o, "cloudToDevice", c2d_json(cfg));
 	js_set_bool(o, "enableFileUploadNotifications", cfg->hub.upload_notices);
 	js_set(o, "ipFilterRules", js_array());
@@ -251,6 +230,7 @@ parse_put(struct http_call *c, const struct js *o, struct ipc_hub_put *m, struct
 	    parse_switch(p, "disableLocalAuth", &m->disable_local_auth, e) ||
 	    parse_switch(p, "disableDeviceSAS", &m->disable_device_sas, e) ||
 	    parse_switch(p, "disableModuleSAS", &m->disable_module_sas, e) ||
+	    arm_route_take(c, p, m, e) ||
 	    arm_json_take_tags(c, o, &m->tags, &m->set_tags, e))
 		return -1;
 	return arm_json_take_policies(c, p, &m->policies, &m->set_policies, e);
@@ -265,7 +245,8 @@ on_compare(struct http_call *c, enum ipc_type type, const void *msg)
 	    "resourcegroup", "subscriptionid", "systemData",
 	    "properties.authorizationPolicies", "properties.disableLocalAuth",
 	    "properties.disableDeviceSAS", "properties.disableModuleSAS",
-	    "properties.provisioningState", "properties.state", NULL};
+	    "properties.routing", "properties.provisioningState", "properties.state",
+	    NULL};
 	struct err e = {0};
 	const struct ipc_done *d = msg;
 	struct hub_call *h = c->state;
@@ -319,7 +300,8 @@ arm_hub_patch(struct http_call *c)
 	    .host = host_of(c, h),
 	    .disable_local_auth = 2,
 	    .disable_device_sas = 2,
-	    .disable_module_sas = 2};
+	    .disable_module_sas = 2,
+	    .fallback = 2};
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
 	if (!o || arm_json_take_tags(c, o, &m.tags, &m.set_tags, &e)) {
 		http_call_fail_err(c, &e);

@@ -38,6 +38,35 @@ async function hub(said) {
     said.refused = await client.beginCreateOrUpdateAndWait('RG', name, read)
         .then(() => null, (e) => e.statusCode);
     said.missing = await client.get('RG', 'north').then(() => null, (e) => e.statusCode);
+    await more(said, name);
+}
+
+async function more(said, name) {
+    const client = new IotHubClient(credential, 'S', options);
+    const made = await client.certificates.createOrUpdate('RG', name, 'hub-ca', {
+        properties: { certificate: task.ca, isVerified: false },
+    });
+    const coded = await client.certificates.generateVerificationCode('RG', name, 'hub-ca',
+        made.etag);
+    said.hubCode = coded.properties.verificationCode.length;
+    said.hubCertificates = (await client.certificates.listByIotHub('RG', name)).value
+        .map((c) => c.name);
+    await client.certificates.delete('RG', name, 'hub-ca', coded.etag);
+    const hubs = client.iotHubResource;
+    await hubs.createEventHubConsumerGroup('RG', name, 'events', 'sdk',
+        { properties: { name: 'sdk' } });
+    said.consumers = (await all(hubs.listEventHubConsumerGroups('RG', name, 'events')))
+        .map((g) => g.name);
+    await hubs.deleteEventHubConsumerGroup('RG', name, 'events', 'sdk');
+    said.stats = (await hubs.getStats('RG', name)).totalDeviceCount;
+    said.skus = (await all(hubs.listValidSkus('RG', name))).map((s) => s.sku.name);
+    const read = await hubs.get('RG', name);
+    read.properties.routing.routes = [{ name: 'all', source: 'DeviceMessages',
+        condition: 'true', endpointNames: ['events'], isEnabled: true }];
+    const routed = await hubs.beginCreateOrUpdateAndWait('RG', name, read);
+    said.test = (await hubs.testRoute(name, 'RG', { route: read.properties.routing.routes[0],
+        message: { body: 'x' } })).result;
+    said.routes = routed.properties.routing.routes.map((r) => r.name);
 }
 
 async function dps(said) {
@@ -46,7 +75,9 @@ async function dps(said) {
     said.dps = one.name;
     const read = await client.iotDpsResource.get(one.name, 'RG');
     said.idScope = read.properties.idScope;
+    read.properties.iotHubs[0].allocationWeight = 9;
     const written = await client.iotDpsResource.beginCreateOrUpdateAndWait('RG', one.name, read);
+    said.weight = written.properties.iotHubs[0].allocationWeight;
     said.state = written.properties.provisioningState;
     const keys = await all(client.iotDpsResource.listKeys(one.name, 'RG'));
     const made = await client.dpsCertificate.createOrUpdate('RG', one.name, 'sdk', {

@@ -19,13 +19,21 @@ set_conf(struct world *w, const char *key, const char *value)
 #define FLEET 4000
 
 static const char *
+choose(struct world *w, const struct alloc_ask *a)
+{
+	struct links l;
+	assert_ok(links_load(&w->d, &l, &w->e), &w->e);
+	return alloc_hub(&w->cfg, &l, a);
+}
+
+static const char *
 hashed(struct world *w, int i)
 {
 	char id[20];
 	snprintf(id, sizeof(id), "Dev-%d", i);
 	const struct alloc_ask a = {
 	    .registration_id = span_str(id), .policy = "hashed", .hubs = ""};
-	return alloc_hub(&w->cfg, &a);
+	return choose(w, &a);
 }
 
 static const char *
@@ -35,7 +43,7 @@ allocate(struct world *w, const char *policy, const char *hubs, const char *addr
 	    .policy = policy,
 	    .hubs = hubs,
 	    .address = span_str(address)};
-	return alloc_hub(&w->cfg, &a);
+	return choose(w, &a);
 }
 
 static void
@@ -61,7 +69,7 @@ alloc_moves_only_what_must_move_when_a_hub_is_added(void **state)
 		assert_in_range(count[h], 850, 1150);
 	const struct alloc_ask upper = {
 	    .registration_id = SPAN_LIT("X"), .policy = "hashed", .hubs = ""};
-	assert_ptr_equal(alloc_hub(&w->cfg, &upper), allocate(w, "hashed", "", ""));
+	assert_ptr_equal(choose(w, &upper), allocate(w, "hashed", "", ""));
 }
 
 static void

@@ -48,7 +48,9 @@ register_(struct world *w, struct scene *s, bool is_new)
 {
 	s->ask.by = &s->by;
 	s->ask.was = &s->was;
-	const char *hub = assign_choose(&w->cfg, &s->ask, SPAN_LIT("dev"));
+	struct links links;
+	links_default(&w->cfg, &links);
+	const char *hub = assign_choose(&w->cfg, &links, &s->ask, SPAN_LIT("dev"));
 	assert_non_null(hub);
 	assert_ok(
 	    assign_place(&w->d, &s->ask, hub, is_new, &s->dev, &s->got, &w->e), &w->e);

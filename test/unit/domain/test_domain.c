@@ -22,6 +22,7 @@
 #include "domain/access/principal.h"
 #include "domain/hub/session.h"
 #include "domain/access/throttle.h"
+#include "domain/pki/ca_cert.h"
 #include "io/file.h"
 
 #define NOW_MS INT64_C(1795319096000)
@@ -560,11 +561,61 @@ session_by_certificate_ends_with_what_admitted_it(void **state)
 	m.primary_thumb = SPAN_NONE;
 	put_device(w, &m);
 	assert_false(stays(w, &pinned)); /* nobody has judged its chain */
+	put_group(w, "certs", STORE_ATT_X509, true);
 	struct session chained = judged(w, "d1", c);
 	assert_true(stays(w, &chained));
 	m.enabled = 0;
 	put_device(w, &m);
 	assert_false(stays(w, &chained));
+}
+
+static void
+upload(struct world *w, const char *owner, uint8_t verified)
+{
+	const struct ipc_ca_cert_put m = {.owner = span_str(owner),
+	    .name = SPAN_LIT("ca"),
+	    .der = span_of(group_ca_der, sizeof(group_ca_der)),
+	    .verified = verified};
+	struct store_ca_cert c;
+	assert_ok(ca_cert_put(&w->d, &m, &c, &w->e), &w->e);
+}
+
+static enum refusal_code
+comes_by_chain(struct world *w, struct session *ret)
+{
+	struct ipc_hub_open m = {.cred = leaf(w, "d1"),
+	    .host = SPAN_LIT("127.0.0.1"),
+	    .device_id = SPAN_LIT("d1")};
+	int64_t close_ms;
+	m.cred.serial = SPAN_LIT("0a");
+	assert_ok(session_judge(&w->d, &m, ret, &close_ms, &w->no, &w->e), &w->e);
+	return w->no.code;
+}
+
+static void
+a_ca_of_the_hub_counts_once_it_is_verified_and_until_it_goes(void **state)
+{
+	struct world *w = *state;
+	struct session s;
+	struct ipc_device_put m = {
+	    .id = SPAN_LIT("d1"), .enabled = 1, .auth = STORE_AUTH_CA};
+	put_device(w, &m);
+	assert_int_equal(comes_by_chain(w, &s), REFUSAL_CERT_ELSEWHERE);
+	upload(w, "", 1); /* no group names it */
+	assert_int_equal(comes_by_chain(w, &s), REFUSAL_CERT_ELSEWHERE);
+	upload(w, "127.0.0.1", 0);
+	assert_int_equal(comes_by_chain(w, &s), REFUSAL_CERT_ELSEWHERE);
+	upload(w, "127.0.0.1", 1);
+	assert_int_equal(comes_by_chain(w, &s), REFUSAL_NONE);
+	assert_true(s.by_chain && s.by_hub_ca);
+	w->no = (struct refusal){0};
+	assert_ok(session_check_cert(&w->d, &s, &w->no, &w->e), &w->e);
+	assert_refused(w, NONE);
+	upload(w, "127.0.0.1", 0);
+	assert_ok(session_check_cert(&w->d, &s, &w->no, &w->e), &w->e);
+	assert_refused(w, CERT_ELSEWHERE);
+	register_(w, "d1", leaf(w, "d1"));
+	assert_refused(w, CERT_NO_GROUP);
 }
 
 static void
@@ -933,6 +984,7 @@ main(void)
 	    row(session_by_a_token_without_end_is_never_closed_for_it),
 	    row(session_by_key_ends_with_that_key_or_with_the_identity),
 	    row(session_by_certificate_ends_with_what_admitted_it),
+	    row(a_ca_of_the_hub_counts_once_it_is_verified_and_until_it_goes),
 	    cmocka_unit_test(session_table_keeps_one_connection_a_device),
 	    cmocka_unit_test(a_walk_over_sessions_steps_over_those_that_leave),
 	    cmocka_unit_test(session_table_has_its_own_texts),

@@ -10,7 +10,7 @@
 #include "codec/sas.h"
 #include "crypto/chain.h"
 #include "crypto/sas_key.h"
-#include "domain/pki/dps_cert.h"
+#include "domain/pki/ca_cert.h"
 #include "domain/dps/enrol.h"
 #include "domain/dps/enrollment.h"
 #include "domain/hub/identity.h"
@@ -700,13 +700,13 @@ what_one_attestation_needs_no_other_keeps(void **state)
  * -------------------------------------------------------
  */
 
-static struct store_dps_cert
+static struct store_ca_cert
 put_cert(struct world *w, const char *name, const char *der, uint8_t verified)
 {
-	const struct ipc_dps_cert_put m = {
+	const struct ipc_ca_cert_put m = {
 	    .name = span_str(name), .der = span_str(der), .verified = verified};
-	struct store_dps_cert c;
-	assert_ok(dps_cert_put(&w->d, &m, &c, &w->e), &w->e);
+	struct store_ca_cert c;
+	assert_ok(ca_cert_put(&w->d, &m, &c, &w->e), &w->e);
 	return c;
 }
 
@@ -751,28 +751,28 @@ static void
 possession_is_proven_by_the_code_of_the_moment(void **state)
 {
 	struct world *w = *state;
-	struct store_dps_cert c = put_cert(w, "root", "root", 2), again;
-	struct ipc_dps_cert_code ask = {.name = SPAN_LIT("ROOT")};
-	struct ipc_dps_cert_verified done = {.name = SPAN_LIT("root"), .etag = c.etag};
-	assert_fails(dps_cert_verified(&w->d, &done, &again, &w->e), &w->e,
-	    CONFLICT); /* no code */
-	assert_ok(dps_cert_code(&w->d, &ask, &c, &w->e), &w->e);
-	assert_int_equal(strlen(c.code), DPS_CERT_CODE);
-	assert_int_equal(strspn(c.code, "0123456789ABCDEF"), DPS_CERT_CODE);
-	assert_ok(dps_cert_code(&w->d, &ask, &again, &w->e), &w->e);
+	struct store_ca_cert c = put_cert(w, "root", "root", 2), again;
+	struct ipc_ca_cert_code ask = {.name = SPAN_LIT("ROOT")};
+	struct ipc_ca_cert_verified done = {.name = SPAN_LIT("root"), .etag = c.etag};
+	assert_fails(
+	    ca_cert_verified(&w->d, &done, &again, &w->e), &w->e, CONFLICT); /* no code */
+	assert_ok(ca_cert_code(&w->d, &ask, &c, &w->e), &w->e);
+	assert_int_equal(strlen(c.code), CA_CERT_CODE);
+	assert_int_equal(strspn(c.code, "0123456789ABCDEF"), CA_CERT_CODE);
+	assert_ok(ca_cert_code(&w->d, &ask, &again, &w->e), &w->e);
 	assert_string_not_equal(again.code, c.code);
 	assert_int_equal(again.etag, c.etag + 1);
 	done.etag = c.etag; /* compared with the code before */
-	assert_fails(dps_cert_verified(&w->d, &done, &c, &w->e), &w->e, CONFLICT);
+	assert_fails(ca_cert_verified(&w->d, &done, &c, &w->e), &w->e, CONFLICT);
 	done.etag = again.etag;
 	done.if_match = SPAN_LIT("1");
-	assert_fails(dps_cert_verified(&w->d, &done, &c, &w->e), &w->e, CONFLICT);
+	assert_fails(ca_cert_verified(&w->d, &done, &c, &w->e), &w->e, CONFLICT);
 	done.if_match = SPAN_NONE;
-	assert_ok(dps_cert_verified(&w->d, &done, &c, &w->e), &w->e);
+	assert_ok(ca_cert_verified(&w->d, &done, &c, &w->e), &w->e);
 	assert_true(c.verified);
 	assert_string_equal(c.code, "");
 	assert_int_equal(c.etag, again.etag + 1);
-	assert_ok(dps_cert_get(&w->d, SPAN_LIT("root"), &again, &w->e), &w->e);
+	assert_ok(ca_cert_get(&w->d, SPAN_NONE, SPAN_LIT("root"), &again, &w->e), &w->e);
 	assert_true(again.verified);
 }
 
@@ -781,14 +781,14 @@ certificate_in_use_stays_and_has_one_name(void **state)
 {
 	struct world *w = *state;
 	struct ipc_enrollment_put m = by_name("g", "root"), other = group_of("h", "root");
-	struct ipc_dps_cert_delete del = {.name = SPAN_LIT("root")};
-	struct ipc_dps_cert_put same = {
+	struct ipc_ca_cert_delete del = {.name = SPAN_LIT("root")};
+	struct ipc_ca_cert_put same = {
 	    .name = SPAN_LIT("again"), .der = SPAN_LIT("root"), .verified = 2};
-	struct store_dps_cert c;
+	struct store_ca_cert c;
 	put_cert(w, "root", "root", 1);
-	assert_fails(dps_cert_put(&w->d, &same, &c, &w->e), &w->e, EXISTS);
+	assert_fails(ca_cert_put(&w->d, &same, &c, &w->e), &w->e, EXISTS);
 	put(w, &m);
-	assert_fails(dps_cert_delete(&w->d, &del, &w->e), &w->e, GATE);
+	assert_fails(ca_cert_delete(&w->d, &del, &w->e), &w->e, GATE);
 	put_fails(w, &other, ERR_EXISTS);
 	m.id = SPAN_LIT("second");
 	put_fails(w, &m, ERR_EXISTS);
@@ -796,16 +796,17 @@ certificate_in_use_stays_and_has_one_name(void **state)
 	put(w, &other);
 	same.name = SPAN_LIT("root"); /* would put one certificate into two groups */
 	same.der = SPAN_LIT("its own");
-	assert_fails(dps_cert_put(&w->d, &same, &c, &w->e), &w->e, EXISTS);
+	assert_fails(ca_cert_put(&w->d, &same, &c, &w->e), &w->e, EXISTS);
 	struct ipc_enrollment_delete gone = {.kind = IPC_KIND_GROUP, .id = SPAN_LIT("g")};
 	assert_ok(enrollment_delete(&w->d, &gone, &w->e), &w->e);
 	del.if_match = SPAN_LIT("77");
-	assert_fails(dps_cert_delete(&w->d, &del, &w->e), &w->e, CONFLICT);
+	assert_fails(ca_cert_delete(&w->d, &del, &w->e), &w->e, CONFLICT);
 	del.if_match = SPAN_NONE;
-	assert_ok(dps_cert_delete(&w->d, &del, &w->e), &w->e);
-	assert_fails(dps_cert_get(&w->d, SPAN_LIT("root"), &c, &w->e), &w->e, NOT_FOUND);
+	assert_ok(ca_cert_delete(&w->d, &del, &w->e), &w->e);
+	assert_fails(
+	    ca_cert_get(&w->d, SPAN_NONE, SPAN_LIT("root"), &c, &w->e), &w->e, NOT_FOUND);
 	same.name = SPAN_LIT("bad name");
-	assert_fails(dps_cert_put(&w->d, &same, &c, &w->e), &w->e, PARSE);
+	assert_fails(ca_cert_put(&w->d, &same, &c, &w->e), &w->e, PARSE);
 }
 
 static void
@@ -813,14 +814,14 @@ certificates_of_the_service_are_a_bounded_number(void **state)
 {
 	struct world *w = *state;
 	char name[20];
-	for (int i = 0; i < DPS_CERT_MAX; i++) {
+	for (int i = 0; i < CA_CERT_MAX; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
 		put_cert(w, name, name, 2);
 	}
-	const struct ipc_dps_cert_put m = {
+	const struct ipc_ca_cert_put m = {
 	    .name = SPAN_LIT("more"), .der = SPAN_LIT("more"), .verified = 2};
-	struct store_dps_cert c;
-	assert_fails(dps_cert_put(&w->d, &m, &c, &w->e), &w->e, LIMIT);
+	struct store_ca_cert c;
+	assert_fails(ca_cert_put(&w->d, &m, &c, &w->e), &w->e, LIMIT);
 	put_cert(w, "c0", "c0", 2);
 }
 

@@ -311,13 +311,16 @@ a_group_that_names_its_ca_by_name_is_its_operators_to_edit(void **state)
 	struct world *w = *state;
 	struct store_rollover r;
 	struct store_issuer old = ca(w, "old");
-	struct store_dps_cert c = {
-	    .name = "uploaded", .sha256 = old.sha256, .der = old.cert, .verified = true};
+	struct store_ca_cert c = {.owner = "",
+	    .name = "uploaded",
+	    .sha256 = old.sha256,
+	    .der = old.cert,
+	    .verified = true};
 	const struct store_enrollment g = {.id = "by-name",
 	    .attestation = STORE_ATT_X509,
 	    .primary_ca = "uploaded",
 	    .enabled = true};
-	assert_ok(store_dps_cert_add(w->d.store, &c, &w->e), &w->e);
+	assert_ok(store_ca_cert_add(w->d.store, &c, &w->e), &w->e);
 	assert_ok(store_enrollment_add(w->d.store, &g, &w->e), &w->e);
 	assert_fails(rollover_start(&w->d, SPAN_NONE, SPAN_LIT("new"), 0, &r, &w->e),
 	    &w->e, CONFLICT);

@@ -194,7 +194,8 @@ group_is_found_by_the_name_of_either_ca(void **state)
 	    store_enrollment_by_ca(s, "", arena(state), &got, &e), &e, NOT_FOUND);
 }
 
-static const struct store_dps_cert full_cert = {
+static const struct store_ca_cert full_cert = {
+    .owner = "",
     .name = "Root-1",
     .sha256 = "aa",
     .der = {(const uint8_t *)"\x30\x00", 2},
@@ -206,8 +207,9 @@ static const struct store_dps_cert full_cert = {
 };
 
 static void
-assert_same_cert(const struct store_dps_cert *c, const struct store_dps_cert *w)
+assert_same_cert(const struct store_ca_cert *c, const struct store_ca_cert *w)
 {
+	assert_string_equal(c->owner, w->owner);
 	assert_string_equal(c->name, w->name);
 	assert_string_equal(c->sha256, w->sha256);
 	assert_span(c->der, w->der);
@@ -219,7 +221,7 @@ assert_same_cert(const struct store_dps_cert *c, const struct store_dps_cert *w)
 }
 
 static int
-on_dps_cert(void *ctx, const struct store_dps_cert *c, struct err *e)
+on_ca_cert(void *ctx, const struct store_ca_cert *c, struct err *e)
 {
 	return see(ctx, c->name);
 }
@@ -229,32 +231,61 @@ certificates_of_the_service_have_one_name_each(void **state)
 {
 	struct store *s = begun(state);
 	struct err e;
-	struct store_dps_cert got, c = full_cert;
+	struct store_ca_cert got, c = full_cert;
 	struct seen seen = {0};
-	assert_ok(store_dps_cert_add(s, &full_cert, &e), &e);
-	assert_ok(store_dps_cert_get(s, "root-1", arena(state), &got, &e), &e);
+	assert_ok(store_ca_cert_add(s, &full_cert, &e), &e);
+	assert_ok(store_ca_cert_get(s, "", "root-1", arena(state), &got, &e), &e);
 	assert_same_cert(&got, &full_cert);
 	c.sha256 = "bb";
-	assert_fails(store_dps_cert_add(s, &c, &e), &e, EXISTS);
+	assert_fails(store_ca_cert_add(s, &c, &e), &e, EXISTS);
 	c.name = "a";
 	c.sha256 = "aa";
-	assert_fails(store_dps_cert_add(s, &c, &e), &e, EXISTS);
+	assert_fails(store_ca_cert_add(s, &c, &e), &e, EXISTS);
 	c.sha256 = "bb";
 	c.verified = false;
-	assert_ok(store_dps_cert_add(s, &c, &e), &e);
-	assert_ok(store_dps_cert_by_sha256(s, "bb", arena(state), &got, &e), &e);
+	assert_ok(store_ca_cert_add(s, &c, &e), &e);
+	assert_ok(store_ca_cert_by_sha256(s, "", "bb", arena(state), &got, &e), &e);
 	assert_same_cert(&got, &c);
 	c.etag = 10;
 	c.code = "";
 	c.updated_ms = 11;
-	assert_ok(store_dps_cert_put(s, &c, &e), &e);
-	assert_ok(store_dps_cert_get(s, "A", arena(state), &got, &e), &e);
+	assert_ok(store_ca_cert_put(s, &c, &e), &e);
+	assert_ok(store_ca_cert_get(s, "", "A", arena(state), &got, &e), &e);
 	assert_same_cert(&got, &c);
-	assert_ok(store_dps_cert_each(s, on_dps_cert, &seen, &e), &e);
+	assert_ok(store_ca_cert_each(s, "", on_ca_cert, &seen, &e), &e);
 	assert_string_equal(seen.text, "a Root-1 ");
-	assert_ok(store_dps_cert_del(s, "A", &e), &e);
-	assert_fails(store_dps_cert_put(s, &c, &e), &e, NOT_FOUND);
-	assert_fails(store_dps_cert_del(s, "A", &e), &e, NOT_FOUND);
+	assert_ok(store_ca_cert_del(s, "", "A", &e), &e);
+	assert_fails(store_ca_cert_put(s, &c, &e), &e, NOT_FOUND);
+	assert_fails(store_ca_cert_del(s, "", "A", &e), &e, NOT_FOUND);
+}
+
+static void
+each_owner_has_certificates_of_its_own(void **state)
+{
+	struct store *s = begun(state);
+	struct err e;
+	struct store_ca_cert got, c = full_cert;
+	struct seen east = {0}, service = {0};
+	assert_ok(store_ca_cert_add(s, &full_cert, &e), &e);
+	c.owner = "East.example.net";
+	assert_ok(store_ca_cert_add(s, &c, &e), &e);
+	c.name = "second";
+	assert_fails(store_ca_cert_add(s, &c, &e), &e, EXISTS);
+	c.sha256 = "bb";
+	assert_ok(store_ca_cert_add(s, &c, &e), &e);
+	assert_fails(
+	    store_ca_cert_get(s, "", "second", arena(state), &got, &e), &e, NOT_FOUND);
+	assert_ok(
+	    store_ca_cert_get(s, "east.example.net", "second", arena(state), &got, &e),
+	    &e);
+	assert_same_cert(&got, &c);
+	assert_fails(
+	    store_ca_cert_by_sha256(s, "", "bb", arena(state), &got, &e), &e, NOT_FOUND);
+	assert_ok(store_ca_cert_del(s, "east.example.net", "root-1", &e), &e);
+	assert_ok(store_ca_cert_each(s, "EAST.example.net", on_ca_cert, &east, &e), &e);
+	assert_string_equal(east.text, "second ");
+	assert_ok(store_ca_cert_each(s, "", on_ca_cert, &service, &e), &e);
+	assert_string_equal(service.text, "Root-1 ");
 }
 
 #define IN_STORE(f) cmocka_unit_test_setup_teardown(f, dir_setup_store, dir_teardown)
@@ -269,6 +300,7 @@ main(void)
 	    IN_STORE(kinds_have_ids_and_certificates_of_their_own),
 	    IN_STORE(group_is_found_by_the_name_of_either_ca),
 	    IN_STORE(certificates_of_the_service_have_one_name_each),
+	    IN_STORE(each_owner_has_certificates_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

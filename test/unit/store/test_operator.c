@@ -127,20 +127,103 @@ static void
 resources_are_of_a_kind_and_a_name_without_case(void **state)
 {
 	struct store *s = begun(state);
-	struct store_resource got,
-	    r = {.kind = "hub", .name = "h.x", .tags = SPAN_LIT("{}"), .etag = 2};
+	struct store_resource got, r = {.kind = "hub",
+				       .name = "h.x",
+				       .tags = SPAN_LIT("{}"),
+				       .etag = 2,
+				       .allocation = "",
+				       .routes = SPAN_LIT("[]")};
 	struct err e;
 	assert_ok(store_resource_put(s, &r, &e), &e);
 	r.tags = SPAN_LIT("{\"a\":\"b\"}");
 	r.etag = 3;
+	r.linked = r.routed = r.fallback = true;
+	r.allocation = "static";
+	r.routes = SPAN_LIT("[{}]");
 	assert_ok(store_resource_put(s, &r, &e), &e);
 	assert_ok(store_resource_get(s, "hub", "H.x", arena(state), &got, &e), &e);
 	assert_string_equal(got.kind, "hub");
 	assert_string_equal(got.name, "h.x");
 	assert_span(got.tags, r.tags);
 	assert_int_equal(got.etag, 3);
+	assert_true(got.linked && got.routed && got.fallback);
+	assert_string_equal(got.allocation, "static");
+	assert_span(got.routes, r.routes);
 	assert_fails(
 	    store_resource_get(s, "dps", "h.x", arena(state), &got, &e), &e, NOT_FOUND);
+}
+
+static int
+on_link(void *ctx, const struct store_link *l, struct err *e)
+{
+	struct store_link *last = ctx;
+	(void)e;
+	assert_string_equal(l->location, "somewhere");
+	last->weight = last->weight * 100 + l->weight;
+	last->apply = l->apply;
+	return 0;
+}
+
+static void
+links_are_of_one_service_and_go_together(void **state)
+{
+	struct store *s = begun(state);
+	struct store_link seen = {0}, l = {.dps = "",
+					  .hub = "b.x",
+					  .location = "somewhere",
+					  .apply = true,
+					  .weight = 2};
+	struct err e;
+	assert_ok(store_link_add(s, &l, &e), &e);
+	l.hub = "B.X";
+	assert_fails(store_link_add(s, &l, &e), &e, EXISTS);
+	l.hub = "a.x";
+	l.weight = 7;
+	assert_ok(store_link_add(s, &l, &e), &e);
+	l.dps = "other";
+	assert_ok(store_link_add(s, &l, &e), &e);
+	assert_ok(store_link_each(s, "", on_link, &seen, &e), &e);
+	assert_int_equal(seen.weight, 702);
+	assert_true(seen.apply);
+	assert_ok(store_link_clear(s, "", &e), &e);
+	seen.weight = 0;
+	assert_ok(store_link_each(s, "", on_link, &seen, &e), &e);
+	assert_int_equal(seen.weight, 0);
+	assert_ok(store_link_each(s, "other", on_link, &seen, &e), &e);
+	assert_int_equal(seen.weight, 7);
+}
+
+static int
+on_consumer(void *ctx, const struct store_consumer *c, struct err *e)
+{
+	int64_t *sum = ctx;
+	(void)e;
+	*sum += c->made_ms;
+	return 0;
+}
+
+static void
+consumer_groups_are_of_a_hub(void **state)
+{
+	struct store *s = begun(state);
+	struct store_consumer got, c = {.hub = "a.x", .name = "Mine", .made_ms = 3};
+	int64_t sum = 0;
+	struct err e;
+	assert_ok(store_consumer_add(s, &c, &e), &e);
+	c.name = "mine";
+	assert_fails(store_consumer_add(s, &c, &e), &e, EXISTS);
+	c.hub = "b.x";
+	c.made_ms = 40;
+	assert_ok(store_consumer_add(s, &c, &e), &e);
+	assert_ok(store_consumer_get(s, "A.x", "mine", arena(state), &got, &e), &e);
+	assert_string_equal(got.name, "Mine");
+	assert_int_equal(got.made_ms, 3);
+	assert_ok(store_consumer_each(s, "b.x", on_consumer, &sum, &e), &e);
+	assert_int_equal(sum, 40);
+	assert_ok(store_consumer_del(s, "a.x", "MINE", &e), &e);
+	assert_fails(store_consumer_del(s, "a.x", "mine", &e), &e, NOT_FOUND);
+	assert_fails(
+	    store_consumer_get(s, "a.x", "mine", arena(state), &got, &e), &e, NOT_FOUND);
 }
 
 struct lines {
@@ -258,6 +341,8 @@ main(void)
 	    IN_STORE(certificates_are_counted_and_disabled_by_name),
 	    IN_STORE(the_youngest_key_of_tokens_signs_and_old_ones_go),
 	    IN_STORE(resources_are_of_a_kind_and_a_name_without_case),
+	    IN_STORE(links_are_of_one_service_and_go_together),
+	    IN_STORE(consumer_groups_are_of_a_hub),
 	    IN_STORE(audit_lines_are_read_in_order_and_trimmed_by_age),
 	    IN_STORE(audit_lines_are_walked_a_piece_at_a_time),
 	};

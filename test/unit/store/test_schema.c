@@ -209,7 +209,6 @@ static const struct {
     {"TOKEN_EACH", "SCAN enrol_token USING INDEX sqlite_autoindex_enrol_token_1"},
     {"PRINCIPAL_EACH", "SCAN principal USING INDEX sqlite_autoindex_principal_1"},
     {"AUDIT_TRIM", "SCAN audit"},
-    {"DPS_CERT_EACH", "SCAN dps_cert USING INDEX sqlite_autoindex_dps_cert_1"},
     {"ALLOW_EACH", "SCAN renew_allow USING INDEX sqlite_autoindex_renew_allow_1"},
     /* two a distribution point */
     {"CRL_EACH", "SCAN crl"},
