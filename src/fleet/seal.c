@@ -27,7 +27,7 @@
 #define REFUSED_MS      60000 /* how long a switch may take to reach every edge */
 #define AGAIN_MS        1000
 #define CHANGE_MS       600000 /* how long a resource may be in transition */
-#define CHANGE_AGAIN_MS 5000
+#define CHANGE_AGAIN_MS 5000   /* between looks, at the most */
 #define TRIES           3
 #define TOKEN_S         300
 #define CONNACK_OK      0
@@ -112,6 +112,7 @@ static int
 need_switch(struct seal *s, const char *property, bool policies, struct err *e)
 {
 	int64_t until = loop_now_ms(s->m->loop) + CHANGE_MS;
+	int64_t wait_ms = CHANGE_AGAIN_MS / 8;
 	for (;;) {
 		auto_(js_free) struct js *now = hub_get(s, e);
 		if (!now)
@@ -128,7 +129,8 @@ need_switch(struct seal *s, const char *property, bool policies, struct err *e)
 			return err_set(e, ERR_GATE,
 			    "%s: set, but the hub does not say so (state %.32s)",
 			    property, state[0] ? state : "unknown");
-		pause_loop(s, CHANGE_AGAIN_MS);
+		pause_loop(s, wait_ms);
+		wait_ms = wait_ms < CHANGE_AGAIN_MS ? 2 * wait_ms : wait_ms;
 	}
 }
 

@@ -1,5 +1,6 @@
 """muster migrate against a target: a campaign against Azure (a stand-in with Azure's shapes, tokens,
 throttles and ETags in front of a server of the azure profile), and one against a muster by name."""
+import base64
 import os
 
 import azure_fake
@@ -70,7 +71,13 @@ class Azure(harness.Case):
         sections = {"prod": {**common, "secret": "prod.secret"},
                     "bad": {**common, "secret": "bad.secret"},
                     "big": {**common, "secret": "prod.secret", "tier": "S3", "units": "2"},
-                    "half": {**common, "secret": "prod.secret", "dps": None}}
+                    "half": {**common, "secret": "prod.secret", "dps": None},
+                    "keys": {"kind": "azure", "sign_in": "connection-string",
+                             "ca": "azure-ca.pem", "hub_connection": "hub.conn",
+                             "dps_connection": "hub.conn"}}
+        key = base64.b64encode(self.fleet.server.policy_keys()["iothubowner"]).decode()
+        secret(os.path.join(home, "hub.conn"), "HostName=%s;SharedAccessKeyName=iothubowner;"
+               "SharedAccessKey=%s" % (host, key))
         with open(os.path.join(home, "targets.conf"), "w", encoding="ascii") as f:
             for name, keys in sections.items():
                 f.write("[%s]\n" % name)
@@ -83,6 +90,10 @@ class Azure(harness.Case):
         self.ends(self.fleet.plan("--target", "prod", "--operator", "admin"), 2, "muster")
 
     def plan(self):
+        got = self.works(self.fleet.plan("--target", "keys", "--waves", "1,100%"))
+        self.assertIn("throttles: S1, 1 unit (assumed, the smallest", got.stdout)
+        self.assertIn("predicted: 20 s, by the devices' own time (50 at once)", got.stdout)
+        self.assertNotIn(("GET", "subscriptions"), self.cloud.paths(), "it takes no keys")
         got = self.works(self.fleet.plan("--target", "big", "--waves", "1,100%", "--in-order"))
         self.assertIn("throttles: S3, 2 units (targets.conf): identity registry 10000", got.stdout)
         got = self.works(self.fleet.plan("--target", "prod", "--waves", "100%", "--in-order"))
