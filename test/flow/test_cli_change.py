@@ -230,9 +230,11 @@ class Change(cli.CliCase):
         self.ends(self.muster("hub", "update", "--tag", "x=y", "--target", "keys"), 2,
                   "hub_resource")
 
-    def test_the_tags_of_a_provisioning_service(self):
+    def test_tags_and_allocation_of_a_provisioning_service(self):
         self.assertEqual(self.json("dps", "update", "--tag", "site=ulm")["tags"], {"site": "ulm"})
-        self.ends(self.muster("dps", "update", "--allocation", "Static"), 3, "allocationPolicy")
+        changed = self.json("dps", "update", "--allocation", "Static")
+        self.assertEqual(changed["properties"]["allocationPolicy"], "Static")
+        self.json("dps", "update", "--allocation", "Hashed")
 
     def test_policies(self):
         for command, owner in (("hub", "iothubowner"), ("dps", "provisioningserviceowner")):
