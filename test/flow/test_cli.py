@@ -189,7 +189,7 @@ class Device(cli.CliCase):
                              [["207", '{"got":7}']])
         self.sas_device("m-2")
         self.ends(self.muster("device", "method", "m-2", "x"), 4, "method x of device m-2",
-                  "DeviceNotOnline")
+                  "Device is not online")
         self.ends(self.muster("device", "method", "m-2", "x", "--timeout", "1"), 3, "--timeout")
 
     def test_messages(self):
