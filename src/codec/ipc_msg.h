@@ -77,9 +77,14 @@ enum ipc_import {
 	IPC_IMPORT_DELETE,
 	IPC_IMPORT_DELETE_IF_MATCH,
 	IPC_IMPORT_UPDATE_TWIN,
-	IPC_IMPORT_UPDATE_TWIN_IF_MATCH
+	IPC_IMPORT_UPDATE_TWIN_IF_MATCH,
+	IPC_IMPORT_PUT,
+	IPC_IMPORT_PUT_IF_MATCH,
+	IPC_IMPORT_N
 };
 
+/* blob_write.kind: a block of identities, the list of blocks, a blob of text */
+enum ipc_blob { IPC_BLOB_BLOCK, IPC_BLOB_COMMIT, IPC_BLOB_TEXT };
 /* keys_regenerate.which */
 enum ipc_keys { IPC_KEYS_PRIMARY, IPC_KEYS_SECONDARY, IPC_KEYS_BOTH };
 /* job.kind and .status (service.md 2.7); the latter as enum store_job_status. */

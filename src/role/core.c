@@ -28,11 +28,13 @@
 #include "role/core_pki.h"
 #include "role/core_query.h"
 #include "role/core_schedule.h"
+#include "role/core_transfer.h"
 #include "role/core_upload.h"
 #include "store/audit.h"
 #include "store/c2d.h"
 #include "store/job.h"
 #include "store/pki.h"
+#include "store/transfer.h"
 
 #define HOUSEKEEPING_MS             5000
 #define BACKLOG_MS                  50 /* while there is more to trim */
@@ -246,6 +248,7 @@ find_handler(enum ipc_type type)
 	    core_schedule_handler,
 	    core_configuration_handler,
 	    core_keys_handler,
+	    core_transfer_handler,
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		core_handler *fn = parts[i](type);
@@ -431,6 +434,8 @@ trim(struct core *c, struct err *e)
 	if (store_audit_trim(c->store, now - c->cfg.hub.audit_retention_ms, AUDIT_ROWS,
 		TRIM_BATCH, &lines, e))
 		return -1;
+	if (store_transfer_trim(c->store, now - c->cfg.hub.job_retention_ms, e))
+		return -1;
 	if (store_job_trim(c->store, now - c->cfg.hub.job_retention_ms, TRIM_BATCH, e))
 		return -1;
 	bool messages;
@@ -561,6 +566,7 @@ start(struct core *c, int fd, struct err *e)
 	c->schedule = core_schedule_new(c);
 	c->configurations = core_configuration_new(c);
 	c->hook = core_hook_new(c);
+	c->transfers = core_transfer_new(c);
 	c->rechecks = loop_timer_new(c->loop, core_recheck_slice, c);
 	list_init(&c->jobs);
 	c->job_timer = loop_timer_new(c->loop, core_rollover_slice, c);
@@ -597,6 +603,7 @@ stop(struct core *c)
 	core_configuration_free(c->configurations);
 	core_upload_free(c->uploads);
 	core_hook_free(c->hook);
+	core_transfer_free(c->transfers);
 	poll_guard_done(&c->polls);
 	free(c->clones);
 	metrics_free(c->metrics);

@@ -109,6 +109,7 @@ struct core {
 	struct core_method *methods;
 	struct core_queries *queries;
 	struct core_schedule *schedule;
+	struct core_transfers *transfers;
 	struct core_configurations *configurations;
 	struct list jobs; /* what waits for a count (core_rollover.c) */
 	int n_jobs;
@@ -166,6 +167,7 @@ core_handler *core_schedule_handler(enum ipc_type type);
 core_handler *core_configuration_handler(enum ipc_type type);
 core_handler *core_keys_handler(enum ipc_type type);
 core_handler *core_login_handler(enum ipc_type type);
+core_handler *core_transfer_handler(enum ipc_type type);
 
 /* What the request of a device over HTTPS begins with (c2d_receive and the like). */
 struct core_device_head {

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "role/boot.h"
+#include "role/core_transfer.h"
 #include "role/hook_call.h"
 
 #define SLACK_MS 5000 /* beside the time-out that the caller itself keeps */
@@ -82,6 +83,8 @@ on_frame(void *arg, struct ipc_frame *f)
 	struct wait *w;
 	struct err e = {0};
 	HASH_FIND(hh, h->waits, &f->id, sizeof(f->id), w);
+	if (!w)
+		core_transfer_answer(h->core, f);
 	if (!w || (f->type != IPC_HOOK_ANSWER && f->type != IPC_DONE))
 		return;
 	if (turn_enter(h->core->turn, NULL, &e)) {
@@ -115,6 +118,7 @@ on_closed(void *arg, const struct err *why)
 	log_event(LOG_WARN, "core.hookd_gone", LOG_ERR(why));
 	ipc_free(h->link);
 	h->link = NULL;
+	core_transfer_again(h->core);
 	if (!h->waits)
 		return;
 	if (turn_enter(h->core->turn, NULL, &e)) {
@@ -157,6 +161,17 @@ core_hook_link(struct core *c, int fd)
 		log_event(LOG_ERROR, "core.link", LOG_ERR(&e));
 	HASH_ITER (hh, h->waits, w, next)
 		send_call(h, w);
+	core_transfer_again(c);
+}
+
+int
+core_hook_send(struct core *c, enum ipc_type type, uint64_t id, const void *msg,
+    bool *ret_sent, struct err *e)
+{
+	const struct ipc_hook_wanted wanted = {0};
+	*ret_sent = c->hook->link != NULL;
+	return *ret_sent ? boot_send(c->hook->link, type, id, msg, -1, e)
+			 : boot_send(c->main, IPC_HOOK_WANTED, 0, &wanted, -1, e);
 }
 
 static int

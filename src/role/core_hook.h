@@ -21,6 +21,10 @@ void core_hook_link(struct core *c, int fd);
  * more may be asked. */
 must_check int core_hook_call(
     struct core *c, const struct enrol_pending *p, struct span payload, struct err *e);
+/* Another question to that process; its answer goes to core_transfer.h. !*ret_sent: there
+ * is no link yet, one is asked for. */
+must_check int core_hook_send(struct core *c, enum ipc_type type, uint64_t id,
+    const void *msg, bool *ret_sent, struct err *e);
 /* Ends what has waited too long; now and then, inside a turn. */
 void core_hook_sweep(struct core *c);
 

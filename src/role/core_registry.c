@@ -6,6 +6,7 @@
 #include "domain/hub/hubs.h"
 #include "domain/hub/module.h"
 #include "role/core.h"
+#include "role/core_transfer.h"
 
 /* ---- several at once ----------------------------------------------------------------
  *
@@ -87,12 +88,32 @@ change_twin(struct item *it, struct span if_match, bool replace, struct err *e)
 	return core_twin_changed(it->c, dev.id, change, dev.desired_version, e);
 }
 
+/* Whether it is made: told to, or where there is none. */
+static int
+makes(struct item *it, bool *ret, struct err *e)
+{
+	const struct ipc_registry_item *m = it->m;
+	struct store_device dev;
+	struct refusal none = {0};
+	*ret = m->mode == IPC_IMPORT_CREATE;
+	if (m->mode != IPC_IMPORT_PUT && m->mode != IPC_IMPORT_PUT_IF_MATCH)
+		return 0;
+	int rc = module_find(
+	    &it->c->d, it->bulk->peer.host, m->id, m->module_id, &dev, &none, e);
+	if (rc && (e->code != ERR_NOT_FOUND || m->module_id.len))
+		return -1;
+	*ret = rc || none.code != REFUSAL_NONE;
+	return 0;
+}
+
 /* The identity, then the twin that came with it. */
 static int
 put(struct item *it, struct err *e)
 {
 	const struct ipc_registry_item *m = it->m;
-	bool create = m->mode == IPC_IMPORT_CREATE;
+	bool create;
+	if (makes(it, &create, e))
+		return -1;
 	struct span if_match = create ? SPAN_NONE : m->if_match;
 	if (m->module_id.len ? put_module(it, if_match, e) : put_device(it, if_match, e))
 		return -1;
@@ -126,6 +147,8 @@ run(struct item *it, struct err *e)
 	case IPC_IMPORT_CREATE:
 	case IPC_IMPORT_UPDATE:
 	case IPC_IMPORT_UPDATE_IF_MATCH:
+	case IPC_IMPORT_PUT:
+	case IPC_IMPORT_PUT_IF_MATCH:
 		return put(it, e);
 	case IPC_IMPORT_DELETE:
 	case IPC_IMPORT_DELETE_IF_MATCH:
@@ -172,6 +195,23 @@ audit(struct item *it, const struct err *why, struct err *e)
 		    refusal_row(it->no.code)->words);
 	return core_audit_item(it->c, &it->bulk->peer, &it->bulk->cred,
 	    what ? what : "device put", it->m->id, &refused, e);
+}
+
+int
+core_registry_import(struct core *c, struct span host, const struct ipc_registry_item *m,
+    struct err *ret_why, struct err *e)
+{
+	const struct ipc_registry_bulk bulk = {.peer.host = host};
+	struct item it = {.c = c, .bulk = &bulk, .m = m};
+	int rc = run(&it, ret_why);
+	if (rc && core_is_lost(ret_why))
+		return err_copy(e, ret_why);
+	if (rc == 0) /* what a rule looked for in vain is no failure */
+		*ret_why = (struct err){.code = ERR_OK};
+	if (it.no.code != REFUSAL_NONE)
+		err_set(ret_why, refusal_row(it.no.code)->err, "%s",
+		    refusal_row(it.no.code)->words);
+	return 0;
 }
 
 /* One packed item; what the store failed at fails all of them. */

@@ -5,6 +5,7 @@
 #include "role/hook_call.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <curl/curl.h>
 
@@ -29,6 +30,9 @@ struct call {
 	CURL *easy;
 	struct buf answer;
 	char said[CURL_ERROR_SIZE];
+	const char *noun;
+	struct curl_slist *headers; /* its own; NULL: the pool's */
+	bool hook, past_end;
 	hook_call_fn *fn;
 	void *arg;
 	uint64_t tag;
@@ -122,6 +126,7 @@ call_free(struct call *c)
 	c->of->n--;
 	curl_multi_remove_handle(c->of->multi, c->easy);
 	curl_easy_cleanup(c->easy);
+	curl_slist_free_all(c->headers);
 	buf_done(&c->answer);
 	free(c);
 }
@@ -136,28 +141,42 @@ on_body(char *p, size_t one, size_t n, void *arg)
 }
 
 static int
-judge(const struct call *c, CURLcode rc, struct err *e)
+judge_status(struct call *c, long status, struct err *e)
+{
+	bool good = c->hook ? status == 200 : status / 100 == 2;
+	if (c->past_end && status == 416) {
+		buf_reset(&c->answer);
+		return 0;
+	}
+	if (good)
+		return 0;
+	bool ours = !c->hook && status / 100 == 4 && status != 408 && status != 429;
+	return err_set(
+	    e, ours ? ERR_DENIED : ERR_UNAVAILABLE, "%s: status %ld", c->noun, status);
+}
+
+static int
+judge(struct call *c, CURLcode rc, struct err *e)
 {
 	long status = 0;
 	if (c->answer.bad)
-		return err_set(e, ERR_LIMIT, "webhook: its answer is over %d bytes",
-		    HOOK_CALL_ANSWER_MAX);
+		return err_set(e, ERR_LIMIT, "%s: its answer is over %zu bytes", c->noun,
+		    c->answer.max);
 	if (rc)
 		return err_set(e,
 		    rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE,
-		    "webhook: %s", c->said[0] ? c->said : curl_easy_strerror(rc));
+		    "%s: %s", c->noun, c->said[0] ? c->said : curl_easy_strerror(rc));
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200)
-		return err_set(e, ERR_UNAVAILABLE, "webhook: status %ld", status);
-	return 0;
+	return judge_status(c, status, e);
 }
 
 static void
 finish(struct call *c, CURLcode rc)
 {
 	struct err why = {0};
+	int bad = judge(c, rc, &why);
 	struct span body = buf_span(&c->answer);
-	if (judge(c, rc, &why))
+	if (bad)
 		c->fn(c->arg, c->tag, NULL, &why);
 	else
 		c->fn(c->arg, c->tag, &body, NULL);
@@ -178,8 +197,21 @@ collect(struct hook_call_pool *h)
 	}
 }
 
+/* A body goes as a POST does, under the method's own name. */
 static void
-set_up(struct call *c, const char *url, struct span body, int64_t timeout_ms)
+set_method(struct call *c, const char *method, struct span body)
+{
+	if (strcmp(method, "GET") == 0)
+		return;
+	curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, (long)body.len);
+	curl_easy_setopt(
+	    c->easy, CURLOPT_COPYPOSTFIELDS, body.len ? (const char *)body.p : "");
+	curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static void
+set_up(struct call *c, const char *method, const char *url, struct span body,
+    int64_t timeout_ms)
 {
 	struct hook_call_pool *h = c->of;
 	curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
@@ -191,9 +223,9 @@ set_up(struct call *c, const char *url, struct span body, int64_t timeout_ms)
 	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->said);
-	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, h->headers);
-	curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, (long)body.len);
-	curl_easy_setopt(c->easy, CURLOPT_COPYPOSTFIELDS, (const char *)body.p);
+	curl_easy_setopt(
+	    c->easy, CURLOPT_HTTPHEADER, c->headers ? c->headers : h->headers);
+	set_method(c, method, body);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
@@ -206,32 +238,58 @@ set_up(struct call *c, const char *url, struct span body, int64_t timeout_ms)
 	curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
 }
 
-int
-hook_call_post(struct hook_call_pool *h, struct span url, struct span body,
-    int64_t timeout_ms, hook_call_fn *fn, void *arg, uint64_t tag, struct err *e)
+static struct curl_slist *
+list_of_headers(const char *const *all)
 {
-	auto_(free) char *text = own_alloc(url.len + 1);
-	if (!hook_json_url(url) || !span_to_str(url, text, url.len + 1))
+	struct curl_slist *list = NULL;
+	for (; all && *all; all++)
+		list = curl_slist_append(list, *all);
+	return list ? curl_slist_append(list, "Expect:") : NULL;
+}
+
+int
+hook_call_send(struct hook_call_pool *h, const struct hook_call_req *req,
+    hook_call_fn *fn, void *arg, uint64_t tag, struct err *e)
+{
+	auto_(free) char *text = own_alloc(req->url.len + 1);
+	if (!hook_json_url(req->url) || !span_to_str(req->url, text, req->url.len + 1))
 		return err_set(e, ERR_USAGE,
-		    "webhook: its URL is neither https nor http to this machine");
+		    "%s: its URL is neither https nor http to this machine", req->noun);
 	if (h->n >= HOOK_CALL_MAX)
 		return err_set(
-		    e, ERR_BUSY, "webhook: %d calls are under way", HOOK_CALL_MAX);
+		    e, ERR_BUSY, "%s: %d calls are under way", req->noun, HOOK_CALL_MAX);
 	CURL *easy = curl_easy_init();
 	if (!easy)
-		return err_set(e, ERR_INTERNAL, "webhook: libcurl has no handle");
+		return err_set(e, ERR_INTERNAL, "%s: libcurl has no handle", req->noun);
 	struct call *c = own_alloc(sizeof(*c));
 	*c = (struct call){.of = h,
 	    .easy = easy,
-	    .answer = BUF_INIT(HOOK_CALL_ANSWER_MAX),
+	    .answer = BUF_INIT(req->answer_max),
+	    .noun = req->noun,
+	    .headers = list_of_headers(req->headers),
+	    .hook = !req->headers,
+	    .past_end = req->past_end,
 	    .fn = fn,
 	    .arg = arg,
 	    .tag = tag};
 	list_push(&h->calls, &c->node);
 	h->n++;
-	set_up(c, text, body, timeout_ms);
+	set_up(c, req->method, text, req->body, req->timeout_ms);
 	curl_multi_add_handle(h->multi, easy);
 	return 0;
+}
+
+int
+hook_call_post(struct hook_call_pool *h, struct span url, struct span body,
+    int64_t timeout_ms, hook_call_fn *fn, void *arg, uint64_t tag, struct err *e)
+{
+	const struct hook_call_req req = {.noun = "webhook",
+	    .method = "POST",
+	    .url = url,
+	    .body = body,
+	    .answer_max = HOOK_CALL_ANSWER_MAX,
+	    .timeout_ms = timeout_ms};
+	return hook_call_send(h, &req, fn, arg, tag, e);
 }
 
 /* ---- life -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "proto/dps/hook_json.h"
 #include "role/boot.h"
+#include "role/hook_blob.h"
 #include "role/hook_call.h"
 
 #define NOFILE      512
@@ -82,13 +83,48 @@ call(struct hookd *h, const struct ipc_frame *f, struct err *e)
 }
 
 static void
+on_blob(
+    void *arg, uint64_t id, enum ipc_type type, const void *msg, const struct err *why)
+{
+	const struct ipc_done done = {.code = ERR_OK};
+	if (why)
+		answer_failure(arg, id, why);
+	else
+		answer(arg, type, id, type == IPC_DONE ? &done : msg);
+}
+
+static int
+read_blob(struct hookd *h, const struct ipc_frame *f, struct err *e)
+{
+	struct ipc_blob_read m;
+	if (ipc_msg_unpack(IPC_BLOB_READ, f->body, &m, e))
+		return -1;
+	return hook_blob_read(h->calls, &m, f->id, on_blob, h, e);
+}
+
+static int
+write_blob(struct hookd *h, const struct ipc_frame *f, struct err *e)
+{
+	struct ipc_blob_write m;
+	if (ipc_msg_unpack(IPC_BLOB_WRITE, f->body, &m, e))
+		return -1;
+	return hook_blob_write(h->calls, &m, f->id, on_blob, h, e);
+}
+
+static void
 on_core_frame(void *arg, struct ipc_frame *f)
 {
 	struct hookd *h = arg;
 	struct err e = {0};
-	if (f->type != IPC_HOOK_CALL)
+	static int (*const takers[IPC_N])(
+	    struct hookd * h, const struct ipc_frame *f, struct err *e) = {
+	    [IPC_HOOK_CALL] = call,
+	    [IPC_BLOB_READ] = read_blob,
+	    [IPC_BLOB_WRITE] = write_blob,
+	};
+	if (f->type >= IPC_N || !takers[f->type])
 		log_event(LOG_ERROR, "hookd.refused_message", LOG_INT("type", f->type));
-	else if (call(h, f, &e))
+	else if (takers[f->type](h, f, &e))
 		answer_failure(h, f->id, &e);
 }
 

@@ -45,6 +45,12 @@ NEEDS = {
     "PUT /configurations/{}": ("RegistryWrite", {"content": {"deviceContent": {}}}),
     "DELETE /configurations/{}": ("RegistryWrite", None),
     "POST /devices/{}/applyConfigurationContent": ("ServiceConnect", {"deviceContent": {}}),
+    "POST /jobs/create": ("RegistryWrite", {
+        "type": "import", "inputBlobContainerUri": "http://127.0.0.1:9/a/b?sig=x",
+        "outputBlobContainerUri": "http://127.0.0.1:9/a/b?sig=x"}),
+    "GET /jobs": ("RegistryRead", None),
+    "GET /jobs/{}": ("RegistryRead", None),
+    "DELETE /jobs/{}": ("RegistryWrite", None),
     "GET /jobs/v2/query": ("RegistryRead", None),
     "GET /jobs/v2/{}": ("RegistryRead", None),
     "PUT /jobs/v2/{}": ("RegistryWrite", {"type": "scheduleUpdateTwin", "updateTwin": {"tags": {}},

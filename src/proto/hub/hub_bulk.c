@@ -8,12 +8,11 @@
  * devices/delete for Bulk Registry Update, no twins/write; service.md 2.1 has the
  * actions), and service SDKs send updateTwins by a registry policy.
  */
-#include "codec/id.h"
 #include "codec/js.h"
-#include "crypto/sas_key.h"
-#include "proto/hub/identity.h"
-#include "proto/json.h"
+#include "proto/http_call.h"
+#include "proto/hub/import_item.h"
 #include "proto/hub/twin_json.h"
+#include "proto/json.h"
 
 enum {
 	ITEMS_MAX = 100,
@@ -22,11 +21,6 @@ enum {
 	TWICE = 400011,
 	TOO_MANY = 413002,
 };
-
-/* As clients spell them, in any case; the order of enum ipc_import. */
-static const char *const modes[] = {"create", "update", "updateIfMatchETag", "delete",
-    "deleteIfMatchETag", "updateTwin", "updateTwinIfMatchETag"};
-#define N_MODES (sizeof(modes) / sizeof(modes[0]))
 
 /* What goes to the core. */
 struct bulk {
@@ -132,109 +126,6 @@ on_result(struct http_call *c, enum ipc_type type, const void *msg)
 		http_call_fail_done(c, d);
 }
 
-/* ---- one item ---------------------------------------------------------------------- */
-
-static int
-parse_mode(const struct js *o, uint8_t *ret, struct err *e)
-{
-	struct span text;
-	if (js_need_str(o, "importMode", &text, e))
-		return -1;
-	for (size_t i = 0; i < N_MODES; i++)
-		if (span_ieq_str(text, modes[i])) {
-			*ret = (uint8_t)i;
-			return 0;
-		}
-	return err_set(e, ERR_PARSE,
-	    "importMode: create, update, updateIfMatchETag, delete, deleteIfMatchETag, "
-	    "updateTwin or updateTwinIfMatchETag");
-}
-
-/* The etag that a mode compares; what compares nothing takes whatever there is. */
-static int
-parse_etag(const struct http_call *c, const struct js *o, struct ipc_registry_item *m,
-    struct err *e)
-{
-	bool twin = m->mode == IPC_IMPORT_UPDATE_TWIN_IF_MATCH;
-	char etag[JSON_ETAG_MAX];
-	struct span text = SPAN_NONE;
-	m->if_match = SPAN_LIT("*");
-	if (!twin && m->mode != IPC_IMPORT_UPDATE_IF_MATCH &&
-	    m->mode != IPC_IMPORT_DELETE_IF_MATCH)
-		return 0;
-	/* Node hands on what it read, where the member is spelled otherwise */
-	const char *name = twin ? "twinETag" : "eTag";
-	if (!twin && !js_get(o, name))
-		name = "etag";
-	if (js_need_str(o, name, &text, e))
-		return -1;
-	if (!json_etag_parse(arena_str(c->arena, text), etag) || !etag[0])
-		return err_set(e, ERR_CONFLICT, "etag does not match");
-	m->if_match = span_str(arena_str(c->arena, span_str(etag)));
-	return 0;
-}
-
-static int
-parse_identity(const struct http_call *c, const struct js *o, struct buf room[2],
-    struct ipc_registry_item *m, struct err *e)
-{
-	struct ipc_device_put put = {.id = m->id};
-	if (identity_parse_device(c, o, room, &put, e) ||
-	    js_opt_str(o, "managedBy", &m->managed_by, e))
-		return -1;
-	if (m->managed_by.len > CAP_ID)
-		return err_set(e, ERR_PARSE, "managedBy: over %d characters", CAP_ID);
-	m->enabled = put.enabled;
-	m->status_reason = put.status_reason;
-	m->auth = put.auth;
-	m->primary_key = put.primary_key;
-	m->secondary_key = put.secondary_key;
-	m->primary_thumb = put.primary_thumb;
-	m->secondary_thumb = put.secondary_thumb;
-	m->iot_edge = put.iot_edge;
-	return 0;
-}
-
-static bool
-has_identity(uint8_t mode)
-{
-	return mode <= IPC_IMPORT_UPDATE_IF_MATCH;
-}
-
-static bool
-has_twin(uint8_t mode)
-{
-	return has_identity(mode) || mode >= IPC_IMPORT_UPDATE_TWIN;
-}
-
-static int
-parse_item(const struct http_call *c, const struct js *o, struct buf room[2],
-    struct buf twin[2], struct ipc_registry_item *m, struct err *e)
-{
-	if (!id_is_device(m->id) || (m->module_id.len && !id_is_device(m->module_id)))
-		return err_set(e, ERR_PARSE, "id: a character that IDs may not have");
-	if (parse_mode(o, &m->mode, e) || parse_etag(c, o, m, e))
-		return -1;
-	if (has_identity(m->mode) && parse_identity(c, o, room, m, e))
-		return -1;
-	if (has_twin(m->mode) && twin_json_parse(o, &twin[0], &twin[1], e))
-		return -1;
-	m->tags = buf_span(&twin[0]);
-	m->desired = buf_span(&twin[1]);
-	return 0;
-}
-
-static void
-pack(struct bulk *b, const struct ipc_registry_item *m, struct err *e)
-{
-	auto_buf body = BUF_INIT(IPC_BODY_MAX);
-	body.secret = true;
-	if (ipc_msg_pack(IPC_REGISTRY_ITEM, m, &body, e) == 0) {
-		buf_u32(&b->packed, (uint32_t)body.len);
-		buf_put_span(&b->packed, buf_span(&body));
-	}
-}
-
 /* ---- the request ------------------------------------------------------------------- */
 
 /* Whether an earlier item is of the same identity. */
@@ -255,23 +146,18 @@ take_item(struct http_call *c, struct bulk *b, size_t at)
 {
 	struct err e = {.code = ERR_OK};
 	const struct js *o = js_at(b->items, at);
-	struct buf room[2] = {BUF_INIT(SAS_KEY_MAX), BUF_INIT(SAS_KEY_MAX)};
-	struct buf twin[2] = {BUF_INIT(CAP_TWIN), BUF_INIT(CAP_TWIN)};
+	struct import_item_room room = import_item_room_new();
 	struct ipc_registry_item m = {.id = js_as_str(js_get(o, "id")),
 	    .module_id = js_as_str(js_get(o, "moduleId"))};
-	room[0].secret = room[1].secret = true;
 	bool twice = is_twice(b, at, &m);
-	if (!twice && parse_item(c, o, room, twin, &m, &e) == 0)
-		pack(b, &m, &e);
+	bool bad = twice || import_item_parse(c->arena, o, IPC_IMPORT_N, &room, &m, &e) ||
+		   import_item_pack(&m, &b->packed, &e);
 	const struct wire_error w =
 	    twice ? wire_error_of(TWICE) : wire_error_of_code(e.code, WIRE_HUB);
-	if (twice || e.code != ERR_OK)
+	if (bad)
 		add_error(c, span_head(m.id, CAP_ID), span_head(m.module_id, CAP_ID), &w,
 		    span_str(e.text));
-	for (int i = 0; i < 2; i++) {
-		buf_done(&room[i]);
-		buf_done(&twin[i]);
-	}
+	import_item_room_done(&room);
 }
 
 static struct js *

@@ -83,7 +83,7 @@ parse_module(const struct http_call *c, const struct js *o, struct buf room[2],
 	if (parse_id(o, "deviceId", m->device_id, e) ||
 	    parse_id(o, "moduleId", m->module_id, e) ||
 	    js_opt_str(o, "managedBy", &m->managed_by, e) ||
-	    identity_parse_auth(c, o, room, &auth, e))
+	    identity_parse_auth(c->arena, o, room, &auth, e))
 		return -1;
 	if (!id_is_device(m->module_id))
 		return err_set(

@@ -90,7 +90,7 @@ parse_identity(const struct http_call *c, const struct js *o, struct buf room[2]
 	if (!id_is_device(m->id))
 		return err_set(
 		    e, ERR_PARSE, "deviceId: a character that IDs may not have");
-	return identity_parse_device(c, o, room, m, e);
+	return identity_parse_device(c->arena, o, room, m, e);
 }
 
 void

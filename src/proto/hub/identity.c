@@ -58,8 +58,8 @@ identity_put_common(struct js *o, const struct ipc_device *m)
 
 /* 40 hex digits of SHA-1 or 64 of SHA-256; the core keeps them in lower case. */
 static int
-parse_thumb(const struct http_call *c, const struct js *thumbs, const char *name,
-    struct span *ret, struct err *e)
+parse_thumb(struct arena *a, const struct js *thumbs, const char *name, struct span *ret,
+    struct err *e)
 {
 	uint8_t bytes[THUMB_MAX / 2];
 	struct span text = SPAN_NONE;
@@ -71,7 +71,7 @@ parse_thumb(const struct http_call *c, const struct js *thumbs, const char *name
 		return err_set(e, ERR_PARSE, "%s: 40 or 64 hexadecimal digits", name);
 	if (hex_parse(text, bytes, text.len / 2, e))
 		return err_wrap(e, "%s", name);
-	char *lower = arena_alloc(c->arena, text.len + 1);
+	char *lower = arena_alloc(a, text.len + 1);
 	hex_write(span_of(bytes, text.len / 2), lower);
 	*ret = span_str(lower);
 	return 0;
@@ -99,7 +99,7 @@ parse_type(const struct js *auth, struct ipc_device_put *m, struct err *e)
 }
 
 int
-identity_parse_auth(const struct http_call *c, const struct js *o, struct buf room[2],
+identity_parse_auth(struct arena *a, const struct js *o, struct buf room[2],
     struct ipc_device_put *m, struct err *e)
 {
 	const struct js *auth = NULL, *keys = NULL, *thumbs = NULL;
@@ -109,8 +109,8 @@ identity_parse_auth(const struct http_call *c, const struct js *o, struct buf ro
 		return -1;
 	if (json_take_key(keys, "primaryKey", &room[0], &m->primary_key, e) ||
 	    json_take_key(keys, "secondaryKey", &room[1], &m->secondary_key, e) ||
-	    parse_thumb(c, thumbs, "primaryThumbprint", &m->primary_thumb, e) ||
-	    parse_thumb(c, thumbs, "secondaryThumbprint", &m->secondary_thumb, e))
+	    parse_thumb(a, thumbs, "primaryThumbprint", &m->primary_thumb, e) ||
+	    parse_thumb(a, thumbs, "secondaryThumbprint", &m->secondary_thumb, e))
 		return -1;
 	if (parse_type(auth, m, e))
 		return -1;
@@ -136,7 +136,7 @@ parse_status(const struct js *o, struct ipc_device_put *m, struct err *e)
 }
 
 int
-identity_parse_device(const struct http_call *c, const struct js *o, struct buf room[2],
+identity_parse_device(struct arena *a, const struct js *o, struct buf room[2],
     struct ipc_device_put *m, struct err *e)
 {
 	const struct js *capabilities = NULL;
@@ -147,7 +147,7 @@ identity_parse_device(const struct http_call *c, const struct js *o, struct buf 
 	m->iot_edge = iot_edge;
 	if (parse_status(o, m, e))
 		return -1;
-	return identity_parse_auth(c, o, room, m, e);
+	return identity_parse_auth(a, o, room, m, e);
 }
 
 int

@@ -14,13 +14,13 @@ const char *identity_auth_name(uint8_t auth);
 void identity_put_common(struct js *o, const struct ipc_device *m);
 /* The member "authentication". */
 struct js *identity_auth(const struct ipc_device *m);
-/* The member "authentication" of a request's body o into m. room takes the keys and
- * outlives m. */
-must_check int identity_parse_auth(const struct http_call *c, const struct js *o,
+/* The member "authentication" of a request's body o into m. room takes the keys and,
+ * as a, outlives m. */
+must_check int identity_parse_auth(struct arena *a, const struct js *o,
     struct buf room[2], struct ipc_device_put *m, struct err *e);
 
 /* And status, statusReason, capabilities: all that a device's identity carries. */
-must_check int identity_parse_device(const struct http_call *c, const struct js *o,
+must_check int identity_parse_device(struct arena *a, const struct js *o,
     struct buf room[2], struct ipc_device_put *m, struct err *e);
 
 /* The path's IDs as they are looked up: any text that fits a message. */

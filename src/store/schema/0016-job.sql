@@ -35,3 +35,27 @@ CREATE TABLE job_call (
 	device INTEGER NOT NULL,
 	PRIMARY KEY (job, device)
 ) STRICT, WITHOUT ROWID;
+-- Jobs that import or export identities: how far each has come in the file (bytes of it that
+-- were imported, or the number of the last identity that was exported), and what went wrong.
+CREATE TABLE transfer (
+	n INTEGER PRIMARY KEY,
+	hub TEXT NOT NULL,
+	id TEXT NOT NULL UNIQUE,
+	exports INTEGER NOT NULL,
+	input TEXT NOT NULL,
+	input_name TEXT NOT NULL,
+	output TEXT NOT NULL,
+	output_name TEXT NOT NULL,
+	no_keys INTEGER NOT NULL,
+	created_ms INTEGER NOT NULL,
+	status INTEGER NOT NULL,
+	ended_ms INTEGER NOT NULL,
+	reason TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	blocks INTEGER NOT NULL,
+	done INTEGER NOT NULL,
+	failed INTEGER NOT NULL,
+	errors TEXT NOT NULL
+) STRICT;
+CREATE INDEX transfer_open ON transfer (n) WHERE status < 3;
+CREATE INDEX transfer_ended ON transfer (ended_ms) WHERE status >= 3;

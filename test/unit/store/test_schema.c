@@ -191,6 +191,10 @@ static const struct {
     {"FEEDBACK_EXHAUSTED", "SCAN c2d_feedback USING INDEX c2d_feedback_locked"},
     /* what the sessions of a core that is gone held, over an index of that alone */
     {"C2D_FREE_ALL", "SCAN c2d USING INDEX c2d_held"},
+    /* of some days; the oldest that is open, over an index of those alone */
+    {"TRANSFER_EACH", "SCAN transfer"},
+    {"TRANSFER_EACH", "SEARCH transfer USING INTEGER PRIMARY KEY (rowid<?)"},
+    {"TRANSFER_OPEN", "SCAN transfer USING INDEX transfer_open"},
     /* a hundred of a hub */
     {"CONFIGURATION_EACH", "SCAN configuration"},
     {"CONFIGURATION_EACH", "USE TEMP B-TREE FOR ORDER BY"},
