@@ -5,6 +5,7 @@ import contextlib
 import os
 import sqlite3
 
+import amqp
 import harness
 import mqtt
 
@@ -34,6 +35,8 @@ def copy_log(db, table, seq, sums=""):
 
 
 class Backlog(harness.ServerCase):
+    HOME_SET = {"server": {"amqp_port": 0}}
+
     @contextlib.contextmanager
     def database(self):
         """Of the server, which is stopped meanwhile."""
@@ -94,6 +97,20 @@ class Backlog(harness.ServerCase):
         self.assertEqual(self.op.events(thumbprint="0" * 64), [])
         got = self.op.events(afterSeq=LINES)
         self.assertEqual([r["seq"] for r in got], [LINES + 1])
+        self.read_by_amqp("log-1", key, got[0]["enqueuedTimeMs"])
+
+    def read_by_amqp(self, device, key, early):
+        """From a time that is behind all but the last."""
+        self.hub(device, key).publish("devices/%s/messages/events/" % device, b"late")
+        base = os.path.join(self.server.home, "operators", "admin")
+        with open(os.path.join(self.server.home, "run", "ports"), encoding="ascii") as f:
+            port = int(dict(l.split("=") for l in f.read().split())["amqp"])
+        name = amqp.Symbol("apache.org:selector-filter:string")
+        since = amqp.Described((name, "amqp.annotation.x-opt-enqueued-time > '%d'" % early))
+        with amqp.Client(port, mqtt.tls(self.server.ca, base + ".pem", base + ".key")) as c:
+            c.credit(c.attach("127-0-0-1/ConsumerGroups/$Default/Partitions/0", True,
+                              {name: since}), 10)
+            self.assertEqual(c.receive()[0][0x75], b"late")
 
 
 if __name__ == "__main__":

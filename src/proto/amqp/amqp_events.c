@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "codec/amqp_selector.h"
 #include "codec/js.h"
 #include "proto/amqp/amqp_node.h"
@@ -196,6 +197,18 @@ on_event(struct amqp_end *end, const struct ipc_event *m)
 		amqp_link_send(end->link, buf_span(&b));
 }
 
+/* A page without rows may have looked at as much as a turn should: what follows begins
+ * behind that. Behind a row that could not be sent nothing was looked at. */
+static bool
+looked_on(struct reader *r, struct span next)
+{
+	int64_t n;
+	if (r->full || !num_ok(next, 0, INT64_MAX, &n) || n <= r->after)
+		return false;
+	r->after = n;
+	return true;
+}
+
 static void
 on_page(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 {
@@ -210,7 +223,7 @@ on_page(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
 	r->asking = false;
 	if (err_row(d->code)->http == 401 || err_row(d->code)->http == 403)
 		amqp_node_refuse_done(end, d);
-	else if (d->code == ERR_OK && r->rows)
+	else if (d->code == ERR_OK && (looked_on(r, d->next) || r->rows))
 		ask_page(end);
 	/* else the tail is reached, or the core is not there: time asks again */
 }
