@@ -92,8 +92,8 @@ struct span amqp_link_address(const struct amqp_link *l);
 struct span amqp_link_peer_address(const struct amqp_link *l);
 /* A text filter of the source, by its key (3.5.8); empty where there is none. */
 struct span amqp_link_filter(const struct amqp_link *l, const char *key);
-/* settled: what we send needs no outcome. credit: for a peer that sends; it is renewed
- * with each message that is settled. */
+/* settled: what we send needs no outcome. credit: for a peer that sends, how many of its
+ * messages may wait to be settled; it is renewed as they are. */
 void amqp_link_accept(struct amqp_link *l, bool settled, uint32_t credit);
 bool amqp_link_is_up(const struct amqp_link *l);
 /* Refuses it, or ends it: on_gone follows when the peer has answered. Nothing comes on

@@ -78,6 +78,7 @@ struct amqp_link {
 	struct buf attach; /* the peer's performative: name, source, target are in it */
 
 	uint32_t count, credit, credit_most;
+	uint32_t held; /* messages of the peer's that are begun and not settled */
 
 	struct buf coming; /* a message that comes, until it is whole */
 	bool is_coming;

@@ -474,6 +474,18 @@ put_disposition(struct amqp_link *l, uint32_t id, bool receiver,
 	amqp_conn_put(l->conn, &b, f);
 }
 
+/* What may come and what waits to be settled are credit_most together, so that a peer
+ * faster than who answers it piles nothing up. */
+static void
+renew_credit(struct amqp_link *l)
+{
+	uint32_t most = l->credit_most > l->held ? l->credit_most - l->held : 0;
+	if (l->credit >= most / 2 + 1 || l->credit >= most)
+		return;
+	l->credit = most;
+	put_flow(l->session, l->conn, l, false);
+}
+
 void
 amqp_link_settle(struct amqp_link *l, uint32_t delivery, enum amqp_outcome outcome,
     const struct amqp_error *why)
@@ -481,10 +493,8 @@ amqp_link_settle(struct amqp_link *l, uint32_t delivery, enum amqp_outcome outco
 	if (!l->up || l->sends)
 		return;
 	put_disposition(l, delivery, true, outcome, why);
-	if (l->credit >= l->credit_most / 2 + 1)
-		return;
-	l->credit = l->credit_most;
-	put_flow(l->session, l->conn, l, false);
+	l->held -= l->held > 0;
+	renew_credit(l);
 }
 
 static void
@@ -511,6 +521,7 @@ begin_message(struct amqp_link *l, const struct amqp_frame *f)
 	}
 	l->credit--;
 	l->count++;
+	l->held++;
 	l->is_coming = true;
 	l->coming_id = (uint32_t)id.number;
 	return true;
@@ -580,6 +591,8 @@ amqp_link_on_transfer(struct amqp_conn *c, const struct amqp_frame *f)
 		return;
 	if (amqp_number(&aborted, 0)) {
 		drop_coming(l);
+		l->held--;
+		renew_credit(l);
 		return;
 	}
 	/* a message in one frame is handed over as it lies there */

@@ -486,6 +486,47 @@ credit_is_given_anew_as_messages_are_settled(void **state)
 	hears(w, DISPOSITION, &keep);
 }
 
+/* Whoever answers slowly has as many before it as it allowed, and no more. */
+static void
+credit_counts_what_is_not_settled(void **state)
+{
+	struct world *w = *state;
+	uint32_t settled = 0, sent = 0;
+	open_sender(w);
+	while (sent < 40) {
+		uint32_t before = w->messages;
+		while (w->messages == before && sent - settled < 4)
+			say_transfer(w, 0, sent++, false, SPAN_LIT("x"));
+		assert_int_equal(w->messages, before + 1);
+		if (sent - settled == 4)
+			amqp_link_settle(w->link, settled++, AMQP_ACCEPTED, NULL);
+	}
+	assert_int_equal(w->gone, 0);
+	/* as many as were settled, and the four at first */
+	while (sent < 100 && w->messages == sent)
+		say_transfer(w, 0, sent++, false, SPAN_LIT("x"));
+	assert_int_equal(w->messages, settled + 4);
+}
+
+static void
+an_aborted_message_gives_its_credit_back(void **state)
+{
+	struct world *w = *state;
+	open_sender(w);
+	for (uint32_t i = 0; i < 20; i++) {
+		say_transfer(w, 0, i, true, SPAN_LIT("x"));
+		struct frame f = begin(0, TRANSFER);
+		amqp_put_uint(&f.b, 0);
+		for (int n = 1; n < 9; n++)
+			amqp_put_null(&f.b);
+		amqp_put_bool(&f.b, true);
+		send_with(w, &f, 10, SPAN_NONE);
+	}
+	say_transfer(w, 0, 20, false, SPAN_LIT("x"));
+	assert_int_equal(w->messages, 1);
+	assert_int_equal(w->closed, 0);
+}
+
 static void
 transfers_without_credit_end_the_link(void **state)
 {
@@ -707,6 +748,8 @@ main(void)
 	    TEST(a_flood_of_links_ends_it),
 	    TEST(a_message_in_pieces_comes_whole),
 	    TEST(credit_is_given_anew_as_messages_are_settled),
+	    TEST(credit_counts_what_is_not_settled),
+	    TEST(an_aborted_message_gives_its_credit_back),
 	    TEST(transfers_without_credit_end_the_link),
 	    TEST(a_message_without_an_end_ends_the_link),
 	    TEST(many_messages_without_an_end_end_the_connection),
