@@ -284,7 +284,10 @@ import_all(struct in *in, struct err *e)
 	while ((rc = read_line(in, &b, e)) > 0)
 		if (take_line(in, &b, e))
 			return -1;
-	return rc ? -1 : send(in, e);
+	if (!rc)
+		return send(in, e);
+	struct err why = *e;
+	return send(in, e) ? -1 : err_copy(e, &why); /* what stands before it is good */
 }
 
 static int

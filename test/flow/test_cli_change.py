@@ -194,6 +194,9 @@ class Change(cli.CliCase):
         self.assertEqual(self.device_key("bad-1"), key)
         self.works(self.muster("device", "import", path, "--mode", "update", "--new-keys"))
         self.assertNotEqual(self.device_key("bad-1"), key)
+        path = self.write("long", [{**good, "id": "before-long"}, {"x": "y" * 1100000}])
+        self.ends(self.muster("device", "import", path, "--mode", "create"), 3, "long:2: a line")
+        self.works(self.muster("device", "show", "before-long"))
         self.ends(self.muster("device", "import", path, "--mode", "upsert"), 2, "upsert")
         self.ends(self.muster("device", "import", "/no/such"), 4, "/no/such")
 
