@@ -19,9 +19,13 @@
 #include "fleet/verify.h"
 #include "io/loop.h"
 
-#define PROBE           "muster-seal-probe"
-#define PROBE_WHAT      "MQTT CONNECT of a SAS device made for it"
-#define PROBE_MAKING    "making a device for the attempt"
+#define PROBE        "muster-seal-probe"
+#define PROBE_WHAT   "MQTT CONNECT of a SAS device made for it"
+#define PROBE_MAKING "making a device for the attempt"
+/* That one is refused shows nothing of the switch, which was read back. */
+#define PROBE_NO_POLICY                                                                  \
+	"disableLocalAuth is set, no policy reads identities; GET /devices with a SAS "  \
+	"token of a made-up key"
 #define HUB_MAX         (1024 * 1024)
 #define ATTEMPT_MS      15000
 #define REFUSED_MS      60000 /* how long a switch may take to reach every edge */
@@ -451,21 +455,21 @@ seal_hub(struct seal *s, struct err *e)
 		return -1;
 	if (policy[0] && try_policy(s, policy, buf_span(&key), &before, e))
 		return -1;
+	const char *what = arena_printf(
+	    s->m->arena, "GET /devices with a SAS token of policy %s", policy);
 	if (!policy[0]) { /* sealed before: a token of any key has to be refused */
 		uint8_t fresh[SAS_KEY_MAX];
 		sas_key_generate(fresh);
 		buf_put(&key, fresh, sizeof(fresh));
 		policy = "iothubowner";
+		what = PROBE_NO_POLICY;
 	}
 	/* whether Azure takes an empty set of policies is not known (service.md 9.1); the
 	 * switch alone shuts them out */
 	if (throw_switch(s, "disableLocalAuth", s->m->logs != NULL, e) ||
 	    need_policy_refusal(s, policy, buf_span(&key), &after, e))
 		return -1;
-	return record(s, "hub",
-	    arena_printf(
-		s->m->arena, "GET /devices with a SAS token of policy %s", policy),
-	    "HTTP", before, after, e);
+	return record(s, "hub", what, "HTTP", before, after, e);
 }
 
 /* ---- the whole ---- */

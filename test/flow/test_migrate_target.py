@@ -243,6 +243,10 @@ class Muster(harness.Case):
         self.assertEqual(fleet.op.get("/devices/dev-0001").json["authentication"]["type"],
                          "certificateAuthority")
         fleet.good("verify", "--sas-window", "promotion", "--target", "plant")
+        seal = ("seal", "--sas-window", "promotion", "--mqtt",
+                "127.0.0.1:%d" % fleet.server.mqtt_port)
+        self.assertNotIn("no policy reads identities", fleet.good(*seal).stdout)
+        self.assertIn("no policy reads identities", fleet.good(*seal).stdout)
         path = os.path.join(fleet.home, "targets.conf")
         with open(path, encoding="ascii") as f:
             text = f.read()
