@@ -136,6 +136,17 @@ class Amqp(harness.ServerCase):
         device = self.client(cert=cert, key=key)
         self.assertEqual(self.refused(device.attach, DEVICEBOUND), UNAUTHORIZED)
 
+    def test_long_properties_are_rejected(self):
+        c = self.operator_client()
+        sender = c.attach(DEVICEBOUND)
+        whole = self.to("am-none", **{"k" * 140000: "v"})
+        for at in range(0, len(whole), 50000):
+            c.say(amqp.TRANSFER, amqp.Uint(sender), amqp.Uint(0), b"0", amqp.Uint(0), False,
+                  at + 50000 < len(whole), payload=whole[at:at + 50000])
+        outcome, state = c.hear(amqp.DISPOSITION)[4]
+        self.assertEqual((outcome, amqp.condition(state[0])),
+                         (amqp.REJECTED, "amqp:link:message-size-exceeded"))
+
     def test_a_link_ends_with_its_token(self):
         def attached(life):
             c = self.client()

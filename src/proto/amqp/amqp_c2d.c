@@ -11,7 +11,8 @@
 #include "proto/amqp/amqp_node.h"
 #include "proto/hub/c2d_message.h"
 
-enum { CREDIT = 16, ARENA_MAX = 64 * 1024, TEXT_MAX = CAP_ID + 1, PAIRS_MAX = 256 };
+/* COPIES: of any byte of a message, in the arena: a property's name is there twice. */
+enum { CREDIT = 16, ARENA_MAX = 64 * 1024, COPIES = 3, PAIRS_MAX = 256 };
 
 static void
 on_admitted(void *arg, uint64_t tag, enum ipc_type type, const void *msg)
@@ -193,7 +194,7 @@ reject(struct amqp_end *end, uint32_t delivery, const struct err *e)
 static void
 on_message(struct amqp_end *end, uint32_t delivery, struct span message)
 {
-	auto_(arena_free) struct arena *a = arena_new(ARENA_MAX + message.len);
+	auto_(arena_free) struct arena *a = arena_new(ARENA_MAX + COPIES * message.len);
 	auto_buf props = BUF_INIT(CAP_C2D);
 	struct ipc_c2d_send m = {.peer = *amqp_session_peer(end->session)};
 	struct amqp_msg msg;
