@@ -403,6 +403,16 @@ answer_one(struct core *c, const struct ask *a, const struct store_transfer *t,
 	return core_done(c, a, "", 0, e);
 }
 
+/* An export reads identities: a policy that may only write has none of them. */
+static int
+check_reader(
+    struct core *c, const struct ipc_transfer_put *m, struct refusal *no, struct err *e)
+{
+	*no = (struct refusal){0};
+	return m->exports ? policy_authorize(&c->d, &m->cred, RIGHT_REGISTRY_READ, no, e)
+			  : 0;
+}
+
 static int
 on_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -410,6 +420,10 @@ on_put(struct core *c, const struct ask *a, const void *msg, struct err *e)
 	struct store_transfer t;
 	struct refusal no;
 	bool keys;
+	if (check_reader(c, m, &no, e))
+		return -1;
+	if (no.code != REFUSAL_NONE)
+		return answer_one(c, a, NULL, &no, e);
 	if (policy_shows_keys(&c->d, &m->cred, &keys, e) ||
 	    transfer_put(&c->d, m, keys, &t, &no, e))
 		return -1;

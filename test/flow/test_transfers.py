@@ -215,6 +215,30 @@ class Transfers(harness.ServerCase):
                      {"includeConfigurations": True}):
             self.assertEqual(self.op.post("/jobs/create", {**good, **more}).status, 400, more)
 
+    def test_a_policy_that_may_only_write_exports_nothing(self):
+        path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Devices/IotHubs/muster"
+        before = self.good(self.op.post(path + "/listkeys"))["value"]
+        self.addCleanup(self.put_policies, path, before)
+        self.put_policies(path, before + [{"keyName": "writer", "rights": "RegistryWrite"}])
+        keys = self.server.policy_keys()
+        body = {"type": "export", "outputBlobContainerUri": self.uri()}
+        for policy, status in (("writer", 403), ("registryRead", 403), ("registryReadWrite", 200)):
+            caller = self.server.anybody(
+                harness.token("127.0.0.1", keys[policy], policy=policy))
+            for more in ({}, {"excludeKeysInExport": True}):
+                got = caller.post("/jobs/create", {**body, **more})
+                self.assertEqual(got.status, status, (policy, got))
+                if status == 200:
+                    self.assertEqual(self.ended(got.json)["status"], "completed")
+        writer = self.server.anybody(harness.token("127.0.0.1", keys["writer"], policy="writer"))
+        Container.blobs["/acct/box/devices.txt"] = b""
+        got = self.good(writer.post("/jobs/create", {
+            **body, "type": "import", "inputBlobContainerUri": self.uri()}))
+        self.assertEqual(self.ended(got)["status"], "completed")
+
+    def put_policies(self, path, policies):
+        self.good(self.op.put(path, {"properties": {"authorizationPolicies": policies}}))
+
     def test_goes_on_after_a_kill_and_does_nothing_twice(self):
         names = ["k-%04d" % i for i in range(MANY)]
         Container.blobs["/acct/box/devices.txt"] = "".join(
