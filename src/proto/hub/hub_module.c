@@ -141,6 +141,7 @@ hub_module_list(struct http_call *c)
 		http_call_fail_err(c, &e);
 		return;
 	}
+	c->out.secret = true; /* keys */
 	http_call_list_begin(c);
 	http_call_ask(c, IPC_MODULE_QUERY, &m, on_list_row);
 }

@@ -164,6 +164,7 @@ hub_service_list(struct http_call *c)
 	}
 	l->left = (uint32_t)(top < LIST_MAX ? top : LIST_MAX);
 	c->state = l;
+	c->out.secret = true; /* keys */
 	http_call_list_begin(c);
 	ask_devices(c, SPAN_NONE);
 }
