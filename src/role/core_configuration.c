@@ -23,7 +23,6 @@
 #define WORK_MS    5   /* what a slice takes */
 #define POLL_MS    500 /* while there are configurations: the database notes changes */
 #define FAILED_MS  2000
-#define ALL_MAX    1024 /* configurations of all hubs, those that are gone too */
 #define ARENA_MAX  (256u << 20)
 #define DOC_DEPTH  32
 
@@ -64,8 +63,9 @@ load_one(void *ctx, const struct store_configuration *x, struct err *e)
 	struct slice *s = ctx;
 	struct arena *a = s->arena;
 	struct err why;
-	if (s->n == ALL_MAX)
-		return err_set(e, ERR_LIMIT, "over %d configurations", ALL_MAX);
+	if (s->n == CONFIGURATIONS_ALL)
+		return err_set(
+		    e, ERR_LIMIT, "over %d configurations", CONFIGURATIONS_ALL);
 	struct one *o = &s->all[s->n++];
 	*o = (struct one){.c = *x};
 	o->c.hub = arena_str(a, span_str(x->hub));
@@ -82,8 +82,8 @@ load_one(void *ctx, const struct store_configuration *x, struct err *e)
 static int
 load(struct slice *s, struct err *e)
 {
-	s->all = arena_alloc(s->arena, ALL_MAX * sizeof(*s->all));
-	s->matches = arena_alloc(s->arena, ALL_MAX * sizeof(*s->matches));
+	s->all = arena_alloc(s->arena, CONFIGURATIONS_ALL * sizeof(*s->all));
+	s->matches = arena_alloc(s->arena, CONFIGURATIONS_ALL * sizeof(*s->matches));
 	return store_configuration_each(s->core->store, load_one, s, e);
 }
 
@@ -178,9 +178,9 @@ static int
 note(struct slice *s, int64_t device, bool applied, struct err *e)
 {
 	struct store *store = s->core->store;
-	int64_t in[ALL_MAX];
+	int64_t in[CONFIGURATIONS_ALL];
 	size_t n;
-	if (store_configuration_of(store, device, ALL_MAX, in, &n, e))
+	if (store_configuration_of(store, device, CONFIGURATIONS_ALL, in, &n, e))
 		return -1;
 	for (size_t i = 0; i < s->n; i++) {
 		int64_t x = s->all[i].c.n;

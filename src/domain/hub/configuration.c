@@ -12,7 +12,7 @@
 
 struct counter {
 	const char *hub;
-	int n;
+	int n, all;
 };
 
 static int
@@ -21,6 +21,7 @@ count(void *ctx, const struct store_configuration *x, struct err *e)
 	struct counter *c = ctx;
 	(void)e;
 	c->n += !x->gone && strcmp(x->hub, c->hub) == 0;
+	c->all++;
 	return 0;
 }
 
@@ -88,6 +89,10 @@ create(struct domain *d, const struct ipc_configuration_put *m,
 	if (c.n >= CONFIGURATIONS_MAX)
 		return refusal_set(
 		    no, REFUSAL_CONFIGURATIONS_FULL, "%d", CONFIGURATIONS_MAX);
+	/* a slice has all of them at hand: with one more than it can, none would walk */
+	if (c.all >= CONFIGURATIONS_ALL)
+		return refusal_set(no, REFUSAL_CONFIGURATIONS_FULL, "%d of all hubs",
+		    CONFIGURATIONS_ALL);
 	const struct store_configuration x = {.hub = c.hub,
 	    .id = arena_str(d->arena, m->id),
 	    .etag = 1,

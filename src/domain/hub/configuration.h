@@ -11,7 +11,8 @@
 #include "domain/domain.h"
 #include "store/configuration.h"
 
-#define CONFIGURATIONS_MAX 100 /* of a hub, as at Azure */
+#define CONFIGURATIONS_MAX 100  /* of a hub, as at Azure */
+#define CONFIGURATIONS_ALL 1024 /* of all hubs, those that are gone and yet walk too */
 
 /* Creates without If-Match, rewrites with one; the content stays what it was made with.
  * CONFLICT: etag. */
