@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import re
+import socket
 import threading
 import urllib.parse
 
@@ -61,7 +62,28 @@ class Container(http.server.BaseHTTPRequestHandler):
         self.reply(201)
 
 
+class NoLocalStorage(harness.ServerCase):
+    def test_what_listens_on_this_machine_is_not_asked(self):
+        asked = []
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            s.setblocking(False)
+            here = "http://127.0.0.1:%d/acct/box?sig=x" % s.getsockname()[1]
+            there = "https://127.0.0.1:1/acct/box?sig=x"
+            for kind, container in (("export", {"outputBlobContainerUri": here}),
+                                    ("import", {"outputBlobContainerUri": here,
+                                                "inputBlobContainerUri": there}),
+                                    ("import", {"outputBlobContainerUri": there,
+                                                "inputBlobContainerUri": here})):
+                got = self.op.post("/jobs/create", {"type": kind, **container})
+                asked.append((got.status, "hub.local_storage" in got.text))
+            self.assertEqual(asked, [(400, True)] * 3)
+            self.assertEqual(self.good(self.op.get("/jobs")), [])
+            self.assertRaises(BlockingIOError, s.accept)
+
+
 class Transfers(harness.ServerCase):
+    HOME_SET = {"hub": {"local_storage": "true"}}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

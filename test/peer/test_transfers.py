@@ -35,7 +35,8 @@ def sign(text):
 
 class Node(harness.ServerCase):
     HOST = HOST
-    HOME_SET = {"server": {"https_port": 443, "bind": HOST, "name": HOST}, "hub": {"name": HOST}}
+    HOME_SET = {"server": {"https_port": 443, "bind": HOST, "name": HOST},
+                "hub": {"name": HOST, "local_storage": "true"}}
 
     @classmethod
     def setUpClass(cls):

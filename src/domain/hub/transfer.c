@@ -10,15 +10,20 @@
 
 #define ID_BYTES 16
 
-/* A container's URI with what opens it, behind a '?'. */
+/* A container's URI with what opens it, behind a '?'. Whoever may write the registry may
+ * not have us talk to what listens on this machine and asks its neighbours for nothing.
+ */
 static int
-check_container(struct span uri, const char *what, struct err *e)
+check_container(const struct domain *d, struct span uri, const char *what, struct err *e)
 {
 	struct blob_url url;
 	struct span rest = uri;
 	struct span place = span_split(&rest, '?');
 	if (blob_url_parse(place, &url, e))
 		return err_set(e, ERR_PARSE, "%s: a container's URI is wanted", what);
+	if (!url.is_https && !d->cfg->hub.local_storage)
+		return err_set(e, ERR_PARSE,
+		    "%s: https is wanted (hub.local_storage is not set)", what);
 	if (!rest.len)
 		return err_set(
 		    e, ERR_PARSE, "%s: a shared access signature is wanted", what);
@@ -35,14 +40,14 @@ check_name(struct span name, const char *what, struct err *e)
 }
 
 static int
-check_put(const struct ipc_transfer_put *m, struct err *e)
+check_put(const struct domain *d, const struct ipc_transfer_put *m, struct err *e)
 {
-	if (check_container(m->output, "outputBlobContainerUri", e) ||
+	if (check_container(d, m->output, "outputBlobContainerUri", e) ||
 	    check_name(m->output_name, "outputBlobName", e))
 		return -1;
 	if (m->exports)
 		return 0;
-	return check_container(m->input, "inputBlobContainerUri", e) ||
+	return check_container(d, m->input, "inputBlobContainerUri", e) ||
 		       check_name(m->input_name, "inputBlobName", e)
 		   ? -1
 		   : 0;
@@ -56,7 +61,7 @@ transfer_put(struct domain *d, const struct ipc_transfer_put *m, bool keys,
 	char text[2 * ID_BYTES + 1];
 	struct store_transfer other;
 	*no = (struct refusal){0};
-	if (check_put(m, e))
+	if (check_put(d, m, e))
 		return -1;
 	if (m->exports && !m->no_keys && !keys)
 		return refusal_set(no, REFUSAL_RIGHT, "to see keys");
