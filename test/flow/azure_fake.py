@@ -122,6 +122,7 @@ class Cloud(Fake):
                        "connectionString": "HostName=127.0.0.1;SharedAccessKey=****"}]
         self.in_transition = 0  # answers of the resource manager that say so yet
         self.foreign = []     # requests for what Azure does not have
+        self.hides = False    # the credential's type of modules
 
     # ---- who asks --------------------------------------------------------------------
 
@@ -193,6 +194,9 @@ class Cloud(Fake):
         got = api.call(request.method, request.path + "?" + urllib.parse.urlencode(request.query),
                        body, **headers)
         body = got.json if got.body else None
+        for row in body if self.hides and isinstance(body, list) else ():
+            if row.get("moduleId"):
+                del row["authenticationType"]
         told = {k: v for k, v in got.headers.items()
                 if k.lower() in ("x-ms-continuation", "etag", "iothub-errorcode")}
         if plane == "arm" and got.status == 200 and request.path.count("/") == 8:

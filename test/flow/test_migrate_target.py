@@ -199,6 +199,9 @@ class Azure(harness.Case):
         got = self.fleet.migrate(*promotion)
         self.ends(got, 10)
         self.assertIn("NOT CLEAN modules of theirs take SAS: 1 (dev-0001)", got.stdout)
+        self.cloud.hides = True
+        self.ends(self.fleet.migrate(*promotion), 10, "modules of theirs take SAS")
+        self.cloud.hides = False
         self.fleet.good(*promotion, "--keep-module-sas")
         self.assertEqual(self.fleet.op.delete("/devices/dev-0001/modules/m", If_Match="*").status,
                          204)
