@@ -23,6 +23,7 @@
 #define FAILED_MS   2000 /* after a turn that was lost */
 #define STARTED_MAX 256  /* looked at in one turn */
 #define PAGE_ROWS   100
+#define WALK_ROWS   200 /* looked at for a page */
 #define ARENA_MAX   (8 * 1024 * 1024)
 
 /* Members that the twin's own row has. */
@@ -442,6 +443,7 @@ on_job_cancel(struct core *c, const struct ask *a, const void *msg, struct err *
 struct job_list {
 	struct core_list l;
 	const struct ipc_job_query *m;
+	int64_t walked;
 };
 
 static int
@@ -449,15 +451,19 @@ visit_job(void *ctx, const struct store_job *j, struct err *e)
 {
 	struct job_list *l = ctx;
 	const struct ipc_job_query *m = l->m;
+	l->walked++;
 	if ((m->kind != IPC_JOB_ANY && m->kind != j->kind) ||
-	    (m->status != IPC_JOB_STATUS_N && m->status != j->status))
+	    (m->status != IPC_JOB_STATUS_N && m->status != j->status)) {
+		snprintf(l->l.last, sizeof(l->l.last), "%s", j->id);
 		return 0;
+	}
 	size_t bytes = 1024 + j->tags.len + j->desired.len + j->payload.len;
 	if (!core_list_take(&l->l, j->id, bytes))
 		return 1;
 	return answer_job(l->l.c, l->l.a, j, e);
 }
 
+/* Where few are wanted of many a page may have none, and says that there is more. */
 static int
 on_job_query(struct core *c, const struct ask *a, const void *msg, struct err *e)
 {
@@ -465,7 +471,8 @@ on_job_query(struct core *c, const struct ask *a, const void *msg, struct err *e
 	struct job_list l = {
 	    .l = {.c = c, .a = a, .left = core_list_page(m->limit, PAGE_ROWS)}, .m = m};
 	int rc = store_job_each(c->store, hubs_asked(&c->cfg, m->peer.host),
-	    arena_str(turn_arena(c->turn), m->after), -1, visit_job, &l, e);
+	    arena_str(turn_arena(c->turn), m->after), WALK_ROWS, visit_job, &l, e);
+	l.l.more |= l.walked == WALK_ROWS;
 	return core_list_end(&l.l, rc, e);
 }
 

@@ -182,5 +182,27 @@ class Jobs(harness.ServerCase):
         self.assertEqual((done["status"], self.counts(done)), ("completed", (0, 1, 0)))
 
 
+class ManyJobs(harness.ServerCase):
+    def pages(self, query=""):
+        all_of, token = [], {}
+        while not all_of or token:
+            got = self.op.get("/jobs/v2/query" + query, **token)
+            all_of.append([j["jobId"] for j in self.good(got)])
+            text = got.headers["x-ms-continuation"]
+            token = {"x_ms_continuation": text} if text else {}
+        return all_of
+
+    def test_a_page_looks_at_so_many_and_no_more(self):
+        body = {"type": "scheduleUpdateTwin", "queryCondition": "*", "startTime": at(86400),
+                "updateTwin": {"etag": "*", "tags": {"x": 1}}}
+        names = ["w-%03d" % i for i in range(249)]
+        for name in names:
+            self.good(self.op.put("/jobs/v2/" + name, {"jobId": name, **body}))
+            self.good(self.op.post("/jobs/v2/%s/cancel" % name))
+        self.good(self.op.put("/jobs/v2/x", {"jobId": "x", **body}))
+        self.assertEqual(self.pages("?jobStatus=scheduled"), [[], ["x"]])
+        self.assertEqual(sum(self.pages(), []), names + ["x"])
+
+
 if __name__ == "__main__":
     harness.main()
