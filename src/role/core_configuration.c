@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "codec/js.h"
+#include "codec/query.h"
 #include "codec/query_eval.h"
 #include "domain/hub/configuration.h"
 #include "domain/hub/device.h"
@@ -66,6 +67,9 @@ load_one(void *ctx, const struct store_configuration *x, struct err *e)
 	if (s->n == CONFIGURATIONS_ALL)
 		return err_set(
 		    e, ERR_LIMIT, "over %d configurations", CONFIGURATIONS_ALL);
+	if (arena_left(a) <
+	    configuration_bytes(x->desired, span_str(x->condition)) + 2 * QUERY_ARENA)
+		return err_set(e, ERR_LIMIT, "configurations need too much memory");
 	struct one *o = &s->all[s->n++];
 	*o = (struct one){.c = *x};
 	o->c.hub = arena_str(a, span_str(x->hub));

@@ -10,9 +10,19 @@
 #include "domain/hub/device.h"
 #include "domain/hub/hubs.h"
 
+#define CONDITION_COST 128 /* bytes for each of a condition's (QUERY_ARENA) */
+#define ONE_COST       8192
+
+size_t
+configuration_bytes(struct span desired, struct span condition)
+{
+	return ONE_COST + desired.len + CONDITION_COST * condition.len;
+}
+
 struct counter {
 	const char *hub;
 	int n, all;
+	size_t bytes;
 };
 
 static int
@@ -22,6 +32,7 @@ count(void *ctx, const struct store_configuration *x, struct err *e)
 	(void)e;
 	c->n += !x->gone && strcmp(x->hub, c->hub) == 0;
 	c->all++;
+	c->bytes += configuration_bytes(x->desired, span_str(x->condition));
 	return 0;
 }
 
@@ -90,7 +101,9 @@ create(struct domain *d, const struct ipc_configuration_put *m,
 		return refusal_set(
 		    no, REFUSAL_CONFIGURATIONS_FULL, "%d", CONFIGURATIONS_MAX);
 	/* a slice has all of them at hand: with one more than it can, none would walk */
-	if (c.all >= CONFIGURATIONS_ALL)
+	if (c.all >= CONFIGURATIONS_ALL ||
+	    c.bytes + configuration_bytes(m->desired, m->condition) >
+		CONFIGURATIONS_BYTES)
 		return refusal_set(no, REFUSAL_CONFIGURATIONS_FULL, "%d of all hubs",
 		    CONFIGURATIONS_ALL);
 	const struct store_configuration x = {.hub = c.hub,
@@ -120,9 +133,15 @@ rewrite(struct domain *d, const struct ipc_configuration_put *m,
     struct store_configuration *x, struct refusal *no, struct err *e)
 {
 	bool same = span_eq_str(m->condition, x->condition) && m->priority == x->priority;
+	struct counter c = {.hub = x->hub};
 	if (m->content.len &&
 	    (!span_eq(m->content, x->content) || m->modules != x->modules))
 		return refusal_set(no, REFUSAL_CONFIGURATION_FIXED, "%s", x->id);
+	if (store_configuration_each(d->store, count, &c, e))
+		return -1;
+	if (m->condition.len > strlen(x->condition) &&
+	    c.bytes + configuration_bytes(SPAN_NONE, m->condition) > CONFIGURATIONS_BYTES)
+		return refusal_set(no, REFUSAL_CONFIGURATIONS_FULL, "%s", x->id);
 	x->etag++;
 	x->schema_version = arena_str(d->arena, m->schema_version);
 	x->labels = m->labels;

@@ -13,6 +13,11 @@
 
 #define CONFIGURATIONS_MAX 100  /* of a hub, as at Azure */
 #define CONFIGURATIONS_ALL 1024 /* of all hubs, those that are gone and yet walk too */
+/* What a slice needs of memory for all of them, at most. */
+#define CONFIGURATIONS_BYTES (192u << 20)
+
+/* Of one: what it sets, and its condition, read. */
+size_t configuration_bytes(struct span desired, struct span condition);
 
 /* Creates without If-Match, rewrites with one; the content stays what it was made with.
  * CONFLICT: etag. */
