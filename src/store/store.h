@@ -190,8 +190,8 @@ must_check int store_event_bound(struct store *s, struct store_event_filter *f,
 must_check int store_event_each(struct store *s, const struct store_event_filter *f,
     int (*visit)(void *ctx, const struct store_event *ev, struct err *e), void *ctx,
     struct err *e);
-/* The first and the last that are kept, and when the last came; *ret_first is *ret_last + 1
- * and *ret_last_ms 0 where there are none. */
+/* The first and the last that are kept, and when the last came; *ret_first is *ret_last +
+ * 1 and *ret_last_ms 0 where there are none. */
 must_check int store_event_bounds(struct store *s, int64_t *ret_first, int64_t *ret_last,
     int64_t *ret_last_ms, struct err *e);
 /* Drops events older than before_ms, then the oldest until bodies and properties take at

@@ -11,8 +11,8 @@
 #include "store/enrollment.h"
 
 #define CA_CERT_MAX 100 /* Azure's limit is 25 (6.3) */
-#define CA_CERT_HUB 25  /* of a hub, as Azure's (6.2): every edge judges by all of them  \
-			 */
+/* Of a hub, as Azure's (6.2): every edge judges by all of them. */
+#define CA_CERT_HUB  25
 #define CA_CERT_CODE 48 /* upper-case hex digits */
 
 must_check int ca_cert_get(struct domain *d, struct span owner, struct span name,

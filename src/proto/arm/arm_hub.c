@@ -46,8 +46,8 @@ events_json(const struct http_call *c, const struct ipc_hub *m, size_t i)
 	js_set_int(events, "partitionCount", 1);
 	js_set(events, "partitionIds", ids);
 	js_set_text(events, "path", arm_name_of_hub(cfg, i, c->arena));
-	js_set_text(events, "endpoint",
-	    arena_printf(c->arena, "sb://%.*s/", SPAN_FMT(m->host)));
+	js_set_text(
+	    events, "endpoint", arena_printf(c->arena, "sb://%.*s/", SPAN_FMT(m->host)));
 	js_set(o, "events", events);
 	return o;
 }

@@ -3,8 +3,8 @@
  * 2.4). All that can be asked for goes to the core in one message, so that it is one
  * transaction; each item has a result of its own.
  *
- * The right is RegistryWrite whatever the items ask for, twins too, which alone would want
- * ServiceConnect: so Azure's documentation has it (its roles: devices/write and
+ * The right is RegistryWrite whatever the items ask for, twins too, which alone would
+ * want ServiceConnect: so Azure's documentation has it (its roles: devices/write and
  * devices/delete for Bulk Registry Update, no twins/write; service.md 2.1 has the
  * actions), and service SDKs send updateTwins by a registry policy.
  */
