@@ -212,7 +212,9 @@ sign_in_read_token(
 		life = js_as_int(expires);
 	else if (!num_ok(number, 0, LIFE_MAX_S, &life))
 		return err_set(e, ERR_PARSE, "token: expires_in is wanted, in seconds");
-	*ret_life_s = life < 0 ? 0 : life > LIFE_MAX_S ? LIFE_MAX_S : life;
+	if (life < 1)
+		return err_set(e, ERR_PARSE, "token: it has ended when it comes");
+	*ret_life_s = life > LIFE_MAX_S ? LIFE_MAX_S : life;
 	buf_put_span(token, text);
 	return 0;
 }

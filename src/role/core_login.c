@@ -6,11 +6,15 @@
 #include "domain/access/policy.h"
 #include "role/core.h"
 
-/* 0: not said, as of an operator's token, which is judged with each use like all others.
- */
+#define CALENDAR_END_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
+
+/* 0: not said, as of an operator's token, which is judged with each use like all others;
+ * or beyond the calendar, which is never. */
 static int64_t
 end_of(const struct core *c, const struct ipc_cred *cred)
 {
+	if (cred->kind == CRED_SAS && cred->sas_expiry_s > CALENDAR_END_S)
+		return 0;
 	if (cred->kind == CRED_SAS)
 		return (cred->sas_expiry_s + c->cfg.hub.clock_skew_s) * 1000;
 	return cred->kind == CRED_X509 ? cred->not_after_ms : 0;

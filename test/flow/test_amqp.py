@@ -98,6 +98,12 @@ class Amqp(harness.ServerCase):
             self.assertEqual(c.put_token(token), 401, token)
         self.assertEqual(self.refused(c.attach, DEVICEBOUND), UNAUTHORIZED)
 
+    def test_a_token_may_end_beyond_the_calendar(self):
+        for expiry in (253402300800, 2**63 // 1000):
+            c = self.client()
+            self.assertEqual(c.put_token(self.hub_token(expiry=expiry)), 200, expiry)
+            c.attach(DEVICEBOUND)
+
     def test_a_token_for_events_reads_events_alone(self):
         c = self.client()
         self.assertEqual(c.put_token(self.events_token()), 200)
