@@ -354,43 +354,16 @@ exchange_refused(const struct exchange *x, enum pace_family f)
 
 /* ---- one at a time ---- */
 
-struct wait {
-	bool done, failed;
-	struct rest_response response;
-	struct err why;
-	struct buf *body;
-};
-
-static void
-on_waited(void *arg, const struct rest_response *response, const struct err *why)
-{
-	struct wait *w = arg;
-	w->done = true;
-	w->failed = !response;
-	if (why)
-		w->why = *why;
-	if (!response)
-		return;
-	w->response = *response;
-	buf_put_span(w->body, response->body);
-}
-
 int
 exchange_wait(struct exchange *x, enum pace_family f, const struct rest_request *q,
     struct buf *body, struct rest_response *ret, struct err *e)
 {
-	struct wait w = {.body = body};
-	struct exchange_call *c = exchange_start(x, f, q, on_waited, &w);
+	struct rest_waiter w = {.body = body};
+	struct exchange_call *c = exchange_start(x, f, q, rest_waited, &w);
 	while (!w.done)
 		if (exchange_turn(x, -1, e)) {
 			exchange_cancel(c);
 			return -1;
 		}
-	if (w.failed)
-		return err_copy(e, &w.why);
-	if (buf_check(body, "the target's answer", e))
-		return -1;
-	*ret = w.response;
-	ret->body = buf_span(body);
-	return 0;
+	return rest_wait_end(&w, "the target's answer", ret, e);
 }

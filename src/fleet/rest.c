@@ -545,17 +545,10 @@ rest_base(const struct rest *r)
 	return r->base;
 }
 
-struct wait {
-	bool done, failed;
-	struct rest_response response;
-	struct err why;
-	struct buf *body;
-};
-
-static void
-on_waited(void *arg, const struct rest_response *response, const struct err *why)
+void
+rest_waited(void *arg, const struct rest_response *response, const struct err *why)
 {
-	struct wait *w = arg;
+	struct rest_waiter *w = arg;
 	w->done = true;
 	w->failed = !response;
 	if (why)
@@ -567,21 +560,28 @@ on_waited(void *arg, const struct rest_response *response, const struct err *why
 }
 
 int
+rest_wait_end(const struct rest_waiter *w, const char *what, struct rest_response *ret,
+    struct err *e)
+{
+	if (w->failed)
+		return err_copy(e, &w->why);
+	if (buf_check(w->body, what, e))
+		return -1;
+	*ret = w->response;
+	ret->body = buf_span(w->body);
+	return 0;
+}
+
+int
 rest_wait(struct rest *r, const struct rest_request *q, struct buf *body,
     struct rest_response *ret, struct err *e)
 {
-	struct wait w = {.body = body};
-	struct rest_call *c = rest_start(r, q, on_waited, &w);
+	struct rest_waiter w = {.body = body};
+	struct rest_call *c = rest_start(r, q, rest_waited, &w);
 	while (!w.done)
 		if (loop_turn(r->loop, -1, e)) {
 			rest_cancel(c);
 			return -1;
 		}
-	if (w.failed)
-		return err_copy(e, &w.why);
-	if (buf_check(body, "the server's answer", e))
-		return -1;
-	*ret = w.response;
-	ret->body = buf_span(body);
-	return 0;
+	return rest_wait_end(&w, "the server's answer", ret, e);
 }

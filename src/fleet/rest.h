@@ -81,4 +81,17 @@ void rest_cancel(struct rest_call *c);
 must_check int rest_wait(struct rest *r, const struct rest_request *q, struct buf *body,
     struct rest_response *ret, struct err *e);
 
+/* What such a wait is made of, for who has calls of another kind. rest_waited is the
+ * call's fn, its arg the waiter, which begins with body alone set. */
+struct rest_waiter {
+	bool done, failed;
+	struct rest_response response;
+	struct err why;
+	struct buf *body;
+};
+void rest_waited(void *arg, const struct rest_response *response, const struct err *why);
+/* Once it is done. what: the body is, where it is beyond its cap. */
+must_check int rest_wait_end(const struct rest_waiter *w, const char *what,
+    struct rest_response *ret, struct err *e);
+
 #endif
