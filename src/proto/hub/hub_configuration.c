@@ -199,22 +199,11 @@ fail(struct http_call *c, uint32_t number, const struct err *e)
 		http_call_fail_err(c, e);
 }
 
-/* No text that fits a message names no configuration. */
-static bool
-is_id(struct http_call *c)
-{
-	const struct wire_error w = wire_error_of(NOT_FOUND);
-	if (c->param[0].len <= CAP_ID && !span_has(c->param[0], 0))
-		return true;
-	http_call_fail(c, &w, "");
-	return false;
-}
-
 void
 hub_configuration_put(struct http_call *c)
 {
 	struct err e = {0};
-	if (!is_id(c))
+	if (!identity_has_id(c, NOT_FOUND))
 		return;
 	struct put p = {.m = {.peer = c->peer, .cred = c->cred, .id = c->param[0]},
 	    .labels = BUF_INIT(CAP_JSON),
@@ -304,7 +293,7 @@ hub_configuration_get(struct http_call *c)
 {
 	const struct ipc_configuration_get m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (!is_id(c))
+	if (!identity_has_id(c, NOT_FOUND))
 		return;
 	size_t *at = arena_alloc(c->arena, sizeof(*at));
 	*at = 0;
@@ -320,7 +309,7 @@ hub_configuration_delete(struct http_call *c)
 	struct err e = {0};
 	struct ipc_configuration_delete m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (!is_id(c))
+	if (!identity_has_id(c, NOT_FOUND))
 		return;
 	if (http_call_if_match(c, &m.if_match, &e))
 		http_call_fail_err(c, &e);

@@ -117,17 +117,6 @@ on_job(struct http_call *c, enum ipc_type type, const void *msg)
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-/* No text that fits a message names no job. */
-static bool
-is_id(struct http_call *c)
-{
-	const struct wire_error w = wire_error_of(NOT_FOUND);
-	if (c->param[0].len <= CAP_ID && !span_has(c->param[0], 0))
-		return true;
-	http_call_fail(c, &w, "");
-	return false;
-}
-
 static int
 parse_method(
     const struct js *o, struct ipc_job_put *m, struct buf *payload, struct err *e)
@@ -212,7 +201,7 @@ hub_job_put(struct http_call *c)
 	struct err e = {0};
 	struct buf room[2] = {BUF_INIT(CAP_TWIN), BUF_INIT(CAP_TWIN)};
 	struct ipc_job_put m = {.peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (!is_id(c))
+	if (!identity_has_id(c, NOT_FOUND))
 		return;
 	auto_(js_free) struct js *o = http_call_object(c, BODY_DEPTH, &e);
 	if (!o || parse_put(c, o, &m, room, &e))
@@ -228,7 +217,7 @@ hub_job_get(struct http_call *c)
 {
 	const struct ipc_job_get m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (is_id(c))
+	if (identity_has_id(c, NOT_FOUND))
 		http_call_ask(c, IPC_JOB_GET, &m, on_job);
 }
 
@@ -237,7 +226,7 @@ hub_job_cancel(struct http_call *c)
 {
 	const struct ipc_job_cancel m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (is_id(c))
+	if (identity_has_id(c, NOT_FOUND))
 		http_call_ask(c, IPC_JOB_CANCEL, &m, on_job);
 }
 

@@ -105,23 +105,12 @@ hub_transfer_post(struct http_call *c)
 
 /* ---- the others -------------------------------------------------------------------- */
 
-/* No text that fits a message names no job. */
-static bool
-is_id(struct http_call *c)
-{
-	const struct wire_error w = wire_error_of(NOT_FOUND);
-	if (c->param[0].len <= CAP_ID && !span_has(c->param[0], 0))
-		return true;
-	http_call_fail(c, &w, "");
-	return false;
-}
-
 void
 hub_transfer_get(struct http_call *c)
 {
 	const struct ipc_transfer_get m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (is_id(c))
+	if (identity_has_id(c, NOT_FOUND))
 		http_call_ask(c, IPC_TRANSFER_GET, &m, on_transfer);
 }
 
@@ -130,7 +119,7 @@ hub_transfer_delete(struct http_call *c)
 {
 	const struct ipc_transfer_cancel m = {
 	    .peer = c->peer, .cred = c->cred, .id = c->param[0]};
-	if (is_id(c))
+	if (identity_has_id(c, NOT_FOUND))
 		http_call_ask(c, IPC_TRANSFER_CANCEL, &m, identity_gone);
 }
 

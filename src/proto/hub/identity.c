@@ -160,6 +160,16 @@ identity_check_ids(const struct http_call *c, struct err *e)
 	return 0;
 }
 
+bool
+identity_has_id(struct http_call *c, uint32_t not_found)
+{
+	const struct wire_error w = wire_error_of(not_found);
+	if (c->param[0].len <= CAP_ID && !span_has(c->param[0], 0))
+		return true;
+	http_call_fail(c, &w, "");
+	return false;
+}
+
 /* ---- answers ----------------------------------------------------------------------- */
 
 void

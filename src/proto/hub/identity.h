@@ -25,6 +25,10 @@ must_check int identity_parse_device(struct arena *a, const struct js *o,
 
 /* The path's IDs as they are looked up: any text that fits a message. */
 must_check int identity_check_ids(const struct http_call *c, struct err *e);
+/* Of what has an ID as identities do: whether the path's is a text that fits a message.
+ * One that does not names nothing: the call is answered not_found (tbl/wire_error.def).
+ */
+must_check bool identity_has_id(struct http_call *c, uint32_t not_found);
 
 /* An answer that is one row and its DONE: make's JSON with the identity's etag. */
 void identity_answer(struct http_call *c, enum ipc_type type, const void *msg,
